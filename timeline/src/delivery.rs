@@ -1,0 +1,161 @@
+//! What a batch says, in the domain's words. The collector's `decode` makes it from the wire.
+
+use abi::{AbiVersion, Callback, Host, Hostcall};
+use serde::{Deserialize, Serialize};
+
+use crate::event::Event;
+use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence};
+
+/// One decoded batch.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Whose events these are.
+    pub instance: InstanceId,
+    /// What was instrumented.
+    pub module: Module,
+    /// Envoy's node id, empty if not readable.
+    pub node: String,
+    /// One reading of both clocks.
+    pub clock: Clock,
+    /// Number of the first event; without events the next number.
+    pub first_sequence: Sequence,
+    /// Events, numbered without a hole.
+    pub events: Vec<Event>,
+    /// The plugins in this VM.
+    pub roots: Vec<Root>,
+    /// What names streams.
+    pub streams: Vec<StreamInfo>,
+    /// Events that will never arrive.
+    pub lost: Vec<Lost>,
+    /// Invocations open at a trap: the black box.
+    pub open: Vec<OpenInvocation>,
+    /// Up to here the events are complete if all numbers up to the last one have arrived.
+    pub known_until: Micros,
+    /// The last one of this instance.
+    pub is_final: bool,
+    /// The batch holds fields that this version does not know: a gap for arguments from absence.
+    pub newer: bool,
+}
+
+/// One reading of both clocks of a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Clock {
+    /// Nanoseconds since 1970.
+    pub wall_nanos: u64,
+    /// The instance's clock at the same moment.
+    pub monotonic: Micros,
+    /// There is no monotonic clock; times may step.
+    pub wall_only: bool,
+}
+
+/// What was instrumented.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Module {
+    /// Version of the recorder.
+    pub tracer_version: String,
+    /// ABI version of the original.
+    pub abi: Option<AbiVersion>,
+    /// The host it was instrumented for.
+    pub host: Option<Host>,
+    /// Guess, empty if unknown.
+    pub sdk: String,
+    /// Bit n: the original exports the callback with number n.
+    pub callbacks: u64,
+    /// Hostcalls that the original imports.
+    pub hostcalls: Vec<Hostcall>,
+}
+
+impl Module {
+    /// Does the original export a callback?
+    pub fn exports(&self, callback: Callback) -> bool {
+        self.callbacks >> callback.number() & 1 == 1
+    }
+}
+
+/// A root context: one plugin in a VM.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Root {
+    /// The root's context id.
+    pub context: ContextId,
+    /// `plugin_name`.
+    pub plugin: String,
+    /// `plugin_root_id`.
+    pub root_id: String,
+    /// `plugin_vm_id`.
+    pub vm_id: String,
+    /// Hash of its configuration.
+    pub configuration_hash: u64,
+    /// When it was created.
+    pub since: Micros,
+    /// on_delete was seen.
+    pub ended: bool,
+}
+
+/// What names a stream, and what the host said of it at its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamInfo {
+    /// The stream's context id.
+    pub context: ContextId,
+    /// Its root.
+    pub root: ContextId,
+    /// `x-request-id`.
+    pub request_id: String,
+    /// W3C traceparent.
+    pub traceparent: String,
+    /// `:method`
+    pub method: String,
+    /// `:path` without the query.
+    pub path: String,
+    /// `:authority`
+    pub authority: String,
+    /// e.g. `HTTP/1.1`
+    pub protocol: String,
+    /// Code of the response that the client got; None if the host did not say.
+    pub response_code: Option<u32>,
+    /// Bits of Envoy's response flags.
+    pub response_flags: Option<u64>,
+    /// Envoy's response code details.
+    pub response_code_details: Option<String>,
+    /// Address of the upstream.
+    pub upstream_address: Option<String>,
+    /// Why the connection ended.
+    pub connection_termination_details: Option<String>,
+    /// Why the upstream's transport failed.
+    pub upstream_transport_failure_reason: Option<String>,
+    /// Nanoseconds the request took.
+    pub duration_nanos: Option<u64>,
+    /// Other properties and listed headers, by name.
+    pub more: Vec<(String, String)>,
+    /// The request's headers were too large to be read.
+    pub headers_too_large: bool,
+}
+
+/// Events that will never arrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// First number.
+    pub from: Sequence,
+    /// Last number, inclusive.
+    pub to: Sequence,
+    /// Why, for people.
+    pub reason: String,
+    /// Contexts that they were of; empty: any.
+    pub contexts: Vec<ContextId>,
+}
+
+/// An invocation that was open when the plugin trapped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenInvocation {
+    /// Its number.
+    pub entry: Entry,
+    /// The callback.
+    pub callback: Option<Callback>,
+    /// Its context argument.
+    pub context: ContextId,
+    /// The call that it answered, 0 for none.
+    pub call: CallId,
+    /// When it was entered.
+    pub since: Micros,
+    /// Last lines of standard output and error.
+    pub last_log: String,
+}

@@ -1,0 +1,128 @@
+//! What diagnoses say: verdicts, findings, evidence.
+
+use abi::{Direction, Host, Kind};
+
+use crate::ids::{CallId, Micros, Sequence};
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// For information.
+    Note,
+    /// It worked this time.
+    Race,
+    /// Something failed, and the plugin was told.
+    Failed,
+    /// A request hangs or hung.
+    Hung,
+    /// A callback came when nothing could be done any more, or never.
+    Lost,
+}
+
+impl Severity {
+    /// All of them, mildest first.
+    pub const ALL: [Severity; 5] =
+        [Severity::Note, Severity::Race, Severity::Failed, Severity::Hung, Severity::Lost];
+
+    /// Its word in API, metrics and texts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Race => "race",
+            Severity::Failed => "failed",
+            Severity::Hung => "hung",
+            Severity::Lost => "lost",
+        }
+    }
+
+    /// Reads the word.
+    pub fn from_name(name: &str) -> Option<Severity> {
+        Severity::ALL.into_iter().find(|s| s.name() == name)
+    }
+}
+
+/// One diagnosis' answer about one timeline at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does not hold.
+    Clear,
+    /// It cannot be said before this time is known.
+    Pending {
+        /// Ask again when `known_until` is past it.
+        until: Micros,
+    },
+    /// It holds.
+    Found(Box<Finding>),
+    /// Events of the window were lost, or the dialect is not known.
+    Unknown {
+        /// What is missing, a sentence.
+        gap: String,
+    },
+}
+
+/// A Found verdict with its evidence. Its key is (timeline, code, subject).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The diagnosis.
+    pub code: String,
+    /// How bad.
+    pub severity: Severity,
+    /// A fact supports a cause and is headline only when no cause holds.
+    pub is_fact: bool,
+    /// What it is about.
+    pub subject: Subject,
+    /// One sentence: what happened, with names and numbers.
+    pub headline: String,
+    /// Further sentences: what proves it, in order.
+    pub details: Vec<String>,
+    /// The events and windows that prove it.
+    pub evidence: Evidence,
+    /// What to do, per host.
+    pub advice: Vec<Advice>,
+    /// Codes of the facts that support it.
+    pub supported_by: Vec<String>,
+}
+
+/// What a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    /// A call.
+    Call(CallId),
+    /// One half of the stream.
+    Direction(Direction),
+    /// The whole timeline.
+    Timeline,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// For which host; None for any.
+    pub host: Option<Host>,
+    /// A sentence or two.
+    pub text: String,
+}
+
+/// What proves a finding: a test recomputes every claim from these alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Events that must exist.
+    pub events: Vec<Sequence>,
+    /// Windows in which something did not happen.
+    pub windows: Vec<Window>,
+}
+
+/// A stretch of an instance's events in which something did not happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// From this event.
+    pub from: Sequence,
+    /// To this event, or to `known_until` at the time of the verdict.
+    pub to: Option<Sequence>,
+    /// `known_until` when it was said.
+    pub known_until: Micros,
+    /// No event of the window was lost.
+    pub complete: bool,
+    /// What did not happen in it.
+    pub none_of: Vec<Kind>,
+}
