@@ -10,6 +10,7 @@
 mod action;
 mod callback;
 mod dialect;
+pub mod graft;
 mod hostcall;
 mod status;
 mod version;
