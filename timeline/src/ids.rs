@@ -125,3 +125,17 @@ fn parse_hex16(text: &str) -> Option<[u8; 16]> {
     }
     Some(bytes)
 }
+
+impl TimelineId {
+    /// The id of a context's timeline: the same after a replay and on every shard.
+    ///
+    /// FNV-1a over 128 bits, whose constants are fixed for ever: the id stands in stores and links.
+    pub fn of(instance: InstanceId, context: ContextId, generation: u32) -> TimelineId {
+        const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+        const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+        let bytes =
+            instance.0.into_iter().chain(context.0.to_le_bytes()).chain(generation.to_le_bytes());
+        let hash = bytes.fold(OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
+        TimelineId(hash.to_be_bytes())
+    }
+}

@@ -3,7 +3,21 @@
 //! Pure: no IO, no clock, no tokio. Malformed input gives a timeline and a list of defects, never an
 //! error. Predicates get `now` and `known_until` as arguments (design: absence).
 
+pub mod calls;
+pub mod codec;
 pub mod delivery;
+pub mod diagnose;
+mod diagnoses;
 pub mod event;
 pub mod finding;
+pub mod hold;
 pub mod ids;
+pub mod instance;
+pub mod registry;
+pub mod script;
+mod story;
+pub mod timeline;
+
+pub use diagnose::{Diagnosis, Instant, diagnose};
+pub use instance::{Instance, InstanceStatus};
+pub use timeline::{Gap, Reason, State, Timeline, Update};

@@ -1,0 +1,109 @@
+//! Asking the diagnoses: what a diagnosis is, and one timeline's verdicts at one instant.
+
+use abi::Kind;
+
+use crate::finding::{Finding, Severity, Verdict};
+use crate::ids::Micros;
+use crate::registry::DIAGNOSES;
+use crate::story::Story;
+use crate::timeline::{PendingVerdict, Timeline, UnknownVerdict};
+
+/// When a verdict is asked for. Both on the instance's monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instant {
+    /// Now, as far as arrivals tell.
+    pub now: Micros,
+    /// Up to here the events are complete but for the gaps.
+    pub known_until: Micros,
+}
+
+impl Instant {
+    /// The instant at which nothing is known beyond what has happened.
+    pub fn at(known_until: Micros) -> Instant {
+        Instant { now: known_until, known_until }
+    }
+}
+
+/// A named explanation the project knows.
+pub trait Diagnosis: Sync {
+    /// Its name: kebab-case, public API, the name of its file.
+    fn code(&self) -> &'static str;
+    /// One line for lists.
+    fn title(&self) -> &'static str;
+    /// The worst it can be.
+    fn severity(&self) -> Severity;
+    /// A fact supports a cause and is headline only when no cause holds.
+    fn is_fact(&self) -> bool {
+        false
+    }
+    /// Markdown under the fixed headings.
+    fn explanation(&self) -> &'static str;
+    /// The same in Chinese.
+    fn explanation_zh(&self) -> &'static str;
+    /// A timeline in script notation that must trigger it.
+    fn example(&self) -> &'static str;
+    /// Timelines that look like it and must not trigger it.
+    fn near_misses(&self) -> &'static [NearMiss];
+    /// Codes of facts and other diagnoses that its example triggers too.
+    fn overlaps(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// What makes it worth asking.
+    fn triggers(&self) -> Triggers;
+    /// Its verdicts about a timeline: one for each subject; none is Clear.
+    fn judge(&self, story: &Story<'_>) -> Vec<Verdict>;
+}
+
+/// A timeline that looks like a diagnosis and is none.
+pub struct NearMiss {
+    /// Why it is none: reads well after "silent, because".
+    pub because: &'static str,
+    /// The timeline in script notation.
+    pub script: &'static str,
+}
+
+/// What makes a diagnosis worth asking.
+#[derive(Clone, Copy, Debug)]
+pub struct Triggers {
+    /// Events of these kinds, without at least one of which it cannot hold.
+    pub kinds: &'static [Kind],
+    /// It can hold because time has passed.
+    pub deadline: bool,
+}
+
+/// What the diagnoses say of one timeline at one instant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdicts {
+    /// What was found, worst first, causes before facts.
+    pub findings: Vec<Finding>,
+    /// What cannot be said yet.
+    pub pending: Vec<PendingVerdict>,
+    /// What cannot be said because something is missing.
+    pub unknown: Vec<UnknownVerdict>,
+}
+
+/// Asks every diagnosis that the timeline's events make worth asking.
+pub fn diagnose(timeline: &Timeline, instant: Instant) -> Verdicts {
+    let story = Story::of(timeline, instant);
+    let mut verdicts = Verdicts::default();
+    for diagnosis in DIAGNOSES {
+        let kinds = diagnosis.triggers().kinds;
+        if !timeline.events.iter().any(|e| kinds.contains(&e.kind)) {
+            continue;
+        }
+        for verdict in diagnosis.judge(&story) {
+            match verdict {
+                Verdict::Clear => {}
+                Verdict::Found(finding) => verdicts.findings.push(*finding),
+                Verdict::Pending { until } => {
+                    verdicts.pending.push(PendingVerdict { code: diagnosis.code(), until });
+                }
+                Verdict::Unknown { gap } => {
+                    verdicts.unknown.push(UnknownVerdict { code: diagnosis.code(), gap });
+                }
+            }
+        }
+    }
+    verdicts.findings.sort_by_key(|f| (f.is_fact, std::cmp::Reverse(f.severity)));
+    verdicts
+}

@@ -1,0 +1,1 @@
+//! The diagnoses, one file each.

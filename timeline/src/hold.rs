@@ -1,0 +1,1 @@
+//! The hold-state machine per direction (host-semantics §1.4).

@@ -1,0 +1,227 @@
+//! A timeline: everything known of one stream context of one plugin, in order.
+
+use std::sync::Arc;
+
+use abi::Dialect;
+
+use crate::calls::Call;
+use crate::delivery::{Clock, Module, Root, StreamInfo};
+use crate::diagnose::{Instant, diagnose};
+use crate::event::Event;
+use crate::finding::{Finding, Severity};
+use crate::ids::{ContextId, InstanceId, Micros, Sequence, TimelineId};
+
+/// Everything known of one stream context of one plugin.
+///
+/// `calls`, `findings`, `pending` and `unknown` follow from the rest ([`Timeline::assess`]); neither
+/// the script nor the stored form carries them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timeline {
+    /// Its id: hash of instance, context and generation.
+    pub id: TimelineId,
+    /// Counts up whenever it changed.
+    pub revision: u32,
+    /// Still growing, or why not.
+    pub state: State,
+    /// The VM.
+    pub instance: InstanceId,
+    /// The stream context.
+    pub context: ContextId,
+    /// How often the context id had been used before in this instance.
+    pub generation: u32,
+    /// The plugin.
+    pub root: Arc<Root>,
+    /// What names the stream, and what the host said of it at its end.
+    pub stream: StreamInfo,
+    /// Envoy's node id, empty if not readable.
+    pub node: Arc<str>,
+    /// What was instrumented.
+    pub module: Arc<Module>,
+    /// The rules the VM runs under, as far as known.
+    pub dialect: Dialect,
+    /// One reading of both clocks, for display.
+    pub clock: Clock,
+    /// Up to here the events are complete but for the gaps.
+    pub known_until: Micros,
+    /// Numbers within its life that are missing and may have been its own.
+    pub gaps: Vec<Gap>,
+    /// The events, in the order in which they happened ([`Event::order`]).
+    pub events: Vec<Event>,
+    /// The calls it owns, in the order of their dispatch.
+    pub calls: Vec<Call>,
+    /// What is wrong with it, worst first, causes before facts.
+    pub findings: Vec<Finding>,
+    /// What cannot be said yet.
+    pub pending: Vec<PendingVerdict>,
+    /// What cannot be said because something is missing.
+    pub unknown: Vec<UnknownVerdict>,
+}
+
+/// Whether a timeline still grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// It grows.
+    Open,
+    /// It does not, unless a later event reopens it.
+    Closed(Reason),
+}
+
+/// Why a timeline is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The stream ended and no call is out.
+    Ended,
+    /// The stream ended, and the last timeout of a call passed without its response callback.
+    TimedOut,
+    /// Nothing happened for ten minutes and no call has a timeout.
+    Idle,
+    /// Its root context ended.
+    RootEnded,
+    /// The instance ended.
+    InstanceEnded,
+    /// There were too many open timelines.
+    Evicted,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Reason; 6] = [
+        Reason::Ended,
+        Reason::TimedOut,
+        Reason::Idle,
+        Reason::RootEnded,
+        Reason::InstanceEnded,
+        Reason::Evicted,
+    ];
+
+    /// Its word in API and script notation.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Ended => "ended",
+            Reason::TimedOut => "timed_out",
+            Reason::Idle => "idle",
+            Reason::RootEnded => "root_ended",
+            Reason::InstanceEnded => "instance_ended",
+            Reason::Evicted => "evicted",
+        }
+    }
+
+    /// Reads the word.
+    pub fn from_name(name: &str) -> Option<Reason> {
+        Reason::ALL.into_iter().find(|r| r.name() == name)
+    }
+}
+
+/// Missing sequence numbers that may have belonged to a timeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// First number.
+    pub from: Sequence,
+    /// Last number, inclusive.
+    pub to: Sequence,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// A diagnosis that cannot answer yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingVerdict {
+    /// The diagnosis.
+    pub code: &'static str,
+    /// Ask again when `known_until` is past it.
+    pub until: Micros,
+}
+
+/// A diagnosis that cannot answer because something is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownVerdict {
+    /// The diagnosis.
+    pub code: &'static str,
+    /// What is missing, a sentence.
+    pub gap: String,
+}
+
+/// What changed: one timeline, whole.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// The timeline's id.
+    pub id: TimelineId,
+    /// Its revision.
+    pub revision: u32,
+    /// Its state.
+    pub state: State,
+    /// All of it.
+    pub snapshot: Timeline,
+}
+
+impl Timeline {
+    /// An empty timeline of a context, all else at its default.
+    pub fn new(instance: InstanceId, context: ContextId, generation: u32) -> Timeline {
+        Timeline {
+            id: TimelineId::of(instance, context, generation),
+            revision: 0,
+            state: State::Open,
+            instance,
+            context,
+            generation,
+            root: Arc::default(),
+            stream: StreamInfo { context, ..StreamInfo::default() },
+            node: Arc::from(""),
+            module: Arc::default(),
+            dialect: Dialect::from_tables(None, None),
+            clock: Clock::default(),
+            known_until: Micros(0),
+            gaps: Vec::new(),
+            events: Vec::new(),
+            calls: Vec::new(),
+            findings: Vec::new(),
+            pending: Vec::new(),
+            unknown: Vec::new(),
+        }
+    }
+
+    /// Works out calls and verdicts anew from events, gaps and `known_until`.
+    pub fn assess(&mut self, instant: Instant) {
+        self.calls = crate::calls::of(self);
+        let verdicts = diagnose(self, instant);
+        self.findings = verdicts.findings;
+        self.pending = verdicts.pending;
+        self.unknown = verdicts.unknown;
+    }
+
+    /// The finding to name first: a cause before a fact, then the worst.
+    pub fn headline(&self) -> Option<&Finding> {
+        self.findings.first()
+    }
+
+    /// How bad it is; None if nothing was found.
+    pub fn severity(&self) -> Option<Severity> {
+        self.headline().map(|finding| finding.severity)
+    }
+
+    /// Start of its first event on the instance's clock.
+    pub fn started(&self) -> Micros {
+        self.events.iter().map(|e| e.at).min().unwrap_or_default()
+    }
+
+    /// From its first event to the end of its last one.
+    pub fn duration(&self) -> Micros {
+        let end = self.events.iter().map(|e| e.at.after(e.took)).max().unwrap_or_default();
+        end.since(self.started())
+    }
+
+    /// A time of the instance's clock as nanoseconds since 1970; None if no clock was read.
+    pub fn wall_nanos(&self, at: Micros) -> Option<u64> {
+        if self.clock.wall_nanos == 0 {
+            return None;
+        }
+        let nanos =
+            self.clock.wall_nanos as i128 + (at.0 as i128 - self.clock.monotonic.0 as i128) * 1_000;
+        u64::try_from(nanos).ok()
+    }
+
+    /// The event with a number.
+    pub fn event(&self, sequence: Sequence) -> Option<&Event> {
+        self.events.iter().find(|e| e.sequence == sequence)
+    }
+}
