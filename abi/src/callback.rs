@@ -58,12 +58,12 @@ macro_rules! callbacks {
             pub const ALL: &'static [Callback] = &[$(Callback::$variant),*];
 
             /// Reads a wire number.
-            pub fn from_number(number: u32) -> Option<Callback> {
+            pub const fn from_number(number: u32) -> Option<Callback> {
                 match number { $($number => Some(Callback::$variant),)* _ => None }
             }
 
             /// The callback's row.
-            pub fn row(self) -> &'static CallbackRow {
+            pub const fn row(self) -> &'static CallbackRow {
                 match self {
                     $(Callback::$variant => &CallbackRow {
                         callback: Callback::$variant,
@@ -79,7 +79,7 @@ macro_rules! callbacks {
             }
 
             /// The phase of the stream that this callback is, if it is one.
-            pub fn phase(self) -> Option<Phase> {
+            pub const fn phase(self) -> Option<Phase> {
                 match self { $(Callback::$variant => callbacks!(@phase $($phase)?),)* }
             }
         }
@@ -158,7 +158,7 @@ impl Callback {
     }
 
     /// Does it answer a dispatch? The first context parameter of these is always the root's.
-    pub fn is_response(self) -> bool {
+    pub const fn is_response(self) -> bool {
         matches!(
             self,
             Callback::HttpCallResponse

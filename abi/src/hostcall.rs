@@ -167,12 +167,12 @@ macro_rules! hostcalls {
             pub const ALL: &'static [Hostcall] = &[$(Hostcall::$variant),*];
 
             /// Reads a wire number.
-            pub fn from_number(number: u32) -> Option<Hostcall> {
+            pub const fn from_number(number: u32) -> Option<Hostcall> {
                 match number { $($number => Some(Hostcall::$variant),)* _ => None }
             }
 
             /// The hostcall's row.
-            pub fn row(self) -> &'static HostcallRow {
+            pub const fn row(self) -> &'static HostcallRow {
                 match self {
                     $(Hostcall::$variant => &HostcallRow {
                         hostcall: Hostcall::$variant,
@@ -187,7 +187,7 @@ macro_rules! hostcalls {
             }
 
             /// How much of it is kept.
-            pub fn record(self) -> Record {
+            pub const fn record(self) -> Record {
                 match self { $(Hostcall::$variant => Record::$record,)* }
             }
         }
