@@ -1,1 +1,172 @@
-//! Placeholder.
+//! The plugin of the original report, on the `proxy-wasm` crate: the request-body phase dispatches
+//! an HTTP call, returns Pause, and the decision is made in the callback. The headers phase answers
+//! Continue, so the upstream has the headers before anybody decided anything.
+//!
+//! Configuration: `{"cluster": "callee", "path": "/check", "timeout_millis": 5000, "mode": "body"}`.
+//! Modes: `body` as reported; `fixed` holds the headers too (this crate knows only Continue and
+//! Pause, so a stock Envoy must be told `allow_on_headers_stop_iteration: true`, or the body phase
+//! never comes); `forget` neither resumes nor replies in the callback.
+//!
+//! The query parameter `callee` of the request says how the callee shall behave; the plugin passes
+//! it on in the header `x-manner`.
+
+// The entry point that the host looks up by name is generated with `#[no_mangle]`, an unsafe attribute.
+#![allow(unsafe_code)]
+#![allow(missing_docs)]
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, Bytes, ContextType, LogLevel, MapType};
+use serde::Deserialize;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(Root { config: Rc::default() }));
+}}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Config {
+    cluster: String,
+    path: String,
+    timeout_millis: u64,
+    mode: Mode,
+}
+
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    Body,
+    Fixed,
+    Forget,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            cluster: "callee".into(),
+            path: "/check".into(),
+            timeout_millis: 5000,
+            mode: Mode::Body,
+        }
+    }
+}
+
+struct Root {
+    config: Rc<Config>,
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let Some(bytes) = self.get_plugin_configuration() else { return true };
+        match serde_json::from_slice(&bytes) {
+            Ok(config) => self.config = Rc::new(config),
+            Err(error) => {
+                log::error!("the plugin's configuration is not understood: {error}");
+                return false;
+            }
+        }
+        true
+    }
+
+    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream { config: Rc::clone(&self.config), manner: None, received: 0 }))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+struct Stream {
+    config: Rc<Config>,
+    /// How the callee shall behave. Read in the headers phase: once that has answered Continue, the
+    /// host has no request headers left to give.
+    manner: Option<String>,
+    /// Bytes of the request body that the host holds for us.
+    received: usize,
+}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        self.manner = header(":path").as_deref().and_then(callee_manner);
+        // Without a body no body phase would ever come to release the headers.
+        if self.config.mode == Mode::Fixed && !end_of_stream {
+            return Action::Pause;
+        }
+        Action::Continue
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        // While we pause the host buffers, and says the size of all it has buffered.
+        self.received = size;
+        if !end_of_stream {
+            return Action::Pause;
+        }
+        match self.call_out() {
+            Ok(_) => Action::Pause,
+            Err(status) => {
+                // No call is out, so no callback will ever resume this request: let it pass.
+                log::warn!(
+                    "the call could not be dispatched ({status:?}), the request passes unchecked"
+                );
+                Action::Continue
+            }
+        }
+    }
+}
+
+impl Stream {
+    fn call_out(&self) -> Result<u32, proxy_wasm::types::Status> {
+        let body = self.get_http_request_body(0, self.received);
+        let mut headers =
+            vec![(":method", "POST"), (":path", &*self.config.path), (":authority", "callee")];
+        if let Some(manner) = &self.manner {
+            headers.push(("x-manner", manner));
+        }
+        let timeout = Duration::from_millis(self.config.timeout_millis);
+        self.dispatch_http_call(&self.config.cluster, headers, body.as_deref(), vec![], timeout)
+    }
+}
+
+impl Context for Stream {
+    fn on_http_call_response(
+        &mut self,
+        _call: u32,
+        _headers: usize,
+        _body: usize,
+        _trailers: usize,
+    ) {
+        let status = status_of_answer();
+        if self.config.mode == Mode::Forget {
+            log::info!("callee answered {status:?}, nothing done about it");
+            return;
+        }
+        if status.as_deref() == Some(b"200") {
+            self.resume_http_request();
+        } else {
+            let headers = vec![("content-type", "text/plain")];
+            self.send_http_response(403, headers, Some(b"denied by body-call\n"));
+        }
+    }
+}
+
+/// The string getters of the crate panic on an absent map and on bytes that are not UTF-8.
+fn header(name: &str) -> Option<String> {
+    let value = hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok()??;
+    String::from_utf8(value).ok()
+}
+
+fn status_of_answer() -> Option<Bytes> {
+    hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, ":status").ok()?
+}
+
+fn callee_manner(path: &str) -> Option<String> {
+    let (_, query) = path.split_once('?')?;
+    query.split('&').find_map(|pair| pair.strip_prefix("callee=")).map(str::to_owned)
+}
