@@ -1,0 +1,170 @@
+//! Script notation and stored form: everything of a timeline comes back.
+
+use proptest::prelude::*;
+
+use super::{ScriptError, parse, print};
+use crate::codec;
+use crate::diagnose::Instant;
+use crate::event::{Event, Marks};
+use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
+use crate::timeline::{Gap, Reason, State, Timeline};
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let kind = prop_oneof![4 => 1u32..=31, 4 => 64u32..=112, 1 => 160u32..=165, 1 => 200u32..260];
+    let numbers = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
+    let args = prop::collection::vec(prop_oneof![Just(0u32), Just(1), any::<u32>()], 0..8);
+    let words = (any::<u32>(), prop_oneof![0u32..15, any::<u32>()], any::<u32>(), any::<u32>());
+    let text = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..12),
+        any::<String>().prop_map(String::into_bytes)
+    ];
+    (kind, numbers, args, words, text).prop_map(|(kind, numbers, mut args, words, text)| {
+        while args.last() == Some(&0) {
+            args.pop();
+        }
+        Event {
+            sequence: Sequence(numbers.0),
+            entry: Entry(numbers.1),
+            at: Micros(numbers.2 / 4),
+            took: Micros(numbers.3 / 4),
+            context: ContextId(words.0),
+            kind: abi::Kind::from_number(kind),
+            args,
+            result: words.1,
+            call: CallId(words.2),
+            text,
+            marks: Marks(words.3),
+        }
+    })
+}
+
+fn any_timeline() -> impl Strategy<Value = Timeline> {
+    let events = prop::collection::vec(any_event(), 0..8);
+    let gaps = prop::collection::vec((any::<u64>(), any::<u64>(), any::<String>()), 0..3);
+    let ids = (any::<[u8; 16]>(), any::<u32>(), any::<u32>(), any::<u32>());
+    let texts = prop::collection::vec(any::<String>(), 20);
+    let numbers = prop::collection::vec(prop::option::of(any::<u32>()), 20);
+    (events, gaps, ids, texts, numbers).prop_map(|(mut events, gaps, ids, texts, numbers)| {
+        events.sort_by_key(Event::order);
+        let mut t = Timeline::new(InstanceId(ids.0), ContextId(ids.1), ids.2);
+        t.revision = ids.3;
+        t.events = events;
+        t.gaps = gaps
+            .into_iter()
+            .map(|(from, to, reason)| Gap { from: Sequence(from), to: Sequence(to), reason })
+            .collect();
+        if let Some(n) = numbers[0] {
+            t.state = State::Closed(Reason::ALL[n as usize % Reason::ALL.len()]);
+        }
+        t.known_until = Micros(numbers[1].unwrap_or(7).into());
+        t.node = texts[0].as_str().into();
+        let root = std::sync::Arc::make_mut(&mut t.root);
+        root.context = ContextId(numbers[2].unwrap_or(1));
+        (root.plugin, root.root_id, root.vm_id) =
+            (texts[1].clone(), texts[2].clone(), texts[3].clone());
+        root.configuration_hash = numbers[3].unwrap_or(0).into();
+        root.since = Micros(numbers[4].unwrap_or(0).into());
+        root.ended = numbers[5].is_some();
+        let module = std::sync::Arc::make_mut(&mut t.module);
+        (module.tracer_version, module.sdk) = (texts[4].clone(), texts[5].clone());
+        module.abi = numbers[6].map(|n| abi::AbiVersion::ALL[n as usize % 4]);
+        module.host = numbers[7].map(|n| [abi::Host::Envoy, abi::Host::Higress][n as usize % 2]);
+        module.callbacks = numbers[8].unwrap_or(0).into();
+        module.hostcalls =
+            numbers[9].map_or(Vec::new(), |n| abi::Hostcall::ALL[..n as usize % 9].to_vec());
+        t.dialect = abi::Dialect::from_tables(module.host, module.abi);
+        if numbers[10].is_some() {
+            t.dialect = t.dialect.calibrate(abi::HeadersStop::All);
+        }
+        t.clock.wall_nanos = numbers[11].unwrap_or(0).into();
+        t.clock.monotonic = Micros(numbers[12].unwrap_or(0).into());
+        t.clock.wall_only = numbers[13].is_some();
+        t.stream.context = numbers[14].map_or(t.context, ContextId);
+        t.stream.root = numbers[15].map_or(t.root.context, ContextId);
+        let s = &mut t.stream;
+        (s.request_id, s.method, s.path) = (texts[6].clone(), texts[7].clone(), texts[8].clone());
+        (s.authority, s.protocol) = (texts[9].clone(), texts[10].clone());
+        s.traceparent = texts[11].clone();
+        s.response_code = numbers[16];
+        s.response_flags = numbers[17].map(u64::from);
+        s.duration_nanos = numbers[18].map(u64::from);
+        s.response_code_details = numbers[16].map(|_| texts[12].clone());
+        s.upstream_address = numbers[17].map(|_| texts[13].clone());
+        s.connection_termination_details = numbers[18].map(|_| texts[14].clone());
+        s.upstream_transport_failure_reason = numbers[19].map(|_| texts[15].clone());
+        s.headers_too_large = numbers[19].is_some();
+        if numbers[18].is_some() {
+            s.more = vec![(texts[16].clone(), texts[17].clone())];
+        }
+        t.id = TimelineId::of(t.instance, t.context, t.generation);
+        t.assess(Instant::at(t.known_until));
+        t
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_printed_reads_back(timeline in any_timeline()) {
+        let script = print(&timeline);
+        prop_assert_eq!(parse(&script).unwrap_or_else(|e| panic!("{e}\n{script}")), timeline);
+    }
+
+    #[test]
+    fn what_is_encoded_reads_back(timeline in any_timeline()) {
+        prop_assert_eq!(codec::decode(&codec::encode(&timeline)).unwrap(), timeline);
+    }
+
+    #[test]
+    fn damaged_bytes_are_refused_or_read_but_never_panic(
+        timeline in any_timeline(), at in any::<usize>(), byte in any::<u8>(), cut in any::<usize>(),
+    ) {
+        let mut bytes = codec::encode(&timeline);
+        prop_assert!(codec::decode(&bytes[..cut % bytes.len()]).is_err());
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        if let Ok(read) = codec::decode(&bytes) {
+            prop_assert_eq!(codec::decode(&codec::encode(&read)).unwrap(), read);
+        }
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_panic(text in any::<String>()) {
+        if let Err(ScriptError { line, what }) = parse(&text) {
+            prop_assert!(line > 0 && !what.is_empty());
+        }
+    }
+}
+
+#[test]
+fn the_notation_is_the_one_of_the_documents() {
+    let script = "\
+request \"r-1\" method \"POST\" path \"/pay\"
+known_until 5.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001870 #13 request_body 2 size=14 end -> pause
+0.001902 #14   dispatch http \"slow\" timeout=5s -> ok call 4
+0.005114 #15 response_headers 2 n=5 -> continue
+0.006020 #16 log 2
+0.006031 #17 done 2
+0.006040 #18 delete 2
+2.002377 #19 http_call_response root 1 call 4 headers=3 body=2 code=200
+2.002390 #20   set_effective_context context=2 -> bad_argument
+2.002391 #21   continue_stream request -> ok
+2.002399 #22   log_line \"too \\\"late\\\"\\n\" level=2 -> ok +text_cut
+";
+    assert_eq!(print(&parse(script).unwrap()), script);
+}
+
+#[test]
+fn a_wrong_line_is_named() {
+    for (script, expected) in [
+        ("\n0.1 #x create 2", "line 2: `#x` is no sequence number, written #N"),
+        ("0.1 #1 creat 2", "line 1: `creat` is no callback or hostcall"),
+        ("0.1 #1 request_headers 2 size=3", "line 1: request_headers has no `size`"),
+        ("0.1 #1 log 2 \"never ends", "line 1: a quoted text does not end: add a closing quote"),
+        ("hello", "line 1: `hello` is neither a time in seconds nor the name of a header line"),
+    ] {
+        assert_eq!(parse(script).unwrap_err().to_string(), expected);
+    }
+}
