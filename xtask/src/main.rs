@@ -1,2 +1,62 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask …`: everything that is more than one cargo command. It fetches what it needs into
+//! the cache folder, so a fresh clone needs no preparation.
+
+mod bench;
+mod command;
+mod demo;
+mod examples;
+mod r#gen;
+mod places;
+mod setup;
+mod test;
+mod tidy;
+mod wheel;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What is more than one cargo command
+#[derive(Parser)]
+#[command(name = "cargo xtask", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Show the lost callback on a real Envoy, explained; serves the page until Ctrl-C
+    Demo(demo::Args),
+    /// Run everything this project claims
+    Test(test::Args),
+    /// Write generated files
+    Gen(r#gen::Args),
+    /// Check the rules of the house
+    Tidy,
+    /// Measure what we claim about speed
+    Bench(bench::Args),
+    /// Fetch toolchain targets, Envoy, Go and the compiled Higress plugins
+    Setup,
+    /// Build the example plugins
+    BuildExamples,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Demo(args) => demo::run(&args),
+        Task::Test(args) => test::run(&args),
+        Task::Gen(args) => r#gen::run(&args),
+        Task::Tidy => tidy::run(),
+        Task::Bench(args) => bench::run(&args),
+        Task::Setup => setup::everything(),
+        Task::BuildExamples => examples::build(examples::Which::All).map(drop),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

