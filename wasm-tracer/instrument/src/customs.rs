@@ -1,0 +1,84 @@
+//! Custom sections: which stay, which go, and our own.
+
+use std::borrow::Cow;
+
+use sha2::{Digest, Sha256};
+
+use crate::module::Module;
+use crate::options::Options;
+use crate::plan::Plan;
+
+/// Name of our own section: lines `key=value`.
+pub(crate) const OWN: &str = "wasm-tracer";
+
+/// SHA-256 of a module.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// A hash as people write it.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Does a section stay? Names are written anew elsewhere. What is dropped describes code by its
+/// offsets (debug information, source maps, branch hints), vouches for the old bytes (signatures) or
+/// is made of them (precompiled code).
+pub(crate) fn is_kept(name: &str) -> bool {
+    matches!(name, "name" | "producers" | "target_features" | "build_id" | "go:buildid")
+}
+
+/// Names of the sections that are dropped, each once, in order.
+pub(crate) fn dropped(module: &Module<'_>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for section in module.customs.iter().filter(|section| !is_kept(section.name())) {
+        if !names.iter().any(|name| name == section.name()) {
+            names.push(section.name().to_owned());
+        }
+    }
+    names
+}
+
+/// Our own section: version, options, hash of the original. Never a token.
+pub(crate) fn own(options: &Options, plan: &Plan, original: &[u8; 32]) -> Vec<u8> {
+    let mut lines = vec![
+        format!("version={}", crate::VERSION),
+        format!("original_sha256={}", hex(original)),
+        format!("abi={}", plan.abi.name()),
+        format!("host={}", plan.host.name()),
+        format!("cluster={}", options.cluster),
+    ];
+    let mut option = |key: &str, value: Option<String>| {
+        lines.extend(value.map(|value| format!("{key}={value}")));
+    };
+    option("authority", options.authority.clone());
+    option("rate_millionths", options.rate_millionths().map(|n| n.to_string()));
+    option("buffer_bytes", options.buffer_bytes.map(|n| n.to_string()));
+    option("flush_millis", options.flush_millis.map(|n| n.to_string()));
+    option("heartbeat_seconds", options.heartbeat_seconds.map(|n| n.to_string()));
+    option("headers", (!options.headers.is_empty()).then(|| options.headers.join(",")));
+    option("log_level", options.log_level.map(|n| n.to_string()));
+    option("enabled", options.enabled.map(|enabled| enabled.to_string()));
+    option("warn_seconds", options.warn_seconds.map(|n| n.to_string()));
+    option("all_hostcalls", options.record_all_hostcalls.then(|| "true".to_owned()));
+    let mut text = lines.join("\n");
+    text.push('\n');
+    text.into_bytes()
+}
+
+/// The version in a section of ours.
+pub(crate) fn own_version(data: &[u8]) -> String {
+    let text = String::from_utf8_lossy(data);
+    let version = text.lines().find_map(|line| line.strip_prefix("version="));
+    version.unwrap_or("of an unknown version").to_owned()
+}
+
+/// The sections that stay, but for the names.
+pub(crate) fn kept<'a>(module: &Module<'a>) -> Vec<(Cow<'a, str>, Cow<'a, [u8]>)> {
+    module
+        .customs
+        .iter()
+        .filter(|section| is_kept(section.name()) && section.name() != "name")
+        .map(|section| (Cow::Borrowed(section.name()), Cow::Borrowed(section.data())))
+        .collect()
+}

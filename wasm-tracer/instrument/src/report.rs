@@ -1,0 +1,161 @@
+//! What was done to a plugin, for a person to read.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use abi::{AbiVersion, Callback, Host, Hostcall};
+use wasm_encoder::Function;
+
+use crate::customs;
+use crate::graft::Graft;
+use crate::module::Module;
+use crate::plan::Plan;
+use crate::sdk::Sdk;
+
+/// What was hooked, added, changed and dropped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Guess of language and SDK.
+    pub sdk: Sdk,
+    /// Version of the ABI that the original declares.
+    pub abi: AbiVersion,
+    /// The host it was rewritten for.
+    pub host: Host,
+    /// Callbacks of the plugin whose entry and return are noted.
+    pub callbacks: Vec<Callback>,
+    /// Callbacks that the plugin lacked.
+    pub added: Vec<Callback>,
+    /// Whether an allocator was added.
+    pub added_allocator: bool,
+    /// Hostcalls of the plugin that are noted.
+    pub hostcalls: Vec<Hostcall>,
+    /// The marker that the output exports instead of the original's.
+    pub renamed_marker: Option<AbiVersion>,
+    /// Imports that are answered Unimplemented by a stub.
+    pub stubbed: Vec<Hostcall>,
+    /// Imports and exports named as the ABI's but with another type: not hooked.
+    pub left_alone: Vec<String>,
+    /// Custom sections that were dropped.
+    pub dropped: Vec<String>,
+    /// Pages of memory that the plugin begins with.
+    pub plugin_pages: u64,
+    /// Pages of memory that the recorder begins with.
+    pub recorder_pages: u64,
+    /// Sizes.
+    pub sizes: Sizes,
+}
+
+/// Sizes in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// The original module.
+    pub original: usize,
+    /// The rewritten module.
+    pub rewritten: usize,
+    /// Code and data of recorder and shims.
+    pub recorder: usize,
+    /// Places in the plugin's code where it gives up, each with a call before it.
+    pub traps: usize,
+    /// What these calls take.
+    pub trap_bytes: usize,
+}
+
+impl Sizes {
+    pub(crate) fn of<'f>(
+        original: usize,
+        data: &[(Option<u32>, Cow<'_, [u8]>)],
+        functions: impl Iterator<Item = &'f Function>,
+    ) -> Sizes {
+        let data: usize = data.iter().map(|(_, bytes)| bytes.len()).sum();
+        let code: usize = functions.map(Function::byte_len).sum();
+        Sizes { original, recorder: data + code, ..Sizes::default() }
+    }
+
+    pub(crate) fn finish(&mut self, rewritten: usize, traps: usize, trap: u32) {
+        // A call: its opcode and the function's number, seven bits a byte.
+        let call = 1 + (u32::BITS - trap.leading_zeros()).div_ceil(7).max(1) as usize;
+        self.rewritten = rewritten;
+        self.traps = traps;
+        self.trap_bytes = traps * call;
+    }
+}
+
+impl Report {
+    pub(crate) fn new(
+        plugin: &Module<'_>,
+        graft: &Graft<'_>,
+        plan: &Plan,
+        sdk: Sdk,
+        sizes: Sizes,
+    ) -> Report {
+        Report {
+            sdk,
+            abi: plan.abi,
+            host: plan.host,
+            callbacks: plan.exported_callbacks.clone(),
+            added: plan.added.clone(),
+            added_allocator: plan.add_allocator,
+            hostcalls: plan.hooked_hostcalls(),
+            renamed_marker: plan.renamed_marker,
+            stubbed: plan.stubbed_hostcalls(),
+            left_alone: plan.left_alone.clone(),
+            dropped: customs::dropped(plugin),
+            plugin_pages: plugin.memories[0].initial,
+            recorder_pages: graft.pages,
+            sizes,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Sizes { original, rewritten, recorder, traps, trap_bytes } = self.sizes;
+        writeln!(f, "plugin      {}, ABI {}, for {}", self.sdk, self.abi.name(), self.host.name())?;
+        list(f, "callbacks", self.callbacks.iter().map(|c| c.row().name))?;
+        let allocator = self.added_allocator.then_some("allocator (answers 0)");
+        list(f, "added", self.added.iter().map(|c| c.row().name).chain(allocator))?;
+        list(f, "hostcalls", self.hostcalls.iter().map(|h| h.row().name))?;
+        if let Some(marker) = self.renamed_marker {
+            let (old, new) = (self.abi.marker(), marker.marker());
+            writeln!(f, "changed     export {old} is now {new}")?;
+        }
+        for hostcall in &self.stubbed {
+            let import = hostcall.row().import;
+            writeln!(f, "changed     import {import} is gone: a stub answers 12, Unimplemented")?;
+        }
+        list(f, "left alone", self.left_alone.iter().map(String::as_str))?;
+        list(f, "dropped", self.dropped.iter().map(String::as_str))?;
+        let (plugin, own) = (self.plugin_pages, self.recorder_pages);
+        writeln!(f, "memory      {plugin} pages, and {own} of the recorder")?;
+        writeln!(
+            f,
+            "size        {original} -> {rewritten} bytes; recorder and shims {recorder}, \
+             {traps} traps {trap_bytes}"
+        )
+    }
+}
+
+/// Room for the words of a list, so that lines stay below 100 columns.
+const LIST_WIDTH: usize = 88;
+
+/// A line per list, folded; nothing where it is empty.
+pub(crate) fn list<'a>(
+    f: &mut fmt::Formatter<'_>,
+    title: &str,
+    words: impl Iterator<Item = &'a str>,
+) -> fmt::Result {
+    let mut line = String::new();
+    let mut title = title;
+    for word in words {
+        if !line.is_empty() && line.len() + 2 + word.len() > LIST_WIDTH {
+            writeln!(f, "{title:<12}{line},")?;
+            line.clear();
+            title = "";
+        }
+        if !line.is_empty() {
+            line.push_str(", ");
+        }
+        line.push_str(word);
+    }
+    if line.is_empty() { Ok(()) } else { writeln!(f, "{title:<12}{line}") }
+}
