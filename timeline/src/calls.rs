@@ -1,7 +1,8 @@
 //! Calls: a dispatch plus its response callback(s), or the lack of them.
 
-use abi::CallKind;
+use abi::{CallKind, Callback, Hostcall, Kind};
 
+use crate::event::Event;
 use crate::ids::{CallId, Entry, Micros, Sequence};
 use crate::timeline::Timeline;
 
@@ -75,7 +76,92 @@ impl Outcome {
     }
 }
 
-/// The calls a timeline owns, in the order of their dispatch.
-pub fn of(_timeline: &Timeline) -> Vec<Call> {
-    Vec::new()
+/// The calls a timeline owns, in the order of their dispatch (host-semantics §4.0: owner).
+///
+/// A dispatch belongs to the stream whose phase it was made in; one made in a response callback to the
+/// owner of the call answered there; one made on the root (tick, queue, configure) to no stream, also
+/// after set_effective_context, since that is how SDKs attribute it.
+pub fn of(timeline: &Timeline) -> Vec<Call> {
+    let mut calls: Vec<Call> = Vec::new();
+    let mut owned_entry = None;
+    let mut deleted = false;
+    for event in &timeline.events {
+        match event.kind {
+            Kind::Callback(callback) => {
+                let answered = calls
+                    .iter_mut()
+                    .find(|c| callback.is_response() && c.id == event.call && c.id != CallId(0));
+                if event.context == timeline.context || answered.is_some() {
+                    owned_entry = Some(event.entry);
+                }
+                deleted |= callback == Callback::Delete && event.context == timeline.context;
+                if let Some(call) = answered
+                    && call.outcome == Outcome::Pending
+                    && let Some(outcome) = outcome(callback, event, call.kind, deleted)
+                {
+                    call.outcome = outcome;
+                }
+            }
+            Kind::Hostcall(hostcall) if hostcall.is_dispatch() => {
+                if event.context == timeline.context || owned_entry == Some(event.entry) {
+                    calls.push(dispatched(hostcall, event));
+                }
+            }
+            // The plugin gave the call up: no response callback follows.
+            Kind::Hostcall(Hostcall::GrpcCancel | Hostcall::GrpcClose) if event.result == 0 => {
+                let call = calls.iter_mut().find(|c| c.id == event.call);
+                if let Some(call) = call.filter(|c| c.outcome == Outcome::Pending) {
+                    let answer = Answer { callback: event.sequence, at: event.at, code: 1 };
+                    call.outcome = Outcome::Failed(answer);
+                }
+            }
+            _ => {}
+        }
+    }
+    calls
+}
+
+fn dispatched(hostcall: Hostcall, event: &Event) -> Call {
+    let (kind, has_timeout) = match hostcall {
+        Hostcall::GrpcCall => (CallKind::GrpcCall, true),
+        Hostcall::GrpcStream => (CallKind::GrpcStream, false),
+        Hostcall::RedisCall => (CallKind::Redis, false),
+        _ => (CallKind::Http, true),
+    };
+    let timeout = Micros::from_millis(event.arg(4).into());
+    Call {
+        dispatch: event.sequence,
+        entry: event.entry,
+        id: if event.result == 0 { event.call } else { CallId(0) },
+        kind,
+        cluster: event.text_lossy().into_owned(),
+        dispatched_at: event.at,
+        timeout: (has_timeout && timeout != Micros(0)).then_some(timeout),
+        outcome: match event.result {
+            0 => Outcome::Pending,
+            status => Outcome::Rejected(status),
+        },
+    }
+}
+
+/// What a response callback makes of a call; None if it is not its last one.
+fn outcome(callback: Callback, event: &Event, kind: CallKind, deleted: bool) -> Option<Outcome> {
+    /// `CallFailure` of the wire: the callee's own 503 or 504 is an answer.
+    const FAILURE_OTHER: u32 = 5;
+    let (failed, code) = match callback {
+        Callback::HttpCallResponse => {
+            let failure = event.arg(4);
+            let told = failure != 0 && failure != FAILURE_OTHER;
+            (told || event.arg(0) == 0, event.arg(3))
+        }
+        Callback::GrpcReceive if kind == CallKind::GrpcCall => (false, 0),
+        Callback::GrpcClose | Callback::RedisCallResponse => (event.arg(0) != 0, event.arg(0)),
+        _ => return None,
+    };
+    let answer = Answer { callback: event.sequence, at: event.at, code };
+    Some(match (deleted, failed) {
+        (true, _) => Outcome::Late(answer),
+        (false, true) => Outcome::Failed(answer),
+        (false, false) => Outcome::Answered(answer),
+    })
 }

@@ -130,6 +130,47 @@ pub struct StreamInfo {
     pub headers_too_large: bool,
 }
 
+impl StreamInfo {
+    /// Takes over what a later message knows; what it does not know stays.
+    pub fn merge(&mut self, later: StreamInfo) {
+        for (known, new) in [
+            (&mut self.request_id, later.request_id),
+            (&mut self.traceparent, later.traceparent),
+            (&mut self.method, later.method),
+            (&mut self.path, later.path),
+            (&mut self.authority, later.authority),
+            (&mut self.protocol, later.protocol),
+        ] {
+            if !new.is_empty() {
+                *known = new;
+            }
+        }
+        for (known, new) in [
+            (&mut self.response_code_details, later.response_code_details),
+            (&mut self.upstream_address, later.upstream_address),
+            (&mut self.connection_termination_details, later.connection_termination_details),
+            (&mut self.upstream_transport_failure_reason, later.upstream_transport_failure_reason),
+        ] {
+            if new.is_some() {
+                *known = new;
+            }
+        }
+        if later.root != ContextId(0) {
+            self.root = later.root;
+        }
+        self.response_code = later.response_code.or(self.response_code);
+        self.response_flags = later.response_flags.or(self.response_flags);
+        self.duration_nanos = later.duration_nanos.or(self.duration_nanos);
+        self.headers_too_large |= later.headers_too_large;
+        for (name, value) in later.more {
+            match self.more.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, known)) => *known = value,
+                None => self.more.push((name, value)),
+            }
+        }
+    }
+}
+
 /// Events that will never arrive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost {

@@ -1,16 +1,46 @@
-//! One VM: takes deliveries in any order, gives timelines.
+//! One VM: takes deliveries in any order, counts what is missing, gives timelines.
+//!
+//! Here: the order of numbers, the clock, `known_until`. What the events mean is `correlate`'s.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use abi::Dialect;
 
-use crate::delivery::{Delivery, Module, OpenInvocation, Root};
-use crate::ids::{InstanceId, Micros};
+use crate::correlate::Correlator;
+use crate::delivery::{Delivery, Lost, Module, OpenInvocation, Root};
+use crate::ids::{ContextId, InstanceId, Micros, Sequence};
 use crate::timeline::{Gap, Update};
+
+/// How long a batch that came too early waits for those before it.
+pub const OUT_OF_ORDER_WAIT: Micros = Micros(10_000_000);
+/// Gaps remembered; beyond it the oldest are joined.
+const MOST_GAPS: usize = 256;
 
 /// One VM and its timelines.
 pub struct Instance {
     id: InstanceId,
+    /// Number of the next event in order; None before anything arrived.
+    next: Option<u64>,
+    /// What came too early, by its first number, with its arrival.
+    waiting: BTreeMap<(u64, u64), (Delivery, Micros)>,
+    /// Ranges that the recorder says it lost, not reached yet.
+    lost: BTreeMap<u64, Lost>,
+    /// Least arrival − monotonic time seen: what the collector's clock is ahead, and the network took.
+    offset: Option<i128>,
+    last_heard: Micros,
+    known_until: Micros,
+    gaps: Vec<InstanceGap>,
+    is_final: bool,
+    black_box: Vec<OpenInvocation>,
+    correlator: Correlator,
+}
+
+/// A gap and the contexts it may have been of; empty: any.
+#[derive(Clone, Debug)]
+pub(crate) struct InstanceGap {
+    pub gap: Gap,
+    pub contexts: Vec<ContextId>,
 }
 
 /// What is known of an instance, for lists.
@@ -28,7 +58,7 @@ pub struct InstanceStatus {
     pub last_heard: Micros,
     /// Up to here its events are complete but for the gaps, on its own clock.
     pub known_until: Micros,
-    /// What was lost, most recent last; at most a hundred.
+    /// What was lost, most recent last.
     pub gaps: Vec<Gap>,
     /// Timelines that still grow.
     pub open_timelines: usize,
@@ -45,7 +75,19 @@ pub struct InstanceStatus {
 impl Instance {
     /// An instance of which nothing has arrived.
     pub fn new(id: InstanceId) -> Instance {
-        Instance { id }
+        Instance {
+            id,
+            next: None,
+            waiting: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            offset: None,
+            last_heard: Micros(0),
+            known_until: Micros(0),
+            gaps: Vec::new(),
+            is_final: false,
+            black_box: Vec::new(),
+            correlator: Correlator::new(id),
+        }
     }
 
     /// Its id.
@@ -54,45 +96,166 @@ impl Instance {
     }
 
     /// Takes one batch. `arrived`: the collector's monotonic clock.
-    pub fn deliver(&mut self, _delivery: Delivery, _arrived: Micros) -> Vec<Update> {
-        Vec::new()
+    pub fn deliver(&mut self, delivery: Delivery, arrived: Micros) -> Vec<Update> {
+        self.last_heard = self.last_heard.max(arrived);
+        let ahead = i128::from(arrived.0) - i128::from(delivery.clock.monotonic.0);
+        self.offset = Some(self.offset.map_or(ahead, |least| least.min(ahead)));
+        for lost in &delivery.lost {
+            self.lost.insert(lost.from.0, lost.clone());
+        }
+        // Numbers begin at 1: a first batch with a higher one has others before it.
+        self.next.get_or_insert(delivery.first_sequence.0.min(1));
+        let key = (delivery.first_sequence.0, delivery.events.len() as u64);
+        self.waiting
+            .entry(key)
+            .and_modify(|(kept, _)| kept.known_until = kept.known_until.max(delivery.known_until))
+            .or_insert((delivery, arrived));
+        self.take_in_order();
+        self.settle(arrived)
     }
 
     /// Lets time pass. `arrived`: the collector's monotonic clock.
-    pub fn advance(&mut self, _arrived: Micros) -> Vec<Update> {
-        Vec::new()
+    pub fn advance(&mut self, arrived: Micros) -> Vec<Update> {
+        self.settle(arrived)
     }
 
     /// When to call [`Instance::advance`] next, on the collector's clock.
     pub fn next_deadline(&self) -> Option<Micros> {
-        None
+        let waiting =
+            self.waiting.values().map(|(_, arrived)| arrived.after(OUT_OF_ORDER_WAIT)).min();
+        let idle = self.correlator.next_idle().and_then(|at| self.on_collector_clock(at));
+        [waiting, idle].into_iter().flatten().min()
     }
 
     /// Closes the timeline that has been quiet longest; None if none is open.
     pub fn evict(&mut self) -> Option<Update> {
-        None
+        let context = self.context_of_verdicts(self.last_heard);
+        self.correlator.evict(&self.gaps, context)
     }
 
     /// Up to here its events are complete but for the gaps, on its own clock.
     pub fn known_until(&self) -> Micros {
-        Micros(0)
+        self.known_until
+    }
+
+    /// Its own clock at a moment of the collector's: arrival − the least (arrival − mono) seen.
+    pub fn now(&self, arrived: Micros) -> Micros {
+        let now = i128::from(arrived.0) - self.offset.unwrap_or_default();
+        Micros(u64::try_from(now).unwrap_or_default())
     }
 
     /// What is known of it.
     pub fn status(&self) -> InstanceStatus {
+        let c = &self.correlator;
         InstanceStatus {
             id: self.id,
-            module: Arc::default(),
-            roots: Vec::new(),
-            node: Arc::from(""),
-            last_heard: Micros(0),
-            known_until: Micros(0),
-            gaps: Vec::new(),
-            open_timelines: 0,
-            dialect: Dialect::from_tables(None, None),
-            is_final: false,
-            black_box: Vec::new(),
-            streams_seen: 0,
+            module: c.module.clone(),
+            roots: c.roots.values().cloned().collect(),
+            node: c.node.clone(),
+            last_heard: self.last_heard,
+            known_until: self.known_until,
+            gaps: self.gaps.iter().map(|g| g.gap.clone()).collect(),
+            open_timelines: c.open(),
+            dialect: c.calibration.dialect,
+            is_final: self.is_final,
+            black_box: self.black_box.clone(),
+            streams_seen: c.streams_seen,
         }
     }
+
+    fn on_collector_clock(&self, at: Micros) -> Option<Micros> {
+        u64::try_from(i128::from(at.0) + self.offset?).ok().map(Micros)
+    }
+
+    fn context_of_verdicts(&self, arrived: Micros) -> crate::Instant {
+        crate::Instant {
+            now: self.now(arrived).max(self.known_until),
+            known_until: self.known_until,
+        }
+    }
+
+    /// Gives up on what has been waited for too long, then evaluates.
+    fn settle(&mut self, arrived: Micros) -> Vec<Update> {
+        let overdue = |(_, came): &(Delivery, Micros)| came.after(OUT_OF_ORDER_WAIT) <= arrived;
+        while self.waiting.values().any(overdue) {
+            let Some((&(first, _), _)) = self.waiting.first_key_value() else { break };
+            let next = self.next.unwrap_or(first);
+            if first > next {
+                self.missing(next, first - 1, "the batch with them did not arrive", Vec::new());
+                self.next = Some(first);
+            }
+            self.take_in_order();
+        }
+        let instant = self.context_of_verdicts(arrived);
+        self.correlator.updates(&self.gaps, instant, self.is_final)
+    }
+
+    fn take_in_order(&mut self) {
+        while let Some(next) = self.next {
+            if self.skip_lost(next) {
+                continue;
+            }
+            match self.waiting.first_key_value() {
+                Some((&(first, _), _)) if first <= next => {
+                    if let Some((_, (delivery, _))) = self.waiting.pop_first() {
+                        self.take(delivery, next);
+                    }
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Goes past a range that the recorder lost, if the next number lies in one.
+    fn skip_lost(&mut self, next: u64) -> bool {
+        while let Some(entry) = self.lost.first_entry() {
+            if entry.get().to.0 < next {
+                entry.remove();
+            } else if entry.get().from.0 <= next {
+                let lost = entry.remove();
+                self.missing(next, lost.to.0, &lost.reason, lost.contexts);
+                self.next = Some(lost.to.0.saturating_add(1));
+                return true;
+            } else {
+                return false;
+            }
+        }
+        false
+    }
+
+    fn take(&mut self, mut delivery: Delivery, next: u64) {
+        let first = delivery.first_sequence.0;
+        let end = first.saturating_add(delivery.events.len() as u64);
+        self.is_final |= delivery.is_final;
+        if !delivery.open.is_empty() {
+            self.black_box = std::mem::take(&mut delivery.open);
+        }
+        if delivery.newer && end > next {
+            let reason = "a newer recorder said more than this version understands";
+            self.missing(first, end.saturating_sub(1), reason, Vec::new());
+        }
+        // What was seen before is skipped by its number.
+        let seen = usize::try_from(next.saturating_sub(first)).unwrap_or(usize::MAX);
+        let events = delivery.events.drain(seen.min(delivery.events.len())..).collect();
+        let known_until = delivery.known_until;
+        self.correlator.take(delivery, events);
+        self.next = Some(next.max(end));
+        self.known_until = self.known_until.max(known_until);
+    }
+
+    fn missing(&mut self, from: u64, to: u64, reason: &str, contexts: Vec<ContextId>) {
+        let gap = Gap { from: Sequence(from), to: Sequence(to), reason: reason.to_owned() };
+        self.gaps.push(InstanceGap { gap, contexts });
+        if self.gaps.len() > MOST_GAPS {
+            let second = self.gaps.remove(1);
+            let first = &mut self.gaps[0];
+            first.gap.to = first.gap.to.max(second.gap.to);
+            first.contexts.clear();
+        }
+        self.correlator.gap();
+    }
 }
+
+#[cfg(test)]
+#[path = "instance_tests.rs"]
+mod tests;

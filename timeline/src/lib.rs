@@ -3,8 +3,10 @@
 //! Pure: no IO, no clock, no tokio. Malformed input gives a timeline and a list of defects, never an
 //! error. Predicates get `now` and `known_until` as arguments (design: absence).
 
+mod calibrate;
 pub mod calls;
 pub mod codec;
+mod correlate;
 pub mod delivery;
 pub mod diagnose;
 mod diagnoses;

@@ -1,0 +1,475 @@
+//! Events of one VM, in order, to timelines: which stream an invocation belongs to, when a timeline
+//! is closed, what has to be judged anew.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use abi::{Callback, Dialect, Hostcall, Kind};
+
+use crate::calibrate::{Calibration, Watch};
+use crate::calls::Outcome;
+use crate::delivery::{Clock, Delivery, Module, Root, StreamInfo};
+use crate::diagnose::Instant;
+use crate::event::Event;
+use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence};
+use crate::instance::InstanceGap;
+use crate::timeline::{Reason, State, Timeline, Update};
+
+/// A timeline of which nothing is heard and nothing is awaited is closed after this.
+const IDLE: Micros = Micros(600_000_000);
+/// Added to the last timeout of a call before its callback is given up.
+const GRACE: Micros = Micros::SECOND;
+/// Closed timelines kept because a response callback may still come.
+const MOST_DORMANT: usize = 1_024;
+/// Deleted contexts whose generation is remembered.
+const MOST_GENERATIONS: usize = 4_096;
+
+/// Key of a timeline within its instance: the order in which they began.
+type Key = u64;
+
+pub(crate) struct Correlator {
+    id: InstanceId,
+    pub module: Arc<Module>,
+    pub node: Arc<str>,
+    pub roots: BTreeMap<ContextId, Arc<Root>>,
+    pub calibration: Calibration,
+    pub streams_seen: u64,
+    clock: Clock,
+    next_key: Key,
+    held: HashMap<Key, Held>,
+    /// The latest timeline of each context.
+    current: HashMap<ContextId, Key>,
+    /// Calls that are out, and who awaits them.
+    owners: HashMap<CallId, Key>,
+    /// Hostcalls whose invocation has not returned yet.
+    unfinished: Vec<(Entry, Vec<Event>)>,
+    touched: BTreeSet<Key>,
+    /// When a verdict can change by time alone: by known_until.
+    deadlines: BTreeSet<(Micros, Key)>,
+    /// When a timeline is idle: by now.
+    idle: BTreeSet<(Micros, Key)>,
+    dormant: VecDeque<Key>,
+    generations: HashMap<ContextId, u32>,
+    deleted: VecDeque<ContextId>,
+    ended_roots: Vec<ContextId>,
+}
+
+struct Held {
+    timeline: Timeline,
+    watch: [Watch; 2],
+    deleted: bool,
+    deadline: Option<Micros>,
+    idle: Micros,
+}
+
+impl Correlator {
+    pub fn new(id: InstanceId) -> Correlator {
+        Correlator {
+            id,
+            module: Arc::default(),
+            node: Arc::from(""),
+            roots: BTreeMap::new(),
+            calibration: Calibration::new(Dialect::from_tables(None, None)),
+            streams_seen: 0,
+            clock: Clock::default(),
+            next_key: 0,
+            held: HashMap::new(),
+            current: HashMap::new(),
+            owners: HashMap::new(),
+            unfinished: Vec::new(),
+            touched: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
+            idle: BTreeSet::new(),
+            dormant: VecDeque::new(),
+            generations: HashMap::new(),
+            deleted: VecDeque::new(),
+            ended_roots: Vec::new(),
+        }
+    }
+
+    /// Timelines that still grow.
+    pub fn open(&self) -> usize {
+        self.held.len() - self.dormant.len()
+    }
+
+    /// When the next timeline is idle, on the instance's clock.
+    pub fn next_idle(&self) -> Option<Micros> {
+        self.idle.first().map(|(at, _)| *at)
+    }
+
+    /// Takes a delivery and those of its events that are new.
+    pub fn take(&mut self, delivery: Delivery, events: Vec<Event>) {
+        if *self.module != delivery.module {
+            self.calibration
+                .tables(Dialect::from_tables(delivery.module.host, delivery.module.abi));
+            self.module = Arc::new(delivery.module);
+        }
+        if *self.node != *delivery.node {
+            self.node = Arc::from(delivery.node);
+        }
+        self.clock = delivery.clock;
+        for root in delivery.roots {
+            if root.ended && self.roots.get(&root.context).is_none_or(|known| !known.ended) {
+                self.ended_roots.push(root.context);
+            }
+            if self.roots.get(&root.context).is_none_or(|known| **known != root) {
+                self.roots.insert(root.context, Arc::new(root));
+            }
+        }
+        for event in events {
+            self.event(event);
+        }
+        for stream in delivery.streams {
+            self.stream(stream);
+        }
+    }
+
+    /// Events are missing: what waits for its invocation will not get it.
+    pub fn gap(&mut self) {
+        for (_, hostcalls) in std::mem::take(&mut self.unfinished) {
+            self.invocation(None, hostcalls);
+        }
+    }
+
+    /// Hostcalls are written when they return, before the invocation around them.
+    fn event(&mut self, event: Event) {
+        let at = self.unfinished.iter().position(|(entry, _)| *entry == event.entry);
+        match (event.kind, at) {
+            (Kind::Hostcall(_), Some(at)) => self.unfinished[at].1.push(event),
+            (Kind::Hostcall(_), None) => self.unfinished.push((event.entry, vec![event])),
+            (_, Some(at)) if matches!(event.kind, Kind::Callback(_)) => {
+                let (_, hostcalls) = self.unfinished.swap_remove(at);
+                self.invocation(Some(event), hostcalls);
+            }
+            _ => self.invocation(Some(event), Vec::new()),
+        }
+    }
+
+    /// One invocation and the hostcalls made in it.
+    fn invocation(&mut self, invocation: Option<Event>, hostcalls: Vec<Event>) {
+        let Some(context) = invocation.as_ref().or(hostcalls.first()).map(|e| e.context) else {
+            return;
+        };
+        let callback = match invocation.as_ref().map(|e| e.kind) {
+            Some(Kind::Callback(callback)) => Some(callback),
+            _ => None,
+        };
+        let home = match (callback, &invocation) {
+            (Some(Callback::ContextCreate), Some(event)) => match event.arg(0) {
+                0 => {
+                    self.roots.entry(context).or_insert_with(|| {
+                        Arc::new(Root { context, since: event.at, ..Root::default() })
+                    });
+                    None
+                }
+                root => Some(self.begin(context, ContextId(root))),
+            },
+            (Some(callback), Some(event)) if callback.is_response() => {
+                self.owners.get(&event.call).copied()
+            }
+            (Some(callback), _) if callback.is_on_root() => None,
+            _ if self.roots.contains_key(&context) => {
+                if callback == Some(Callback::Delete) {
+                    self.ended_roots.push(context);
+                }
+                None
+            }
+            _ => Some(self.of_context(context)),
+        };
+        self.borrowed(home, &hostcalls);
+        let Some(key) = home else { return };
+        for event in &hostcalls {
+            let dispatches = matches!(event.kind, Kind::Hostcall(h) if h.is_dispatch());
+            if dispatches && event.result == 0 && event.call != CallId(0) {
+                self.owners.insert(event.call, key);
+            }
+        }
+        let Some(held) = self.held.get_mut(&key) else { return };
+        if let Some(event) = &invocation {
+            self.calibration.see(&mut held.watch, held.timeline.context, event, &hostcalls);
+            held.deleted |=
+                callback == Some(Callback::Delete) && event.context == held.timeline.context;
+        }
+        insert(&mut held.timeline.events, invocation.into_iter().chain(hostcalls));
+        self.touch(key);
+    }
+
+    /// Hostcalls that another context's invocation made on a stream (set_effective_context) belong
+    /// to that stream's timeline too.
+    fn borrowed(&mut self, home: Option<Key>, hostcalls: &[Event]) {
+        let Some(first) = hostcalls.iter().position(is_switch) else { return };
+        for group in hostcalls[first..].chunk_by(|_, next| !is_switch(next)) {
+            let key = self.current.get(&ContextId(group[0].arg(0))).copied();
+            if let Some(key) = key.filter(|key| Some(*key) != home)
+                && let Some(held) = self.held.get_mut(&key)
+            {
+                insert(&mut held.timeline.events, group.iter().cloned());
+                self.touch(key);
+            }
+        }
+    }
+
+    fn of_context(&mut self, context: ContextId) -> Key {
+        match self.current.get(&context) {
+            Some(key) => *key,
+            None => self.begin(context, ContextId(0)),
+        }
+    }
+
+    fn begin(&mut self, context: ContextId, root: ContextId) -> Key {
+        let generation = match self.current.get(&context).and_then(|key| self.held.get(key)) {
+            Some(before) => before.timeline.generation + 1,
+            None => self.generations.get(&context).map_or(0, |last| last + 1),
+        };
+        let key = self.next_key;
+        self.next_key += 1;
+        self.streams_seen += 1;
+        let mut timeline = Timeline::new(self.id, context, generation);
+        timeline.stream.root = root;
+        timeline.root = self.root(root);
+        let held = Held {
+            timeline,
+            watch: Default::default(),
+            deleted: false,
+            deadline: None,
+            idle: Micros(u64::MAX),
+        };
+        self.held.insert(key, held);
+        self.current.insert(context, key);
+        key
+    }
+
+    /// The root of a context; where only one plugin is in the VM it needs no name.
+    fn root(&self, context: ContextId) -> Arc<Root> {
+        match self.roots.get(&context) {
+            Some(root) => root.clone(),
+            None if context == ContextId(0) && self.roots.len() == 1 => {
+                self.roots.values().next().cloned().unwrap_or_default()
+            }
+            None => Arc::new(Root { context, ..Root::default() }),
+        }
+    }
+
+    fn stream(&mut self, stream: StreamInfo) {
+        let Some(key) = self.current.get(&stream.context).copied() else { return };
+        if let Some(held) = self.held.get_mut(&key) {
+            held.timeline.stream.merge(stream);
+            self.touch(key);
+        }
+    }
+
+    fn touch(&mut self, key: Key) {
+        self.touched.insert(key);
+        if let Some(at) = self.dormant.iter().position(|k| *k == key) {
+            self.dormant.remove(at);
+        }
+    }
+
+    /// Judges what was touched, or is due, once; closes what is at its end.
+    pub fn updates(
+        &mut self,
+        gaps: &[InstanceGap],
+        instant: Instant,
+        is_final: bool,
+    ) -> Vec<Update> {
+        let mut due = std::mem::take(&mut self.touched);
+        let touched = due.clone();
+        while let Some(&(at, key)) = self.deadlines.first()
+            && at <= instant.known_until
+        {
+            self.deadlines.remove(&(at, key));
+            due.insert(key);
+        }
+        while let Some(&(at, key)) = self.idle.first()
+            && at <= instant.now
+        {
+            self.idle.remove(&(at, key));
+            due.insert(key);
+        }
+        let ended_roots = std::mem::take(&mut self.ended_roots);
+        if is_final || !ended_roots.is_empty() {
+            due.extend(self.held.keys());
+        }
+        let mut updates = Vec::with_capacity(due.len());
+        for key in due {
+            let Some(held) = self.held.get(&key) else { continue };
+            let forced = if ended_roots.contains(&held.timeline.root.context) {
+                Some(Reason::RootEnded)
+            } else if is_final {
+                Some(Reason::InstanceEnded)
+            } else {
+                None
+            };
+            updates.extend(self.update(key, gaps, instant, forced, touched.contains(&key)));
+        }
+        updates
+    }
+
+    /// Closes the timeline that began first.
+    pub fn evict(&mut self, gaps: &[InstanceGap], instant: Instant) -> Option<Update> {
+        let open = |key: &&Key| !self.dormant.contains(key);
+        let key = *self.held.keys().filter(open).min()?;
+        self.update(key, gaps, instant, Some(Reason::Evicted), true)
+    }
+
+    fn update(
+        &mut self,
+        key: Key,
+        gaps: &[InstanceGap],
+        instant: Instant,
+        forced: Option<Reason>,
+        touched: bool,
+    ) -> Option<Update> {
+        let root = self.held.get(&key).map(|h| self.root(h.timeline.stream.root))?;
+        let held = self.held.get_mut(&key)?;
+        let t = &mut held.timeline;
+        let was = (!touched).then(|| (t.state, t.findings.clone(), t.unknown.clone()));
+        t.root = root;
+        t.stream.root = t.root.context;
+        t.module = self.module.clone();
+        t.node = self.node.clone();
+        t.dialect = self.calibration.dialect;
+        t.clock = self.clock;
+        t.known_until = instant.known_until;
+        t.gaps = gaps.iter().filter(|g| concerns(g, t)).map(|g| g.gap.clone()).collect();
+        t.assess(instant);
+        let ends = Ends::of(held.deleted, &held.timeline);
+        let reason = ends.reason(instant).or(forced);
+        let t = &mut held.timeline;
+        t.state = reason.map_or(State::Open, State::Closed);
+        if let Some(deadline) = held.deadline.take() {
+            self.deadlines.remove(&(deadline, key));
+        }
+        self.idle.remove(&(held.idle, key));
+        let unchanged = was.is_some_and(|(state, findings, unknown)| {
+            state == t.state && findings == t.findings && unknown == t.unknown
+        });
+        if !unchanged {
+            t.revision += 1;
+        }
+        if reason.is_none() {
+            let next = t.pending.iter().map(|p| p.until).chain(ends.deadline).min();
+            held.deadline = next.map(|at| at.max(instant.known_until).after(Micros(1)));
+            held.idle = ends.last.after(IDLE);
+            self.deadlines.extend(held.deadline.map(|at| (at, key)));
+            self.idle.insert((held.idle, key));
+        }
+        let (id, revision, state) = (t.id, t.revision, t.state);
+        // A callback that may still come finds its timeline; else the timeline is given away whole.
+        let keep = match reason {
+            None => true,
+            Some(Reason::TimedOut | Reason::Idle) => true,
+            Some(_) => false,
+        };
+        if keep {
+            let snapshot = (!unchanged).then(|| t.clone());
+            if reason.is_some() {
+                self.rest(key);
+            }
+            return snapshot.map(|snapshot| Update { id, revision, state, snapshot });
+        }
+        let snapshot = self.forget(key)?;
+        (!unchanged).then_some(Update { id, revision, state, snapshot })
+    }
+
+    /// Keeps a closed timeline for a callback that may still come.
+    fn rest(&mut self, key: Key) {
+        if !self.dormant.contains(&key) {
+            self.dormant.push_back(key);
+        }
+        if self.dormant.len() > MOST_DORMANT
+            && let Some(oldest) = self.dormant.pop_front()
+        {
+            self.forget(oldest);
+        }
+    }
+
+    fn forget(&mut self, key: Key) -> Option<Timeline> {
+        let held = self.held.remove(&key)?;
+        self.idle.remove(&(held.idle, key));
+        let timeline = held.timeline;
+        for call in timeline.calls.iter().filter(|c| c.id != CallId(0)) {
+            if self.owners.get(&call.id) == Some(&key) {
+                self.owners.remove(&call.id);
+            }
+        }
+        if self.current.get(&timeline.context) == Some(&key) {
+            self.current.remove(&timeline.context);
+            if self.generations.insert(timeline.context, timeline.generation).is_none() {
+                self.deleted.push_back(timeline.context);
+            }
+            if self.deleted.len() > MOST_GENERATIONS
+                && let Some(oldest) = self.deleted.pop_front()
+            {
+                self.generations.remove(&oldest);
+            }
+        }
+        Some(timeline)
+    }
+}
+
+/// What decides about closing (design §6).
+struct Ends {
+    deleted: bool,
+    out: bool,
+    /// When the last call that is out is given up; None if one has no timeout.
+    deadline: Option<Micros>,
+    /// End of the last event.
+    last: Micros,
+}
+
+impl Ends {
+    fn of(deleted: bool, timeline: &Timeline) -> Ends {
+        let out = || timeline.calls.iter().filter(|c| c.outcome == Outcome::Pending);
+        let limits: Option<Vec<Micros>> =
+            out().map(|c| c.timeout.map(|t| c.dispatched_at.after(t).after(GRACE))).collect();
+        let last = timeline.events.iter().map(|e| e.at.after(e.took)).max().unwrap_or_default();
+        Ends {
+            deleted,
+            out: out().next().is_some(),
+            deadline: limits.and_then(|l| l.into_iter().max()).filter(|_| deleted),
+            last,
+        }
+    }
+
+    fn reason(&self, instant: Instant) -> Option<Reason> {
+        if self.deleted && !self.out {
+            return Some(Reason::Ended);
+        }
+        if self.deadline.is_some_and(|at| at < instant.known_until) {
+            return Some(Reason::TimedOut);
+        }
+        (self.last.after(IDLE) <= instant.now).then_some(Reason::Idle)
+    }
+}
+
+fn is_switch(event: &Event) -> bool {
+    event.kind == Kind::Hostcall(Hostcall::SetEffectiveContext) && event.result == 0
+}
+
+/// Keeps the order; nearly always the new ones come last.
+fn insert(events: &mut Vec<Event>, new: impl Iterator<Item = Event>) {
+    let old = events.len();
+    events.extend(new);
+    let start = old.saturating_sub(1);
+    if !events[start..].is_sorted_by_key(Event::order) {
+        events.sort_by_key(Event::order);
+    }
+}
+
+/// May a gap have swallowed events of a timeline?
+fn concerns(gap: &InstanceGap, timeline: &Timeline) -> bool {
+    let ids = [timeline.context, timeline.stream.root];
+    if !gap.contexts.is_empty() && !gap.contexts.iter().any(|c| ids.contains(c)) {
+        return false;
+    }
+    let numbers = timeline.events.iter().map(|e| e.sequence);
+    let first = numbers.clone().min().unwrap_or_default();
+    let begun = timeline.events.iter().any(|e| e.kind == Kind::Callback(Callback::ContextCreate));
+    if begun && gap.gap.to < first {
+        return false;
+    }
+    let ended = matches!(timeline.state, State::Closed(Reason::Ended));
+    let last = numbers.max().unwrap_or(Sequence(u64::MAX));
+    !ended || gap.gap.from < last
+}
