@@ -12,6 +12,14 @@ const INVALID_MEMORY_ACCESS: u32 = 6;
 /// WASI's monotonic clock.
 const MONOTONIC: u32 = 1;
 
+/// Hostcalls made.
+static mut MADE: u64 = 0;
+
+fn made_one() {
+    // SAFETY: one thread, and no reference to it exists anywhere.
+    unsafe { MADE = MADE.wrapping_add(1) };
+}
+
 /// The host outside of this VM.
 pub struct WasmHost;
 
@@ -29,6 +37,7 @@ impl WasmHost {
 impl Host for WasmHost {
     fn monotonic_nanos(&mut self) -> Option<u64> {
         let mut time = 0;
+        made_one();
         // SAFETY: module head.
         let errno = unsafe { imports::clock_time_get(MONOTONIC, 1, &raw mut time) };
         (errno == 0).then_some(time)
@@ -36,18 +45,21 @@ impl Host for WasmHost {
 
     fn wall_nanos(&mut self) -> u64 {
         let mut time = 0;
+        made_one();
         // SAFETY: module head.
         unsafe { imports::proxy_get_current_time_nanoseconds(&raw mut time) };
         time
     }
 
     fn random(&mut self, into: &mut [u8]) {
+        made_one();
         // SAFETY: module head.
         unsafe { imports::random_get(into.as_mut_ptr(), into.len()) };
     }
 
     fn environment(&mut self) -> &[u8] {
         let (mut count, mut size) = (0u32, 0u32);
+        made_one();
         // SAFETY: module head.
         let errno = unsafe { imports::environ_sizes_get(&raw mut count, &raw mut size) };
         let pointers = (count as usize).saturating_mul(4);
@@ -57,6 +69,7 @@ impl Host for WasmHost {
         }
         // SAFETY: `pointers` is less than the arena's size.
         let texts = unsafe { arena::start().add(pointers) };
+        made_one();
         // SAFETY: both parts lie in the arena, as just checked.
         if unsafe { imports::environ_get(arena::start(), texts) } != 0 {
             return &[];
@@ -65,6 +78,7 @@ impl Host for WasmHost {
     }
 
     fn set_tick_period(&mut self, millis: u32) -> u32 {
+        made_one();
         // SAFETY: takes a number.
         unsafe { imports::proxy_set_tick_period_milliseconds(millis) }
     }
@@ -77,6 +91,7 @@ impl Host for WasmHost {
 
     fn ship(&mut self, cluster: &[u8], headers: &[u8], length: usize, millis: u32) -> (u32, u32) {
         let mut call_id = UNTOUCHED;
+        made_one();
         // SAFETY: module head; the body is the beginning of the arena.
         let status = unsafe {
             imports::proxy_http_call(
@@ -98,6 +113,7 @@ impl Host for WasmHost {
     fn header_value(&mut self, map: u32, key: &[u8]) -> Result<&[u8], Refused> {
         arena::reset();
         let (mut address, mut size) = (0, 0);
+        made_one();
         // SAFETY: module head.
         let status = unsafe {
             imports::proxy_get_header_map_value(
@@ -114,16 +130,17 @@ impl Host for WasmHost {
     fn header_pairs(&mut self, map: u32) -> Result<&[u8], Refused> {
         arena::reset();
         let (mut address, mut size) = (0, 0);
+        made_one();
         // SAFETY: module head.
-        let status = unsafe {
-            imports::proxy_get_header_map_pairs(map, &raw mut address, &raw mut size)
-        };
+        let status =
+            unsafe { imports::proxy_get_header_map_pairs(map, &raw mut address, &raw mut size) };
         Self::answer(status, address, size)
     }
 
     fn property(&mut self, path: &[u8]) -> Result<&[u8], Refused> {
         arena::reset();
         let (mut address, mut size) = (0, 0);
+        made_one();
         // SAFETY: module head.
         let status = unsafe {
             imports::proxy_get_property(path.as_ptr(), path.len(), &raw mut address, &raw mut size)
@@ -134,6 +151,7 @@ impl Host for WasmHost {
     fn buffer(&mut self, buffer: u32, length: u32) -> Result<&[u8], Refused> {
         arena::reset();
         let (mut address, mut size) = (0, 0);
+        made_one();
         // SAFETY: module head.
         let status = unsafe {
             imports::proxy_get_buffer_bytes(buffer, 0, length, &raw mut address, &raw mut size)
@@ -144,14 +162,15 @@ impl Host for WasmHost {
     fn status(&mut self) -> Result<(u32, &[u8]), Refused> {
         arena::reset();
         let (mut code, mut address, mut size) = (0, 0, 0);
+        made_one();
         // SAFETY: module head.
-        let status = unsafe {
-            imports::proxy_get_status(&raw mut code, &raw mut address, &raw mut size)
-        };
+        let status =
+            unsafe { imports::proxy_get_status(&raw mut code, &raw mut address, &raw mut size) };
         Ok((code, Self::answer(status, address, size)?))
     }
 
     fn log(&mut self, level: u32, message: &[u8]) {
+        made_one();
         // SAFETY: module head.
         unsafe { imports::proxy_log(level, message.as_ptr(), message.len()) };
     }
@@ -179,5 +198,10 @@ impl Host for WasmHost {
     fn plugin_pages(&mut self) -> u32 {
         // SAFETY: takes nothing.
         unsafe { imports::plugin_pages() }
+    }
+
+    fn hostcalls(&mut self) -> u64 {
+        // SAFETY: one thread, and no reference to it exists anywhere.
+        unsafe { MADE }
     }
 }

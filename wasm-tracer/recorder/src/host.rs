@@ -68,4 +68,7 @@ pub trait Host {
 
     /// Pages of the plugin's memory.
     fn plugin_pages(&mut self) -> u32;
+
+    /// Hostcalls that the recorder made so far.
+    fn hostcalls(&mut self) -> u64;
 }

@@ -1,72 +1,137 @@
-//! The flight recorder.
+//! The flight recorder: sees every callback and hostcall of one VM, keeps them in a bounded buffer, and
+//! ships them to the collector from the tick.
+//!
+//! Runs inside a plugin, so: no heap, no floats, no recursion, no indirect calls (the graft has no
+//! table), no panics. It never blocks a stream, never changes an action, never lets the answer to its
+//! own call reach the plugin, and counts what it could not keep. The host is a trait ([`Host`]), so the
+//! same code runs natively in tests.
 #![cfg_attr(not(test), no_std)]
 
+mod answer;
+mod batch;
+mod blackbox;
+mod bytes;
+mod calls;
+mod counters;
+mod event;
+mod halve;
+mod histogram;
 mod host;
+mod hostcalls;
+mod info;
+mod invoke;
+mod lost;
+mod output;
+mod pairs;
+mod ring;
+mod roots;
+mod settings;
+mod ship;
+mod status;
+mod streams;
+mod ticks;
+mod warn;
+mod wire;
 
 pub use host::{Host, Refused, UNTOUCHED};
 
 /// Bytes of the baked configuration.
 pub const CONFIG_SIZE: usize = abi::graft::config::SIZE;
 
-/// One VM's recorder.
+/// Status of the ABI when the host could not write an answer: the arena was too small.
+const INVALID_MEMORY_ACCESS: u32 = 6;
+
+/// One VM's recorder. All zero until it starts, so that it costs no bytes in the module.
 pub struct Recorder {
     started: bool,
-    buffer: [u8; 128 * 1024],
+    /// The black box left already in this entry.
+    trapped: bool,
+    /// The host has no monotonic clock.
+    wall_only: bool,
+    instance: [u8; 16],
+    /// Of the sampling, and of the next random number.
+    seed: u64,
+    random: u64,
+    /// The last reading of the clock, monotonic µs.
+    now: u64,
+    /// Number of the last invocation.
+    entry: u64,
+    depth: u32,
+    frames: [invoke::Frame; invoke::FRAMES],
+    node: bytes::Text<64>,
+    settings: settings::Settings,
+    roots: roots::Roots,
+    streams: streams::Streams,
+    calls: calls::Calls,
+    counters: counters::Counters,
+    output: output::Output,
+    warnings: warn::Warnings,
+    shipping: ship::Shipping,
+    /// For messages that are built before they are written elsewhere.
+    scratch: [u8; 2048],
+    ring: ring::Ring,
 }
 
 impl Recorder {
-    /// A recorder that has not begun.
-    #[allow(clippy::new_without_default)]
+    /// A recorder that has not started.
+    #[allow(clippy::new_without_default)] // a const for a static, not a value to be had anywhere
     pub const fn new() -> Recorder {
-        Recorder { started: false, buffer: [0; 128 * 1024] }
+        Recorder {
+            started: false,
+            trapped: false,
+            wall_only: false,
+            instance: [0; 16],
+            seed: 0,
+            random: 0,
+            now: 0,
+            entry: 0,
+            depth: 0,
+            frames: [invoke::Frame::EMPTY; invoke::FRAMES],
+            node: bytes::Text::EMPTY,
+            settings: settings::Settings::EMPTY,
+            roots: roots::Roots::EMPTY,
+            streams: streams::Streams::EMPTY,
+            calls: calls::Calls::EMPTY,
+            counters: counters::Counters::EMPTY,
+            output: output::Output::EMPTY,
+            warnings: warn::Warnings::EMPTY,
+            shipping: ship::Shipping::EMPTY,
+            scratch: [0; 2048],
+            ring: ring::Ring::EMPTY,
+        }
     }
 
-    /// Has it begun?
+    /// Has it started?
     pub fn is_started(&self) -> bool {
         self.started
     }
 
-    /// Begins.
+    /// Starts at the VM's first entry (never while the host restricts hostcalls): reads the baked
+    /// configuration and the environment, and takes a random instance id.
     pub fn start(&mut self, baked: &[u8], host: &mut impl Host) {
         self.started = true;
-        host.random(self.buffer.get_mut(..16).unwrap_or(&mut []));
-        if let (Some(to), Some(from)) = (self.buffer.get_mut(16), baked.first()) {
-            *to = *from;
-        }
+        self.settings.read(baked, host.environment());
+        self.ring.start(self.settings.buffer_bytes);
+        host.random(&mut self.instance);
+        self.seed = bytes::hash(&self.instance, 0);
+        self.random = self.seed | 1;
     }
 
-    /// Before a callback.
-    pub fn enter(&mut self, kind: u32, _context: u32, _args: [u32; 4], _host: &mut impl Host) -> bool {
-        kind != 4
+    /// Reads the clock: monotonic µs, or the wall clock's where there is no other.
+    fn clock(&mut self, host: &mut impl Host) -> u64 {
+        let nanos = host.monotonic_nanos().unwrap_or_else(|| {
+            self.wall_only = true;
+            host.wall_nanos()
+        });
+        self.now = nanos / 1000;
+        self.now
     }
 
-    /// After a callback.
-    pub fn leave(&mut self, _kind: u32, _context: u32, _result: u32, _host: &mut impl Host) {}
-
-    /// Last in a tick.
-    pub fn tick_end(&mut self, _root: u32, _host: &mut impl Host) {}
-
-    /// After a hostcall.
-    pub fn hostcall(&mut self, _kind: u32, _status: u32, _params: &[u32; 12], _host: &mut impl Host) {}
-
-    /// In place of the plugin's hostcall.
-    pub fn set_tick_period(&mut self, millis: u32, host: &mut impl Host) -> u32 {
-        host.set_tick_period(millis)
+    /// xorshift64: for back-off, not for secrets.
+    fn next_random(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
     }
-
-    /// The saved status.
-    pub fn saved_status(&self) -> Option<(u32, &[u8])> {
-        None
-    }
-
-    /// Copies its message.
-    pub fn saved_status_copy(&mut self, _destination: u32, _host: &mut impl Host) {}
-
-    /// Before a trap.
-    pub fn trap(&mut self, host: &mut impl Host) {
-        host.log(3, b"trap");
-    }
-
-    /// Before proc_exit.
-    pub fn exiting(&mut self, _host: &mut impl Host) {}
 }

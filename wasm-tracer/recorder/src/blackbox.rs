@@ -1,0 +1,53 @@
+//! What still leaves when a plugin traps, when its process exits, when its root ends.
+
+use proto::fields::{batch, open};
+
+use crate::Recorder;
+use crate::host::Host;
+use crate::invoke::FRAMES;
+use crate::ship::Frame as BatchFrame;
+use crate::wire::Writer;
+
+impl Recorder {
+    /// Before `unreachable` in plugin code: everything leaves now, with the open invocations named. A
+    /// trap takes the VM's memory with it, but a call made just before still goes out. At most once,
+    /// until the entry returns after all.
+    pub fn trap(&mut self, host: &mut impl Host) {
+        if self.trapped {
+            return;
+        }
+        self.trapped = true;
+        let now = self.clock(host);
+        self.flush(now, BatchFrame { black_box: true, ..BatchFrame::default() }, host);
+    }
+
+    /// Before `proc_exit`: a host may return from it, so it is no proof of an end.
+    pub fn exiting(&mut self, host: &mut impl Host) {
+        let now = self.clock(host);
+        self.flush(now, BatchFrame::default(), host);
+    }
+
+    /// A root's on_done: one best effort, since no tick of it may follow.
+    pub(crate) fn root_is_done(&mut self, context: u32, host: &mut impl Host) {
+        let now = self.now;
+        let last = !self.roots.any_alive_except(context);
+        self.flush(now, BatchFrame { last, ..BatchFrame::default() }, host);
+    }
+
+    /// Writes the open invocations as fields of the batch.
+    pub(crate) fn write_open(&self, to: &mut Writer<'_>) {
+        let depth = (self.depth as usize).min(FRAMES);
+        for (at, frame) in self.frames.iter().take(depth).enumerate() {
+            let start = to.begin(batch::OPEN);
+            to.number(open::ENTRY, frame.entry);
+            to.number(open::KIND, u64::from(frame.kind));
+            to.number(open::CONTEXT, u64::from(frame.context));
+            to.number(open::CALL, u64::from(frame.call));
+            to.number(open::SINCE_MICROS, frame.at);
+            if at + 1 == depth {
+                to.bytes(open::LAST_LOG, self.output.last.get());
+            }
+            to.end(start);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The plugin's calls that are out, and what became of the others, by root and cluster.
+
+use proto::fields::{call_count, call_outcome, counters};
+
+use crate::bytes::Text;
+use crate::histogram::Histogram;
+use crate::wire::Writer;
+
+const OUT: usize = 128;
+const CLUSTERS: usize = 64;
+const COUNTS: usize = 72;
+/// Index of all clusters beyond the first 64.
+const OTHER: u8 = CLUSTERS as u8;
+/// A call without a timeout is waited for this long.
+const UNBOUNDED: u64 = 600_000_000;
+/// Beyond its timeout a call is waited for this long.
+const GRACE: u64 = 5_000_000;
+
+/// A call that is out.
+#[derive(Clone, Copy)]
+pub struct Out {
+    /// 0: the place is free.
+    pub call: u32,
+    pub root: u32,
+    /// Context that started it.
+    pub context: u32,
+    /// Its stream's events are kept.
+    pub recorded: bool,
+    cluster: u8,
+    at: u64,
+    until: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Count {
+    root: u32,
+    cluster: u8,
+    outcome: u8,
+    count: u64,
+    duration: Histogram,
+}
+
+/// All of them.
+pub struct Calls {
+    out: [Out; OUT],
+    clusters: [Text<48>; CLUSTERS],
+    counts: [Count; COUNTS],
+}
+
+impl Calls {
+    pub const EMPTY: Calls = Calls {
+        out: [Out { call: 0, root: 0, context: 0, recorded: false, cluster: 0, at: 0, until: 0 };
+            OUT],
+        clusters: [Text::EMPTY; CLUSTERS],
+        counts: [Count { root: 0, cluster: 0, outcome: 0, count: 0, duration: Histogram::EMPTY };
+            COUNTS],
+    };
+
+    fn cluster(&mut self, name: &[u8]) -> u8 {
+        let name = name.get(..48).unwrap_or(name);
+        for (at, known) in self.clusters.iter_mut().enumerate() {
+            if known.is_empty() {
+                known.set(name);
+            }
+            if known.get() == name {
+                return at as u8;
+            }
+        }
+        OTHER
+    }
+
+    /// A dispatch was accepted.
+    pub fn started(
+        &mut self,
+        (root, context, recorded): (u32, u32, bool),
+        call: u32,
+        cluster: &[u8],
+        (now, timeout_millis): (u64, u32),
+    ) {
+        let cluster = self.cluster(cluster);
+        let wait = match timeout_millis {
+            0 => UNBOUNDED,
+            millis => u64::from(millis) * 1000 + GRACE,
+        };
+        let until = now.saturating_add(wait);
+        let place = self.out.iter().position(|o| o.call == call || o.call == 0);
+        if let Some(place) = place.and_then(|at| self.out.get_mut(at)) {
+            *place = Out { call, root, context, recorded, cluster, at: now, until };
+        }
+    }
+
+    /// A dispatch was refused.
+    pub fn rejected(&mut self, root: u32, cluster: &[u8]) {
+        let cluster = self.cluster(cluster);
+        self.count(root, cluster, call_outcome::REJECTED, None);
+    }
+
+    /// A call that is out.
+    pub fn get(&self, call: u32) -> Option<Out> {
+        self.out.iter().find(|o| o.call == call && call != 0).copied()
+    }
+
+    /// The answer to a call came.
+    pub fn answered(&mut self, call: u32, outcome: u32, now: u64) {
+        let Some(out) = self.out.iter_mut().find(|o| o.call == call && call != 0) else { return };
+        let was = *out;
+        out.call = 0;
+        self.count(was.root, was.cluster, outcome, Some(now.saturating_sub(was.at)));
+    }
+
+    /// Forgets calls whose answer is overdue; is any left?
+    pub fn any_out(&mut self, now: u64) -> bool {
+        let mut any = false;
+        for out in &mut self.out {
+            if out.until < now {
+                out.call = 0;
+            }
+            any |= out.call != 0;
+        }
+        any
+    }
+
+    fn count(&mut self, root: u32, cluster: u8, outcome: u32, micros: Option<u64>) {
+        let outcome = outcome as u8;
+        let same = |c: &Count| c.root == root && c.cluster == cluster && c.outcome == outcome;
+        let found = self.counts.iter().position(|c| c.count > 0 && same(c));
+        let free = || self.counts.iter().position(|c| c.count == 0);
+        // Without a place the nearest thing counts: another root's or cluster's of the same outcome.
+        let like = || self.counts.iter().rposition(|c| c.outcome == outcome);
+        let at = found.or_else(free).or_else(like);
+        let Some(count) = at.and_then(|at| self.counts.get_mut(at)) else { return };
+        if count.count == 0 {
+            (count.root, count.cluster, count.outcome) = (root, cluster, outcome);
+        }
+        count.count = count.count.saturating_add(1);
+        if let Some(micros) = micros {
+            count.duration.add(micros);
+        }
+    }
+
+    /// Writes the counts that fit.
+    pub fn write(&self, to: &mut Writer<'_>) {
+        if to.is_full() {
+            return;
+        }
+        for count in self.counts.iter().filter(|c| c.count > 0) {
+            let before = to.length();
+            let start = to.begin(counters::CALLS);
+            to.number(call_count::ROOT, u64::from(count.root));
+            if let Some(cluster) = self.clusters.get(usize::from(count.cluster)) {
+                to.bytes(call_count::CLUSTER, cluster.get());
+            }
+            to.number(call_count::OUTCOME, u64::from(count.outcome));
+            to.number(call_count::COUNT, count.count);
+            count.duration.write(call_count::DURATION, to);
+            to.end(start);
+            if to.is_full() {
+                return to.back_to(before);
+            }
+        }
+    }
+}

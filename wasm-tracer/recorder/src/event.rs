@@ -1,0 +1,54 @@
+//! One event, and how it is written.
+
+use proto::fields::event;
+
+use crate::wire::Writer;
+
+/// Bytes of text that are kept of one event.
+pub const TEXT: usize = 256;
+/// Bytes that an event takes at most: fifteen numbers and the text.
+pub const MOST_BYTES: usize = 480;
+
+/// One invocation or one hostcall.
+pub struct Event<'a> {
+    pub kind: u32,
+    pub context: u32,
+    pub entry: u64,
+    /// Monotonic, µs.
+    pub at: u64,
+    pub took: u64,
+    pub args: &'a [u32],
+    pub result: u32,
+    pub call: u32,
+    pub text: &'a [u8],
+    pub marks: u32,
+}
+
+/// What an event is written relative to: the one before it in its segment.
+#[derive(Clone, Copy)]
+pub struct Before {
+    pub context: u32,
+    pub entry: u64,
+    pub at: u64,
+}
+
+impl Event<'_> {
+    /// Writes the fields.
+    pub fn write(&self, before: Option<Before>, to: &mut Writer<'_>) {
+        to.number(event::KIND, u64::from(self.kind));
+        if before.is_none_or(|b| b.context != self.context) {
+            to.number(event::CONTEXT, u64::from(self.context));
+        }
+        if let Some(before) = before {
+            let step = self.entry.wrapping_sub(before.entry).wrapping_sub(1);
+            to.signed(event::ENTRY_STEP, step as i64);
+            to.signed(event::AT_STEP_MICROS, self.at.wrapping_sub(before.at) as i64);
+        }
+        to.number(event::TOOK_MICROS, self.took);
+        to.numbers(event::ARGS, self.args.iter().map(|arg| u64::from(*arg)));
+        to.number(event::RESULT, u64::from(self.result));
+        to.number(event::CALL, u64::from(self.call));
+        to.bytes(event::TEXT, self.text.get(..TEXT).unwrap_or(self.text));
+        to.number(event::MARKS, u64::from(self.marks));
+    }
+}

@@ -1,0 +1,345 @@
+//! Hostcalls of the plugin, after they returned.
+
+use abi::{Direction, Hostcall, ParamKind, Record, StreamSide};
+use proto::fields::mark;
+
+use crate::event::{Event, TEXT};
+use crate::host::Host;
+use crate::streams::flag;
+use crate::{Recorder, bytes};
+
+const FIRST: usize = 64;
+const NONE: u8 = u8::MAX;
+
+/// What of a hostcall's parameters becomes what: made from the abi's rows at compile time.
+#[derive(Clone, Copy)]
+struct Shape {
+    /// Bit n: parameter n is a number to keep (a number, or the size of a text).
+    numbers: u16,
+    /// Position of the call id that was passed.
+    call: u8,
+    /// Position of the address where the host writes a call id.
+    call_out: u8,
+    /// Position of the address of the text to keep; its size follows.
+    text: u8,
+}
+
+const fn shape(hostcall: Hostcall) -> Shape {
+    let mut shape = Shape { numbers: 0, call: NONE, call_out: NONE, text: NONE };
+    let with_text = matches!(
+        hostcall,
+        Hostcall::HttpCall
+            | Hostcall::GrpcCall
+            | Hostcall::GrpcStream
+            | Hostcall::RedisInit
+            | Hostcall::RedisCall
+            | Hostcall::SendLocalResponse
+            | Hostcall::Log
+            | Hostcall::GetProperty
+            | Hostcall::SetProperty
+            | Hostcall::GetHeaderMapValue
+            | Hostcall::AddHeaderMapValue
+            | Hostcall::ReplaceHeaderMapValue
+            | Hostcall::RemoveHeaderMapValue
+            | Hostcall::CallForeignFunction
+    );
+    let params = hostcall.row().params;
+    let (mut at, mut position) = (0, 0u8);
+    while at < params.len() {
+        let is_call = same(params[at].name.as_bytes(), b"call_id");
+        match params[at].kind {
+            ParamKind::Int if is_call => shape.call = position,
+            ParamKind::Out if is_call => shape.call_out = position,
+            ParamKind::Int | ParamKind::Long => shape.numbers |= 1 << position,
+            ParamKind::Bytes if with_text && shape.text == NONE => shape.text = position,
+            ParamKind::Bytes => shape.numbers |= 1 << (position + 1),
+            _ => {}
+        }
+        position += params[at].kind.width() as u8;
+        at += 1;
+    }
+    shape
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
+}
+
+static SHAPES: [Shape; 112] = {
+    let mut shapes = [Shape { numbers: 0, call: NONE, call_out: NONE, text: NONE }; 112];
+    let mut at = 0;
+    while at < Hostcall::ALL.len() {
+        shapes[Hostcall::ALL[at] as usize - FIRST] = shape(Hostcall::ALL[at]);
+        at += 1;
+    }
+    shapes
+};
+
+/// A parameter, 0 if there is none at that position.
+fn param(params: &[u32; 12], at: u8) -> u32 {
+    params.get(usize::from(at)).copied().unwrap_or(0)
+}
+
+/// A text read from the plugin.
+pub(crate) struct Read {
+    bytes: [u8; TEXT],
+    length: usize,
+    marks: u32,
+}
+
+impl Read {
+    pub fn get(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or(&[])
+    }
+}
+
+impl Recorder {
+    /// After a hostcall of the plugin returned. `params` are those of wasm; addresses are absolute.
+    pub fn hostcall(&mut self, kind: u32, status: u32, params: &[u32; 12], host: &mut impl Host) {
+        let Some(hostcall) = Hostcall::from_number(kind) else { return };
+        self.counters.hostcall(kind, status != 0);
+        let [first, second, third, ..] = *params;
+        match hostcall {
+            Hostcall::Log => return self.log_line(first, second, third, status, host),
+            Hostcall::FdWrite if status == 0 => {
+                return self.standard_output(first, second, third, host);
+            }
+            Hostcall::SetEffectiveContext if status == 0 => {
+                if let Some(frame) = self.top() {
+                    frame.effective = first;
+                }
+            }
+            Hostcall::ContinueStream if status == 0 => match StreamSide::from_number(first) {
+                Some(StreamSide::Request | StreamSide::Downstream) => {
+                    self.resumed(Direction::Request, host);
+                }
+                Some(_) => self.resumed(Direction::Response, host),
+                None => {}
+            },
+            Hostcall::ContinueRequest if status == 0 => self.resumed(Direction::Request, host),
+            Hostcall::ContinueResponse if status == 0 => self.resumed(Direction::Response, host),
+            Hostcall::SendLocalResponse if status == 0 => self.replied(host),
+            _ => {}
+        }
+        if hostcall.is_dispatch() {
+            self.clock(host);
+        }
+        if hostcall.is_dispatch() || self.is_kept(hostcall, status) {
+            self.note(hostcall, status, params, host);
+        }
+    }
+
+    fn is_kept(&mut self, hostcall: Hostcall, status: u32) -> bool {
+        let all = self.settings.all_hostcalls;
+        let Some(frame) = self.top() else { return false };
+        let telling = status != 0 || frame.response || all;
+        frame.recorded
+            && match hostcall.record() {
+                Record::Always => true,
+                Record::WhenTelling => telling,
+                Record::Never => false,
+            }
+    }
+
+    /// Reads what a hostcall's shape says, follows a dispatch, writes the event.
+    fn note(&mut self, hostcall: Hostcall, status: u32, params: &[u32; 12], host: &mut impl Host) {
+        let Some(shape) = SHAPES.get((hostcall.number() as usize).wrapping_sub(FIRST)) else {
+            return;
+        };
+        let mut args = [0u32; 8];
+        let mut count = 0;
+        for (at, value) in params.iter().enumerate() {
+            if shape.numbers >> at & 1 == 1 {
+                if let Some(arg) = args.get_mut(count) {
+                    *arg = *value;
+                }
+                count += 1;
+                if hostcall == Hostcall::HttpCall && count == 1 {
+                    if let Some(bits) = args.get_mut(count) {
+                        *bits = pseudo_headers(param(params, 2), *value, host);
+                    }
+                    count += 1;
+                }
+            }
+        }
+        let mut text = Read { bytes: [0; TEXT], length: 0, marks: 0 };
+        if shape.text != NONE {
+            let size = param(params, shape.text.wrapping_add(1));
+            self.read_text(&mut text, param(params, shape.text), size, host);
+        }
+        let mut call = if shape.call == NONE { 0 } else { param(params, shape.call) };
+        if shape.call_out != NONE && status == 0 {
+            let mut word = [0; 4];
+            if host.read(&mut word, param(params, shape.call_out)) {
+                call = u32::from_le_bytes(word);
+            } else {
+                self.bad_pointer(&mut text.marks);
+            }
+        }
+        if hostcall.is_dispatch() {
+            let timeout = match hostcall {
+                Hostcall::HttpCall => param(params, 8),
+                Hostcall::GrpcCall => param(params, 10),
+                _ => 0,
+            };
+            self.dispatched(status, call, timeout, &text);
+        }
+        self.write_hostcall(hostcall.number(), status, &args, call, text.get(), text.marks);
+    }
+
+    /// Writes a hostcall's event if its invocation is recorded.
+    pub(crate) fn write_hostcall(
+        &mut self,
+        kind: u32,
+        status: u32,
+        args: &[u32],
+        call: u32,
+        text: &[u8],
+        marks: u32,
+    ) {
+        let known_until = self.known_until();
+        let at = self.now;
+        let Some(frame) = self.top().copied() else { return };
+        if !frame.recorded {
+            return;
+        }
+        let event = Event {
+            kind,
+            context: frame.context,
+            entry: frame.entry,
+            at,
+            took: 0,
+            args,
+            result: status,
+            call,
+            text,
+            marks,
+        };
+        self.ring.append(&event, known_until);
+    }
+
+    /// A dispatch returned.
+    fn dispatched(&mut self, status: u32, call: u32, timeout: u32, cluster: &Read) {
+        let now = self.now;
+        let Some(frame) = self.top() else { return };
+        frame.dispatched = true;
+        let (effective, kind, recorded) = (frame.effective, frame.kind, frame.recorded);
+        let root = self.root_of(effective);
+        if let Some(stream) = self.streams.get(effective) {
+            stream.flags |= flag::DISPATCHED;
+        }
+        let late = kind == abi::Callback::RequestBody.number()
+            || kind == abi::Callback::RequestTrailers.number();
+        if let Some(root) = self.roots.get(root)
+            && late
+        {
+            root.dispatched_late = true;
+        }
+        if status == 0 {
+            let owner = (root, effective, recorded);
+            self.calls.started(owner, call, cluster.get(), (now, timeout));
+        } else {
+            self.calls.rejected(root, cluster.get());
+        }
+    }
+
+    fn resumed(&mut self, direction: Direction, host: &mut impl Host) {
+        let now = self.clock(host);
+        let Some(effective) = self.top().map(|frame| frame.effective) else { return };
+        if let Some(stream) = self.streams.get(effective) {
+            let root = stream.root;
+            if let Some(since) = stream.release(direction) {
+                self.counters.pause(root, direction, now.saturating_sub(since));
+            }
+        }
+    }
+
+    fn replied(&mut self, host: &mut impl Host) {
+        self.resumed(Direction::Request, host);
+        self.resumed(Direction::Response, host);
+        let Some(frame) = self.top() else { return };
+        frame.replied = true;
+        let effective = frame.effective;
+        if let Some(stream) = self.streams.get(effective) {
+            stream.flags |= flag::REPLIED;
+        }
+    }
+
+    pub(crate) fn read_text(&mut self, to: &mut Read, at: u32, size: u32, host: &mut impl Host) {
+        let take = (size as usize).min(TEXT);
+        if size as usize > TEXT {
+            to.marks |= mark::TEXT_CUT;
+        }
+        if take == 0 {
+            return;
+        }
+        if host.read(to.bytes.get_mut(..take).unwrap_or(&mut []), at) {
+            to.length = take;
+        } else {
+            self.bad_pointer(&mut to.marks);
+        }
+    }
+
+    fn bad_pointer(&mut self, marks: &mut u32) {
+        *marks |= mark::BAD_POINTER;
+        self.counters.bad_pointers = self.counters.bad_pointers.saturating_add(1);
+    }
+
+    /// A line of the plugin's log.
+    fn log_line(&mut self, level: u32, at: u32, size: u32, status: u32, host: &mut impl Host) {
+        let all = self.settings.all_hostcalls;
+        if level < self.settings.log_level && !all {
+            return;
+        }
+        if !all && !self.may_log(size.min(TEXT as u32) as u16) {
+            return;
+        }
+        let mut text = Read { bytes: [0; TEXT], length: 0, marks: 0 };
+        self.read_text(&mut text, at, size, host);
+        self.suspect_panic(text.get());
+        let kind = Hostcall::Log.number();
+        self.write_hostcall(kind, status, &[level], 0, text.get(), text.marks);
+    }
+}
+
+/// Bits of the pseudo headers among a call's header pairs: 1 `:method`, 2 `:path`, 4 `:authority`.
+/// Read in pieces: a count, pairs of sizes, then names and values each ended by a NUL.
+fn pseudo_headers(address: u32, size: u32, host: &mut impl Host) -> u32 {
+    const MOST: u32 = 64;
+    let mut word = [0; 4];
+    if size < 4 || !host.read(&mut word, address) {
+        return 0;
+    }
+    let count = u32::from_le_bytes(word);
+    if count > size / 8 {
+        return 0;
+    }
+    let mut bits = 0;
+    let mut name_at = address.wrapping_add(4).wrapping_add(count.wrapping_mul(8));
+    for pair in 0..count.min(MOST) {
+        let mut sizes = [0; 8];
+        if bits == 7 || !host.read(&mut sizes, address.wrapping_add(4 + pair * 8)) {
+            return bits;
+        }
+        let name_size = bytes::u32_at(&sizes, 0).unwrap_or(0);
+        let value_size = bytes::u32_at(&sizes, 4).unwrap_or(0);
+        let mut name = [0; 12];
+        let name = name.get_mut(..name_size as usize);
+        if let Some(name) = name
+            && host.read(name, name_at)
+        {
+            bits |= match &*name {
+                b":method" => 1,
+                b":path" => 2,
+                b":authority" | b"host" => 4,
+                _ => 0,
+            };
+        }
+        name_at = name_at.wrapping_add(name_size).wrapping_add(value_size).wrapping_add(2);
+    }
+    bits
+}

@@ -1,0 +1,204 @@
+//! What names a stream, and what the host says of its end.
+
+use proto::fields::{batch, header, property, property_name, stream};
+
+use crate::host::Host;
+use crate::invoke::Frame;
+use crate::pairs::Named;
+use crate::streams::flag;
+use crate::wire::Writer;
+use crate::{Recorder, bytes};
+use abi::Callback;
+
+const REQUEST_HEADERS: u32 = 0;
+/// Streams of a root after which it is settled whether it ever calls in a later phase.
+const ENOUGH_STREAMS: u64 = 256;
+
+/// How a property comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Number,
+    Text,
+}
+
+/// Properties read in on_log, where they are complete.
+const PROPERTIES: [(u32, Form, &[u8]); 11] = [
+    (property_name::RESPONSE_CODE, Form::Number, b"response\0code"),
+    (property_name::RESPONSE_FLAGS, Form::Number, b"response\0flags"),
+    (property_name::RESPONSE_CODE_DETAILS, Form::Text, b"response\0code_details"),
+    (property_name::UPSTREAM_ADDRESS, Form::Text, b"upstream\0address"),
+    (property_name::REQUEST_DURATION, Form::Number, b"request\0duration"),
+    (property_name::REQUEST_SIZE, Form::Number, b"request\0size"),
+    (property_name::REQUEST_TOTAL_SIZE, Form::Number, b"request\0total_size"),
+    (property_name::RESPONSE_SIZE, Form::Number, b"response\0size"),
+    (property_name::RESPONSE_TOTAL_SIZE, Form::Number, b"response\0total_size"),
+    (
+        property_name::UPSTREAM_TRANSPORT_FAILURE_REASON,
+        Form::Text,
+        b"upstream\0transport_failure_reason",
+    ),
+    (property_name::CONNECTION_TERMINATION_DETAILS, Form::Text, b"connection\0termination_details"),
+];
+
+impl Recorder {
+    /// At the exit of the request headers: after it the header map may be empty, so what could be
+    /// wanted while the stream hangs is read now (design §4, "What is read").
+    pub(crate) fn name_at_headers(
+        &mut self,
+        frame: &Frame,
+        action: u32,
+        known_until: u64,
+        host: &mut impl Host,
+    ) {
+        let may_call_later = self.settings.dispatches()
+            && (self.settings.exports(Callback::RequestBody)
+                || self.settings.exports(Callback::RequestTrailers));
+        let root = self.roots.look(frame.root);
+        let settled = root.is_some_and(|r| r.streams > ENOUGH_STREAMS && !r.dispatched_late);
+        if action != 0 || frame.dispatched || (may_call_later && !settled) {
+            self.name(frame, flag::NAMED, false, known_until, host);
+        }
+    }
+
+    /// In on_log, where everything is complete.
+    pub(crate) fn name_at_log(&mut self, frame: &Frame, known_until: u64, host: &mut impl Host) {
+        self.name(frame, flag::NAMED, true, known_until, host);
+    }
+
+    /// Writes a `Stream`: its names unless the stream has `unless`, properties if they are `telling`.
+    fn name(
+        &mut self,
+        frame: &Frame,
+        unless: u16,
+        at_log: bool,
+        known_until: u64,
+        host: &mut impl Host,
+    ) {
+        // After set_effective_context the host would answer for another stream.
+        if frame.effective != frame.context {
+            return;
+        }
+        let Some(stream) = self.streams.get(frame.context) else { return };
+        let wanted = !stream.has(unless);
+        let telling = at_log && stream.has(flag::TELLING);
+        if !stream.has(flag::RECORDED) || !(wanted || telling) {
+            return;
+        }
+        let mut writer = Writer::new(&mut self.scratch);
+        writer.number(stream::CONTEXT, u64::from(frame.context));
+        writer.number(stream::ROOT, u64::from(frame.root));
+        let bare = writer.length();
+        if wanted {
+            let too_large = match host.header_pairs(REQUEST_HEADERS) {
+                Ok(pairs) => {
+                    let named = Named::read(pairs);
+                    named.write(&mut writer);
+                    write_listed(pairs, self.settings.headers.get(), &mut writer);
+                    false
+                }
+                Err(crate::INVALID_MEMORY_ACCESS) => true,
+                Err(_) => false,
+            };
+            if too_large {
+                self.counters.headers_too_large = self.counters.headers_too_large.saturating_add(1);
+                write_singly(&mut writer, host);
+                writer.number(stream::HEADERS_TOO_LARGE, 1);
+            }
+            if writer.length() > bare {
+                stream.flags |= flag::NAMED;
+            }
+        }
+        if telling {
+            if let Ok(protocol) = host.property(b"request\0protocol") {
+                writer.string(stream::PROTOCOL, cut(protocol, 16));
+            }
+            for (name, form, path) in PROPERTIES {
+                write_property(name, form, path, &mut writer, host);
+            }
+        }
+        let length = writer.length();
+        if length > bare && !writer.is_full() {
+            let message = self.scratch.get(..length).unwrap_or(&[]);
+            self.ring.append_message(batch::STREAMS, message, known_until);
+        }
+    }
+
+    /// Asks for a root's names, once.
+    pub(crate) fn name_root(&mut self, context: u32, host: &mut impl Host) {
+        let Some(root) = self.roots.get(context) else { return };
+        if root.named {
+            return;
+        }
+        root.named = true;
+        root.plugin.set(host.property(b"plugin_name").unwrap_or(&[]));
+        root.root_id.set(host.property(b"plugin_root_id").unwrap_or(&[]));
+        root.vm_id.set(host.property(b"plugin_vm_id").unwrap_or(&[]));
+        if self.node.is_empty() {
+            self.node.set(host.property(b"xds\0node\0id").unwrap_or(&[]));
+        }
+        if self.node.is_empty() {
+            self.node.set(host.property(b"node\0id").unwrap_or(&[]));
+        }
+    }
+}
+
+fn cut(text: &[u8], most: usize) -> &[u8] {
+    text.get(..most).unwrap_or(text)
+}
+
+fn write_property(
+    name: u32,
+    form: Form,
+    path: &[u8],
+    writer: &mut Writer<'_>,
+    host: &mut impl Host,
+) {
+    let Ok(value) = host.property(path) else { return };
+    if value.is_empty() {
+        return;
+    }
+    let start = writer.begin(stream::PROPERTIES);
+    writer.number(property::NAME, u64::from(name));
+    match form {
+        Form::Number => writer.number_always(property::NUMBER, bytes::number(value)),
+        Form::Text => writer.bytes(property::TEXT, cut(value, 128)),
+    }
+    writer.end(start);
+}
+
+/// The four that matter most, where the whole map was too large for the arena.
+fn write_singly(writer: &mut Writer<'_>, host: &mut impl Host) {
+    let fields: [(u32, &[u8]); 4] = [
+        (stream::REQUEST_ID, b"x-request-id"),
+        (stream::TRACEPARENT, b"traceparent"),
+        (stream::PATH, b":path"),
+        (stream::METHOD, b":method"),
+    ];
+    for (field, key) in fields {
+        if let Ok(value) = host.header_value(REQUEST_HEADERS, key) {
+            let value =
+                if field == stream::PATH { crate::pairs::without_query(value) } else { value };
+            writer.string(field, cut(value, 256));
+        }
+    }
+}
+
+/// Headers that the operator listed; credentials never.
+fn write_listed(pairs: &[u8], listed: &[u8], writer: &mut Writer<'_>) {
+    const MOST: usize = 8;
+    if listed.is_empty() {
+        return;
+    }
+    let wanted = |name: &[u8]| {
+        let secret =
+            matches!(name, b"authorization" | b"cookie" | b"set-cookie" | b"proxy-authorization");
+        !secret && listed.split(|b| *b == b',').any(|l| l.trim_ascii().eq_ignore_ascii_case(name))
+    };
+    let all = crate::pairs::Pairs::new(pairs);
+    for (name, value) in all.filter(|(name, _)| wanted(name)).take(MOST) {
+        let start = writer.begin(stream::HEADERS);
+        writer.string(header::NAME, cut(name, 64));
+        writer.bytes(header::VALUE, cut(value, 128));
+        writer.end(start);
+    }
+}

@@ -1,0 +1,340 @@
+//! Callbacks: entry and return of each invocation.
+
+use abi::graft::ABSENT;
+use abi::{Callback, Phase};
+use proto::fields::{call_failure, call_outcome, mark};
+
+use crate::event::Event;
+use crate::host::Host;
+use crate::streams::flag;
+use crate::{Recorder, bytes};
+
+/// Invocations open at once that are watched. A host nests them rarely, and never this deep.
+pub const FRAMES: usize = 8;
+/// Header map of a call's response, buffer of its body, buffer of the plugin's configuration.
+const CALL_HEADERS: u32 = 6;
+const CALL_BODY: u32 = 4;
+const CONFIGURATION: u32 = 7;
+
+/// One open invocation.
+#[derive(Clone, Copy)]
+pub struct Frame {
+    pub kind: u32,
+    pub context: u32,
+    pub root: u32,
+    pub entry: u64,
+    pub at: u64,
+    pub args: [u32; 5],
+    pub call: u32,
+    pub marks: u32,
+    /// Context that hostcalls apply to.
+    pub effective: u32,
+    /// Its events are kept.
+    pub recorded: bool,
+    /// It answers a call.
+    pub response: bool,
+    /// It started a call.
+    pub dispatched: bool,
+    /// It sent a local response.
+    pub replied: bool,
+}
+
+impl Frame {
+    pub const EMPTY: Frame = Frame {
+        kind: 0,
+        context: 0,
+        root: 0,
+        entry: 0,
+        at: 0,
+        args: [0; 5],
+        call: 0,
+        marks: 0,
+        effective: 0,
+        recorded: false,
+        response: false,
+        dispatched: false,
+        replied: false,
+    };
+}
+
+impl Recorder {
+    /// Before a callback: `raw` is its number, with [`ABSENT`] if the plugin lacks it. False: it is not
+    /// the plugin's business and must not reach it.
+    pub fn enter(&mut self, raw: u32, context: u32, args: [u32; 4], host: &mut impl Host) -> bool {
+        let absent = raw & ABSENT != 0;
+        let Some(callback) = Callback::from_number(raw & !ABSENT) else { return true };
+        let [first, ..] = args;
+        if callback == Callback::HttpCallResponse && self.shipping.is_ours(first) {
+            self.counters.own_callbacks = self.counters.own_callbacks.saturating_add(1);
+            self.shipment_answered(context, args, host);
+            return false;
+        }
+        let at = self.clock(host);
+        if callback == Callback::Tick && !self.plugin_tick_is_due(context, absent, at) {
+            self.counters.own_callbacks = self.counters.own_callbacks.saturating_add(1);
+            return false;
+        }
+        self.entry = self.entry.saturating_add(1);
+        self.know(callback, context, first, at);
+        let [a1, a2, a3, a4] = args;
+        let mut frame = Frame {
+            kind: callback.number(),
+            context,
+            root: self.root_of(context),
+            entry: self.entry,
+            at,
+            args: [a1, a2, a3, a4, 0],
+            marks: if self.depth > 0 { mark::NESTED } else { 0 },
+            effective: context,
+            recorded: self.is_recorded(context),
+            response: callback.is_response(),
+            ..Frame::EMPTY
+        };
+        self.prepare(callback, &mut frame, host);
+        if let Some(place) = self.frames.get_mut(self.depth as usize) {
+            *place = frame;
+        }
+        self.depth = self.depth.saturating_add(1);
+        true
+    }
+
+    /// After the original returned, or at once for a callback that the plugin lacks.
+    pub fn leave(&mut self, raw: u32, context: u32, result: u32, host: &mut impl Host) {
+        let absent = raw & ABSENT != 0;
+        let Some(callback) = Callback::from_number(raw & !ABSENT) else { return };
+        let known_until = self.known_until();
+        let frame = self.top().copied();
+        self.depth = self.depth.saturating_sub(1);
+        let Some(frame) = frame else { return };
+        self.trapped &= self.depth > 0;
+        let now = self.clock(host);
+        if let Some(phase) = callback.phase() {
+            self.phase_returned(phase, &frame, result, now);
+        }
+        match callback {
+            Callback::RequestHeaders => self.name_at_headers(&frame, result, known_until, host),
+            Callback::Log => self.name_at_log(&frame, known_until, host),
+            _ => {}
+        }
+        let kept = match callback {
+            Callback::ContextCreate | Callback::Log | Callback::Done | Callback::Delete => true,
+            _ => !absent,
+        };
+        if frame.recorded && kept {
+            let event = Event {
+                kind: frame.kind,
+                context,
+                entry: frame.entry,
+                at: frame.at,
+                took: now.saturating_sub(frame.at),
+                args: &frame.args,
+                result,
+                call: frame.call,
+                text: &[],
+                marks: frame.marks,
+            };
+            self.ring.append(&event, known_until);
+        }
+        if self.depth == 0 {
+            let took = now.saturating_sub(frame.at);
+            self.counters.plugin_micros = self.counters.plugin_micros.saturating_add(took);
+        }
+        let root = self.root_of(frame.effective);
+        match callback {
+            Callback::Delete => self.deleted(context, now, host),
+            Callback::Done if self.roots.look(context).is_some() => {
+                self.root_is_done(context, host)
+            }
+            Callback::ContextCreate => {}
+            _ => self.arm(root, now, host),
+        }
+    }
+
+    /// The innermost open invocation.
+    pub(crate) fn top(&mut self) -> Option<&mut Frame> {
+        self.frames.get_mut(self.depth.checked_sub(1)? as usize)
+    }
+
+    /// Up to here the events written are complete: before the oldest open invocation.
+    pub(crate) fn known_until(&self) -> u64 {
+        match self.frames.first() {
+            Some(oldest) if self.depth > 0 => oldest.at.saturating_sub(1),
+            _ => self.now,
+        }
+    }
+
+    /// The root of a context; itself for a root, 0 if not known.
+    pub(crate) fn root_of(&mut self, context: u32) -> u32 {
+        if self.roots.look(context).is_some() {
+            return context;
+        }
+        self.streams.get(context).map_or(0, |stream| stream.root)
+    }
+
+    fn is_recorded(&mut self, context: u32) -> bool {
+        if !self.settings.enabled {
+            return false;
+        }
+        match self.streams.get(context) {
+            Some(stream) => stream.has(flag::RECORDED),
+            None => self.roots.look(context).is_some(),
+        }
+    }
+
+    /// Notes contexts when they first appear.
+    fn know(&mut self, callback: Callback, context: u32, parent: u32, now: u64) {
+        if callback == Callback::ContextCreate && parent != 0 {
+            return self.admit(context, parent, now);
+        }
+        if callback.is_on_root() || callback == Callback::ContextCreate {
+            self.roots.create(context, now);
+        }
+    }
+
+    /// A stream begins: is it recorded?
+    fn admit(&mut self, context: u32, parent: u32, now: u64) {
+        if self.roots.look(parent).is_none() {
+            self.roots.create(parent, now);
+        }
+        let nearly_full = self.ring.is_nearly_full();
+        let chosen = self.settings.enabled && self.is_sampled(context);
+        if let Some(root) = self.roots.get(parent) {
+            root.streams = root.streams.saturating_add(1);
+            if chosen && nearly_full {
+                root.refused = root.refused.saturating_add(1);
+            } else if chosen {
+                root.recorded = root.recorded.saturating_add(1);
+            }
+        }
+        let flags = if chosen && !nearly_full { flag::RECORDED } else { 0 };
+        // A stream that is not recorded keeps only counts; its skeleton will live here.
+        self.streams.create(context, parent, flags);
+    }
+
+    fn is_sampled(&self, context: u32) -> bool {
+        let rate = self.settings.rate_millionths;
+        let chance = bytes::hash(&context.to_le_bytes(), self.seed) % 1_000_000;
+        chance < u64::from(rate)
+    }
+
+    /// What an entry needs before the plugin runs.
+    fn prepare(&mut self, callback: Callback, frame: &mut Frame, host: &mut impl Host) {
+        let [a1, a2, a3, a4, _] = frame.args;
+        if callback.is_response() || callback == Callback::ResolveDns {
+            frame.call = a1;
+            frame.args = [a2, a3, a4, 0, 0];
+            frame.recorded &= self.calls.get(a1).is_none_or(|call| call.recorded);
+        }
+        match callback {
+            Callback::Configure => {
+                self.name_root(frame.context, host);
+                self.hash_configuration(frame.context, a1, host);
+            }
+            Callback::HttpCallResponse => self.call_answered(frame, host),
+            Callback::GrpcClose => {
+                let outcome = if a2 == 0 { call_outcome::ANSWERED } else { call_outcome::FAILED };
+                self.count_answer(frame, outcome);
+                self.save_status(frame.context, host);
+            }
+            Callback::RedisCallResponse => {
+                let outcome = if a2 == 0 { call_outcome::ANSWERED } else { call_outcome::FAILED };
+                self.count_answer(frame, outcome);
+            }
+            Callback::ResponseHeaders => {
+                if let Some(stream) = self.streams.get(frame.context)
+                    && stream.is_held(abi::Direction::Request)
+                {
+                    stream.flags |= flag::SUSPICION;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The host answers a call of the plugin: status code and, for Envoy's own answers, why it failed.
+    fn call_answered(&mut self, frame: &mut Frame, host: &mut impl Host) {
+        let [headers, body, trailers, ..] = frame.args;
+        let mut status = 0;
+        let mut failure = call_failure::RESET;
+        if headers > 0 {
+            let value = host.header_value(CALL_HEADERS, b":status").ok();
+            status = value.and_then(bytes::decimal).unwrap_or(0);
+            failure = match status {
+                503 | 504 => host.buffer(CALL_BODY, 64).map_or(call_failure::OTHER, failure_of),
+                _ => call_failure::NONE,
+            };
+        } else {
+            self.save_status(frame.context, host);
+        }
+        frame.args = [headers, body, trailers, status, failure];
+        let failed = !matches!(failure, call_failure::NONE | call_failure::OTHER);
+        let outcome = if failed { call_outcome::FAILED } else { call_outcome::ANSWERED };
+        self.count_answer(frame, outcome);
+    }
+
+    fn count_answer(&mut self, frame: &Frame, outcome: u32) {
+        let Some(out) = self.calls.get(frame.call) else { return };
+        let alive = self.streams.get(out.context).is_some()
+            || self.roots.look(out.context).is_some_and(|root| !root.ended);
+        let outcome = if alive { outcome } else { call_outcome::LATE };
+        self.calls.answered(frame.call, outcome, frame.at);
+    }
+
+    fn phase_returned(&mut self, phase: Phase, frame: &Frame, action: u32, now: u64) {
+        self.counters.phase(frame.root, frame.kind, action);
+        if matches!(phase, Phase::RequestMetadata | Phase::ResponseMetadata) {
+            return;
+        }
+        // Number 2 from a headers phase goes on (host-semantics §1.3).
+        let stops = action != 0 && !(phase.is_headers() && action == 2) && !frame.replied;
+        let Some(stream) = self.streams.get(frame.context) else { return };
+        if stops {
+            stream.hold(phase.direction(), now);
+        } else if let Some(since) = stream.release(phase.direction()) {
+            self.counters.pause(frame.root, phase.direction(), now.saturating_sub(since));
+        }
+    }
+
+    /// A context ends.
+    fn deleted(&mut self, context: u32, now: u64, host: &mut impl Host) {
+        if let Some(stream) = self.streams.get(context) {
+            let root = stream.root;
+            for direction in [abi::Direction::Request, abi::Direction::Response] {
+                if let Some(since) = stream.release(direction) {
+                    self.counters.pause(root, direction, now.saturating_sub(since));
+                }
+            }
+            return self.streams.delete(context);
+        }
+        if let Some(root) = self.roots.get(context) {
+            root.ended = true;
+            root.period = 0;
+            root.armed = 0;
+            // The host's timer outlives its root, and an SDK may panic on a tick for an unknown one.
+            host.set_tick_period(0);
+        }
+    }
+
+    fn hash_configuration(&mut self, context: u32, size: u32, host: &mut impl Host) {
+        if size == 0 {
+            return;
+        }
+        let hash = host.buffer(CONFIGURATION, size).map_or(0, |text| bytes::hash(text, 0));
+        if let Some(root) = self.roots.get(context) {
+            root.configuration_hash = hash;
+        }
+    }
+}
+
+/// Envoy's own sentences, compared and forgotten.
+fn failure_of(body: &[u8]) -> u32 {
+    if body.starts_with(b"upstream request timeout") {
+        call_failure::TIMEOUT
+    } else if body.starts_with(b"upstream connect error or disconnect/reset before headers") {
+        call_failure::CONNECT
+    } else if body.starts_with(b"no healthy upstream") {
+        call_failure::NO_HEALTHY_HOST
+    } else {
+        call_failure::OTHER
+    }
+}

@@ -1,0 +1,114 @@
+//! Standard output and error, joined to lines; and what a black box needs of them.
+
+use abi::Hostcall;
+
+use crate::Recorder;
+use crate::bytes::{Text, u32_at};
+use crate::host::Host;
+use crate::streams::flag;
+
+/// Bytes of log lines kept of a stream, and of a root between two shipments.
+const LOG_BYTES: u16 = 1024;
+const ROOT_LOG_BYTES: u16 = 4096;
+/// Bytes looked at in one `fd_write`.
+const MOST: u32 = 4096;
+
+/// The two unfinished lines and the last output.
+pub struct Output {
+    lines: [Text<256>; 2],
+    /// The end of what was written to either.
+    pub last: Text<1024>,
+}
+
+impl Output {
+    pub const EMPTY: Output = Output { lines: [Text::EMPTY; 2], last: Text::EMPTY };
+}
+
+impl Recorder {
+    /// `fd_write` of the plugin: output counts as info, error output as error.
+    pub(crate) fn standard_output(
+        &mut self,
+        fd: u32,
+        vectors: u32,
+        count: u32,
+        host: &mut impl Host,
+    ) {
+        if fd != 1 && fd != 2 {
+            return;
+        }
+        let mut left = MOST;
+        for vector in 0..count.min(64) {
+            let mut pair = [0; 8];
+            if !host.read(&mut pair, vectors.wrapping_add(vector * 8)) {
+                return;
+            }
+            let mut at = u32_at(&pair, 0).unwrap_or(0);
+            let mut size = u32_at(&pair, 4).unwrap_or(0).min(left);
+            left = left.saturating_sub(size);
+            while size > 0 {
+                let mut piece = [0; 64];
+                let take = size.min(64);
+                let Some(piece) = piece.get_mut(..take as usize) else { return };
+                if !host.read(piece, at) {
+                    return;
+                }
+                for byte in piece.iter() {
+                    self.output_byte(fd, *byte);
+                }
+                at = at.wrapping_add(take);
+                size = size.saturating_sub(take);
+            }
+        }
+    }
+
+    fn output_byte(&mut self, fd: u32, byte: u8) {
+        self.output.last.push_keeping_end(byte);
+        let Some(line) = self.output.lines.get_mut(fd.wrapping_sub(1) as usize) else { return };
+        if byte != b'\n' {
+            line.push(&[byte]);
+            if !line.is_full() {
+                return;
+            }
+        }
+        let whole = *line;
+        *line = Text::EMPTY;
+        let level = if fd == 1 { 2 } else { 4 };
+        if whole.is_empty() || (level < self.settings.log_level && !self.settings.all_hostcalls) {
+            return;
+        }
+        self.suspect_panic(whole.get());
+        if self.may_log(whole.get().len() as u16) {
+            let kind = Hostcall::FdWrite.number();
+            self.write_hostcall(kind, 0, &[fd], 0, whole.get(), 0);
+        }
+    }
+
+    /// May the open invocation's context log this much more? Counts it if so.
+    pub(crate) fn may_log(&mut self, size: u16) -> bool {
+        let Some(effective) = self.top().map(|frame| frame.effective) else { return false };
+        let (used, most) = if let Some(stream) = self.streams.get(effective) {
+            (&mut stream.log_bytes, LOG_BYTES)
+        } else if let Some(root) = self.roots.get(effective) {
+            (&mut root.log_bytes, ROOT_LOG_BYTES)
+        } else {
+            return false;
+        };
+        let sum = used.saturating_add(size);
+        if sum > most {
+            return false;
+        }
+        *used = sum;
+        true
+    }
+
+    /// A line that speaks of a panic makes its stream interesting.
+    pub(crate) fn suspect_panic(&mut self, line: &[u8]) {
+        if !line.windows(5).any(|word| word == b"panic") {
+            return;
+        }
+        let Some(effective) = self.top().map(|frame| frame.effective) else { return };
+        if let Some(stream) = self.streams.get(effective) {
+            stream.flags |= flag::SUSPICION;
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What the recorder is told: baked in by the instrumenter, overridden by the VM's environment.
+
+use abi::graft::config;
+
+use crate::bytes::{Text, decimal, number, u32_at};
+
+/// Bytes of the buffer at most; what the memory is made for.
+pub const BUFFER_BYTES: u32 = 128 * 1024;
+const LEAST_BUFFER: u32 = 16 * 1024;
+const MILLION: u32 = 1_000_000;
+
+/// All settings. All zero until [`Settings::read`].
+pub struct Settings {
+    pub cluster: Text<128>,
+    pub authority: Text<128>,
+    pub token: Text<256>,
+    /// Comma separated names of headers to record.
+    pub headers: Text<256>,
+    pub rate_millionths: u32,
+    pub buffer_bytes: u32,
+    pub flush_millis: u32,
+    pub heartbeat_seconds: u32,
+    pub log_level: u32,
+    pub warn_seconds: u32,
+    pub enabled: bool,
+    pub all_hostcalls: bool,
+    pub abi: Text<16>,
+    pub host: Text<16>,
+    pub sdk: Text<32>,
+    pub tracer_version: Text<32>,
+    pub original_sha256: Text<32>,
+    /// Bit n: the original exports the callback with number n.
+    pub callbacks: u64,
+    /// Numbers of the hostcalls that the original imports.
+    pub hostcalls: Text<96>,
+}
+
+impl Settings {
+    pub const EMPTY: Settings = Settings {
+        cluster: Text::EMPTY,
+        authority: Text::EMPTY,
+        token: Text::EMPTY,
+        headers: Text::EMPTY,
+        rate_millionths: 0,
+        buffer_bytes: 0,
+        flush_millis: 0,
+        heartbeat_seconds: 0,
+        log_level: 0,
+        warn_seconds: 0,
+        enabled: false,
+        all_hostcalls: false,
+        abi: Text::EMPTY,
+        host: Text::EMPTY,
+        sdk: Text::EMPTY,
+        tracer_version: Text::EMPTY,
+        original_sha256: Text::EMPTY,
+        callbacks: 0,
+        hostcalls: Text::EMPTY,
+    };
+
+    /// Defaults, then the baked entries, then the environment.
+    pub fn read(&mut self, baked: &[u8], environment: &[u8]) {
+        self.cluster.set(b"wasm-tracer");
+        self.tracer_version.set(env!("CARGO_PKG_VERSION").as_bytes());
+        self.rate_millionths = MILLION;
+        self.buffer_bytes = BUFFER_BYTES;
+        self.flush_millis = 1000;
+        self.heartbeat_seconds = 10;
+        self.log_level = 3;
+        self.warn_seconds = 60;
+        self.enabled = true;
+        self.read_baked(baked);
+        for text in environment.split(|byte| *byte == 0) {
+            self.read_variable(text);
+        }
+        if self.authority.is_empty() {
+            let cluster = self.cluster;
+            self.authority.set(cluster.get());
+        }
+        self.buffer_bytes = self.buffer_bytes.clamp(LEAST_BUFFER, BUFFER_BYTES);
+        self.flush_millis = self.flush_millis.clamp(10, 60_000);
+        self.heartbeat_seconds = self.heartbeat_seconds.clamp(1, 3600);
+        self.rate_millionths = self.rate_millionths.min(MILLION);
+        self.warn_seconds = self.warn_seconds.max(1);
+    }
+
+    fn read_baked(&mut self, baked: &[u8]) {
+        let length = number(baked.get(..2).unwrap_or(&[])) as usize;
+        let entries = baked.get(2..length.saturating_add(2)).unwrap_or(&[]);
+        let mut at = 0;
+        while let Some(head) = entries.get(at..at + 3) {
+            let tag = head.first().copied().unwrap_or(0);
+            let size = number(head.get(1..).unwrap_or(&[])) as usize;
+            at += 3;
+            let Some(value) = entries.get(at..at + size) else { return };
+            at += size;
+            self.entry(tag, value);
+        }
+    }
+
+    fn entry(&mut self, tag: u8, value: &[u8]) {
+        let word = u32_at(value, 0).unwrap_or(0);
+        let flag = value.first().is_some_and(|byte| *byte != 0);
+        match tag {
+            config::CLUSTER => self.cluster.set(value),
+            config::AUTHORITY => self.authority.set(value),
+            config::RATE_MILLIONTHS => self.rate_millionths = word,
+            config::BUFFER_BYTES => self.buffer_bytes = word,
+            config::FLUSH_MILLIS => self.flush_millis = word,
+            config::HEARTBEAT_SECONDS => self.heartbeat_seconds = word,
+            config::HEADERS => self.headers.set(value),
+            config::LOG_LEVEL => self.log_level = word,
+            config::ENABLED => self.enabled = flag,
+            config::WARN_SECONDS => self.warn_seconds = word,
+            config::ALL_HOSTCALLS => self.all_hostcalls = flag,
+            config::ABI => self.abi.set(value),
+            config::HOST => self.host.set(value),
+            config::SDK => self.sdk.set(value),
+            config::ORIGINAL_SHA256 => self.original_sha256.set(value),
+            config::CALLBACKS => self.callbacks = number(value),
+            config::HOSTCALLS => self.hostcalls.set(value),
+            config::TRACER_VERSION => self.tracer_version.set(value),
+            _ => {}
+        }
+    }
+
+    /// One `WASM_TRACER_NAME=VALUE`. A value that cannot be read changes nothing.
+    fn read_variable(&mut self, text: &[u8]) {
+        let Some(rest) = text.strip_prefix(b"WASM_TRACER_") else { return };
+        let Some(at) = rest.iter().position(|byte| *byte == b'=') else { return };
+        let name = rest.get(..at).unwrap_or(&[]);
+        let value = rest.get(at + 1..).unwrap_or(&[]);
+        let word = decimal(value);
+        match name {
+            b"CLUSTER" => self.cluster.set(value),
+            b"AUTHORITY" => self.authority.set(value),
+            b"TOKEN" => self.token.set(value),
+            b"HEADERS" => self.headers.set(value),
+            b"RATE" => self.rate_millionths = millionths(value).unwrap_or(self.rate_millionths),
+            b"BUFFER_BYTES" => self.buffer_bytes = word.unwrap_or(self.buffer_bytes),
+            b"FLUSH_MILLIS" => self.flush_millis = word.unwrap_or(self.flush_millis),
+            b"HEARTBEAT_SECONDS" => {
+                self.heartbeat_seconds = word.unwrap_or(self.heartbeat_seconds);
+            }
+            b"LOG_LEVEL" => self.log_level = log_level(value).or(word).unwrap_or(self.log_level),
+            b"ENABLED" => self.enabled = !matches!(value, b"0" | b"false" | b"no" | b"off"),
+            b"WARN_SECONDS" => self.warn_seconds = word.unwrap_or(self.warn_seconds),
+            _ => {}
+        }
+    }
+
+    /// Does the original export a callback?
+    pub fn exports(&self, callback: abi::Callback) -> bool {
+        self.callbacks >> callback.number() & 1 == 1
+    }
+
+    /// Does the original import anything that starts a call?
+    pub fn dispatches(&self) -> bool {
+        self.hostcalls.get().iter().any(|number| {
+            abi::Hostcall::from_number(u32::from(*number)).is_some_and(abi::Hostcall::is_dispatch)
+        })
+    }
+}
+
+/// `0.01` in millionths, without floats.
+fn millionths(text: &[u8]) -> Option<u32> {
+    let point = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
+    let whole = match text.get(..point)? {
+        [] => 0,
+        digits => decimal(digits)?,
+    };
+    let mut value = whole.checked_mul(MILLION)?;
+    let mut place = MILLION / 10;
+    for byte in text.get(point + 1..).unwrap_or(&[]) {
+        value = value.checked_add(decimal(core::slice::from_ref(byte))?.checked_mul(place)?)?;
+        place /= 10;
+    }
+    Some(value)
+}
+
+fn log_level(text: &[u8]) -> Option<u32> {
+    Some(match text {
+        b"trace" => 0,
+        b"debug" => 1,
+        b"info" => 2,
+        b"warn" | b"warning" => 3,
+        b"error" => 4,
+        b"critical" => 5,
+        _ => return None,
+    })
+}

@@ -1,0 +1,299 @@
+//! Shipping: which batch leaves when. From the tick only: a dispatch that fails inline in a phase can
+//! spin a Higress worker for ever (higress#4034). The exceptions stand in `blackbox`.
+
+use proto::fields::lost_reason;
+
+use crate::Recorder;
+use crate::host::{Host, UNTOUCHED};
+use crate::ring::State;
+use crate::warn::Cause;
+use crate::wire::Writer;
+
+/// Shipments in flight at most.
+const FLIGHTS: usize = 4;
+/// Ids of calls of ours whose answer is not waited for any more, but may still come.
+const RETIRED: usize = 64;
+/// Timeout of a shipment, and how much later it counts as unanswered by our own clock: a host can cancel
+/// a call without a callback.
+const TIMEOUT_MILLIS: u32 = 5000;
+const UNANSWERED_AFTER: u64 = 6_000_000;
+const SECOND: u64 = 1_000_000;
+const LONGEST_BACK_OFF: u64 = 30;
+const LONGEST_RETRY_AFTER: u64 = 3600;
+/// Status of the ABI for a cluster that is not known.
+const BAD_ARGUMENT: u32 = 2;
+
+/// What a batch carries beside a segment.
+#[derive(Clone, Copy, Default)]
+pub struct Frame {
+    /// Cumulative counters.
+    pub counters: bool,
+    /// The open invocations.
+    pub black_box: bool,
+    /// No further batch follows.
+    pub last: bool,
+}
+
+/// A shipment that is not answered.
+#[derive(Clone, Copy)]
+struct Flight {
+    used: bool,
+    call: u32,
+    shipment: u64,
+    until: u64,
+    lost_stamp: u64,
+}
+
+/// The state of shipping.
+pub struct Shipping {
+    flights: [Flight; FLIGHTS],
+    /// Call ids + 1; 0: none.
+    retired: [u64; RETIRED],
+    next_retired: usize,
+    /// Shipments made.
+    pub shipments: u64,
+    /// Nothing is shipped before.
+    not_before: u64,
+    /// Back-offs in a row.
+    step: u32,
+    /// When a period last began, and when something was last shipped.
+    pub last_round: u64,
+    last_shipped: u64,
+    last_counters: u64,
+    stopped: bool,
+}
+
+impl Shipping {
+    pub const EMPTY: Shipping = Shipping {
+        flights: [Flight { used: false, call: 0, shipment: 0, until: 0, lost_stamp: 0 }; FLIGHTS],
+        retired: [0; RETIRED],
+        next_retired: 0,
+        shipments: 0,
+        not_before: 0,
+        step: 0,
+        last_round: 0,
+        last_shipped: 0,
+        last_counters: 0,
+        stopped: false,
+    };
+
+    /// Does a call id belong to a shipment?
+    pub fn is_ours(&self, call: u32) -> bool {
+        self.flights.iter().any(|f| f.used && f.call == call)
+            || self.retired.contains(&(u64::from(call) + 1))
+    }
+
+    /// Was trying given up?
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Shipments not answered yet.
+    pub fn in_flight(&self) -> u32 {
+        self.flights.iter().filter(|f| f.used).count() as u32
+    }
+
+    fn free(&mut self) -> Option<&mut Flight> {
+        self.flights.iter_mut().find(|f| !f.used)
+    }
+
+    fn retire(&mut self, call: u32) {
+        if let Some(place) = self.retired.get_mut(self.next_retired) {
+            *place = u64::from(call) + 1;
+        }
+        self.next_retired = (self.next_retired + 1) % RETIRED;
+    }
+}
+
+impl Recorder {
+    /// Is a whole segment waiting that could leave now?
+    pub(crate) fn is_shipment_wanted(&self, now: u64) -> bool {
+        !self.shipping.stopped
+            && now >= self.shipping.not_before
+            && self.shipping.flights.iter().any(|f| !f.used)
+            && self.ring.waiting().is_some()
+    }
+
+    /// In a tick: whole segments leave at once, the open one each period; an empty batch while something
+    /// is held or out, or as a heartbeat.
+    pub(crate) fn ship_if_due(&mut self, now: u64, host: &mut impl Host) {
+        self.give_up_unanswered(now, host);
+        let call_is_out = self.calls.any_out(now);
+        let period = u64::from(self.settings.flush_millis) * 1000;
+        let round = now >= self.shipping.last_round.saturating_add(period);
+        if round {
+            self.shipping.last_round = now;
+            self.roots.forget_log_bytes();
+        }
+        if self.shipping.stopped || now < self.shipping.not_before {
+            return;
+        }
+        let mut sent = false;
+        for _ in 0..FLIGHTS {
+            if self.shipping.in_flight() as usize >= FLIGHTS {
+                return;
+            }
+            if self.ring.waiting().is_none() && round {
+                self.ring.seal(self.known_until());
+            }
+            let Some(at) = self.ring.waiting() else { break };
+            if !self.send(Some(at), Frame::default(), now, host) {
+                return;
+            }
+            sent = true;
+        }
+        let heartbeat = u64::from(self.settings.heartbeat_seconds) * SECOND;
+        let wanted = call_is_out
+            || self.streams.any_held()
+            || !self.ring.losses.is_empty()
+            || now >= self.shipping.last_shipped.saturating_add(heartbeat);
+        if round && !sent && wanted {
+            self.send(None, Frame { counters: true, ..Frame::default() }, now, host);
+        }
+    }
+
+    /// Everything that waits leaves now, whatever is in flight; an empty batch if nothing waits.
+    pub(crate) fn flush(&mut self, now: u64, frame: Frame, host: &mut impl Host) {
+        if self.shipping.stopped {
+            return;
+        }
+        self.ring.seal(self.known_until());
+        let count = self.ring.sealed().len();
+        let last = self.ring.sealed().iter().rposition(|s| s.state == State::Sealed);
+        for at in 0..count {
+            if self.ring.sealed().get(at).is_some_and(|s| s.state == State::Sealed) {
+                let frame = if Some(at) == last { frame } else { Frame::default() };
+                if !self.send(Some(at), frame, now, host) {
+                    return;
+                }
+            }
+        }
+        if last.is_none() && (frame.black_box || frame.last) {
+            self.send(None, frame, now, host);
+        }
+    }
+
+    /// Sends one batch: a segment, or none. False if the host refused the dispatch.
+    fn send(
+        &mut self,
+        at: Option<usize>,
+        mut frame: Frame,
+        now: u64,
+        host: &mut impl Host,
+    ) -> bool {
+        let period = u64::from(self.settings.flush_millis) * 1000;
+        if now >= self.shipping.last_counters.saturating_add(period)
+            || frame.black_box
+            || frame.last
+        {
+            frame.counters = true;
+            self.shipping.last_counters = now;
+        }
+        let known = at.and_then(|at| self.ring.sealed().get(at)).map_or(0, |s| s.shipment);
+        let shipment = if known == 0 {
+            self.shipping.shipments = self.shipping.shipments.saturating_add(1);
+            self.shipping.shipments
+        } else {
+            known
+        };
+        if let Some(segment) = at.and_then(|at| self.ring.get_mut(at)) {
+            segment.shipment = shipment;
+        }
+        let facts = self.facts(shipment, host);
+        let mut writer = Writer::new(host.shipment());
+        let segment = at.and_then(|at| self.ring.sealed().get(at));
+        self.write_batch(&mut writer, segment, frame, &facts);
+        let length = writer.length();
+        let headers = self.write_headers();
+        let headers = self.scratch.get(..headers).unwrap_or(&[]);
+        let (status, call) =
+            host.ship(self.settings.cluster.get(), headers, length, TIMEOUT_MILLIS);
+        self.counters.sent = self.counters.sent.saturating_add(1);
+        if status != 0 {
+            self.dispatch_refused(status, call, now, host);
+            return false;
+        }
+        self.shipping.last_shipped = now;
+        let lost_stamp = self.ring.losses.stamp();
+        let until = now.saturating_add(UNANSWERED_AFTER);
+        match self.shipping.free() {
+            Some(flight) => {
+                *flight = Flight { used: true, call, shipment, until, lost_stamp };
+                if let Some(segment) = at.and_then(|at| self.ring.get_mut(at)) {
+                    segment.state = State::Flying;
+                }
+            }
+            // Only a flush sends more than may be in flight; what it sent is sent again if the VM lives.
+            None => self.shipping.retire(call),
+        }
+        true
+    }
+
+    /// The host refused a dispatch.
+    fn dispatch_refused(&mut self, status: u32, call: u32, now: u64, host: &mut impl Host) {
+        self.counters.rejected = self.counters.rejected.saturating_add(1);
+        let cause = match status {
+            BAD_ARGUMENT => Cause::UnknownCluster,
+            _ if call == UNTOUCHED => Cause::Capability,
+            _ => Cause::NoHealthyHost,
+        };
+        // A host logs an error for each refused hostcall: it is not tried again.
+        self.shipping.stopped = cause == Cause::Capability;
+        self.back_off(now, 0);
+        self.warn(cause, now, host);
+    }
+
+    /// Waits 1–30 s, longer each time, ±20 %; at least `at_least` µs.
+    pub(crate) fn back_off(&mut self, now: u64, at_least: u64) {
+        if now < self.shipping.not_before {
+            // Several in flight fail together: that is one failure.
+            let until = now.saturating_add(at_least.min(LONGEST_RETRY_AFTER * SECOND));
+            self.shipping.not_before = self.shipping.not_before.max(until);
+            return;
+        }
+        let seconds = (1u64 << self.shipping.step.min(5)).min(LONGEST_BACK_OFF);
+        self.shipping.step = self.shipping.step.saturating_add(1);
+        let share = 800 + self.next_random() % 401;
+        let wait = seconds * share * 1000;
+        let wait = wait.max(at_least.min(LONGEST_RETRY_AFTER * SECOND));
+        self.shipping.not_before = now.saturating_add(wait);
+    }
+
+    /// Takes the flight of a call out of the table: shipment and stamp of losses.
+    pub(crate) fn land(&mut self, call: u32) -> Option<(u64, u64)> {
+        let flight = self.shipping.flights.iter_mut().find(|f| f.used && f.call == call)?;
+        flight.used = false;
+        Some((flight.shipment, flight.lost_stamp))
+    }
+
+    /// A shipment succeeded: no more back-off.
+    pub(crate) fn steady(&mut self) {
+        self.shipping.step = 0;
+        self.shipping.not_before = 0;
+    }
+
+    /// A shipment did not work: its segment waits again, or is lost if its bytes had to go meanwhile.
+    pub(crate) fn keep(&mut self, shipment: u64) {
+        let Some(at) = self.ring.find(shipment) else { return };
+        let Some(segment) = self.ring.get_mut(at) else { return };
+        if segment.state == State::Gone {
+            self.ring.let_go_for_good(at, lost_reason::BUFFER_FULL);
+        } else {
+            segment.state = State::Sealed;
+        }
+    }
+
+    fn give_up_unanswered(&mut self, now: u64, host: &mut impl Host) {
+        for at in 0..FLIGHTS {
+            let Some(flight) = self.shipping.flights.get(at).copied() else { return };
+            if flight.used && now >= flight.until {
+                self.land(flight.call);
+                self.shipping.retire(flight.call);
+                self.keep(flight.shipment);
+                self.counters.unanswered = self.counters.unanswered.saturating_add(1);
+                self.back_off(now, 0);
+                self.warn(Cause::Unreachable, now, host);
+            }
+        }
+    }
+}

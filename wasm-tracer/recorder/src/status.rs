@@ -1,0 +1,40 @@
+//! The status that a plugin reads with `proxy_get_status`. The host keeps one a root, and a failure of
+//! the recorder's own call would overwrite it; so it is saved when it was made for the plugin.
+
+use crate::Recorder;
+use crate::host::Host;
+
+impl Recorder {
+    /// The host just made a status for the plugin.
+    pub(crate) fn save_status(&mut self, context: u32, host: &mut impl Host) {
+        let Some(root) = self.roots.get(context) else { return };
+        root.spoiled = false;
+        if let Ok((code, message)) = host.status() {
+            root.status_code = code;
+            root.status_message.set(message);
+        }
+    }
+
+    /// A call of our own failed without headers: the host's status is ours now.
+    pub(crate) fn spoil_status(&mut self, context: u32) {
+        if let Some(root) = self.roots.get(context) {
+            root.spoiled = true;
+        }
+    }
+
+    /// The status that the plugin is to read, if the host's is not the plugin's.
+    pub fn saved_status(&self) -> Option<(u32, &[u8])> {
+        let frame = self.frames.get(self.depth.checked_sub(1)? as usize)?;
+        let root = self.roots.look(frame.root)?;
+        root.spoiled.then(|| (root.status_code, root.status_message.get()))
+    }
+
+    /// Copies the saved message to an absolute address.
+    pub fn saved_status_copy(&mut self, destination: u32, host: &mut impl Host) {
+        if let Some((_, message)) = self.saved_status()
+            && !message.is_empty()
+        {
+            host.write(destination, message);
+        }
+    }
+}

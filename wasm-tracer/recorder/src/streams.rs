@@ -1,0 +1,120 @@
+//! The open stream contexts: which root they are of, whether they are recorded, what is held.
+
+use abi::Direction;
+
+const SETS: usize = 64;
+const WAYS: usize = 8;
+
+/// Bits of a stream.
+pub mod flag {
+    /// Its events are kept.
+    pub const RECORDED: u16 = 1;
+    /// It started a call.
+    pub const DISPATCHED: u16 = 2;
+    /// A phase of it stopped.
+    pub const PAUSED: u16 = 4;
+    /// It sent a local response.
+    pub const REPLIED: u16 = 8;
+    /// Something is odd about it: what the host says of its end is wanted.
+    pub const SUSPICION: u16 = 16;
+    /// What names it was written.
+    pub const NAMED: u16 = 32;
+    /// Any of these: the host's properties are read in on_log.
+    pub const TELLING: u16 = DISPATCHED | PAUSED | REPLIED | SUSPICION;
+}
+
+/// One open stream.
+#[derive(Clone, Copy)]
+pub struct Stream {
+    /// 0: the place is free.
+    pub context: u32,
+    pub root: u32,
+    pub flags: u16,
+    /// Bytes of log lines kept of it.
+    pub log_bytes: u16,
+    /// Since when each direction is held, monotonic µs; 0: it is not.
+    held_since: [u64; 2],
+}
+
+impl Stream {
+    const EMPTY: Stream =
+        Stream { context: 0, root: 0, flags: 0, log_bytes: 0, held_since: [0; 2] };
+
+    /// Are any of these bits set?
+    pub fn has(&self, flags: u16) -> bool {
+        self.flags & flags != 0
+    }
+
+    /// Is a direction held?
+    pub fn is_held(&self, direction: Direction) -> bool {
+        self.held_since.get(direction as usize).is_some_and(|since| *since != 0)
+    }
+
+    /// A phase stopped.
+    pub fn hold(&mut self, direction: Direction, now: u64) {
+        self.flags |= flag::PAUSED;
+        if let Some(since) = self.held_since.get_mut(direction as usize)
+            && *since == 0
+        {
+            *since = now.max(1);
+        }
+    }
+
+    /// A direction goes on: since when it was held, if it was.
+    pub fn release(&mut self, direction: Direction) -> Option<u64> {
+        let since = self.held_since.get_mut(direction as usize)?;
+        let held = (*since != 0).then_some(*since);
+        *since = 0;
+        held
+    }
+}
+
+/// A bounded table: 64 sets of 8. Context ids are consecutive, so they spread evenly.
+pub struct Streams {
+    places: [[Stream; WAYS]; SETS],
+    /// Streams for which there was no place, since the start.
+    pub not_watched: u64,
+}
+
+impl Streams {
+    pub const EMPTY: Streams = Streams { places: [[Stream::EMPTY; WAYS]; SETS], not_watched: 0 };
+
+    fn set(&mut self, context: u32) -> Option<&mut [Stream; WAYS]> {
+        self.places.get_mut(context as usize % SETS)
+    }
+
+    /// Adds a stream; without a place it is only counted.
+    pub fn create(&mut self, context: u32, root: u32, flags: u16) {
+        let place = self.set(context).and_then(|set| {
+            let at = set
+                .iter()
+                .position(|s| s.context == context)
+                .or_else(|| set.iter().position(|s| s.context == 0))?;
+            set.get_mut(at)
+        });
+        match place {
+            Some(place) => *place = Stream { context, root, flags, ..Stream::EMPTY },
+            None => self.not_watched = self.not_watched.saturating_add(1),
+        }
+    }
+
+    /// An open stream.
+    pub fn get(&mut self, context: u32) -> Option<&mut Stream> {
+        if context == 0 {
+            return None;
+        }
+        self.set(context)?.iter_mut().find(|s| s.context == context)
+    }
+
+    /// Forgets a stream that was deleted.
+    pub fn delete(&mut self, context: u32) {
+        if let Some(stream) = self.get(context) {
+            *stream = Stream::EMPTY;
+        }
+    }
+
+    /// Is any stream held?
+    pub fn any_held(&self) -> bool {
+        self.places.iter().flatten().any(|s| s.context != 0 && s.held_since != [0, 0])
+    }
+}

@@ -1,0 +1,109 @@
+//! One timer a root, two deadlines: the plugin's tick and ours.
+//!
+//! The plugin is never ticked early, at most 2 ms late, and does not drift.
+
+use abi::Hostcall;
+
+use crate::Recorder;
+use crate::host::Host;
+
+/// Period of a timer that is to fire as soon as possible.
+const SOON_MILLIS: u32 = 1;
+
+impl Recorder {
+    /// A tick comes: is it the plugin's? Its next one is planned then, from when this one was due.
+    pub(crate) fn plugin_tick_is_due(&mut self, context: u32, absent: bool, now: u64) -> bool {
+        self.roots.create(context, now);
+        let Some(root) = self.roots.get(context) else { return !absent };
+        if absent || root.period == 0 || now < root.due {
+            return false;
+        }
+        let period = u64::from(root.period) * 1000;
+        root.due = root.due.saturating_add(period);
+        if root.due <= now {
+            root.due = now.saturating_add(period);
+        }
+        true
+    }
+
+    /// In place of the plugin's `proxy_set_tick_period_milliseconds`. Answers its status.
+    pub fn set_tick_period(&mut self, millis: u32, host: &mut impl Host) -> u32 {
+        let now = self.clock(host);
+        let Some(context) = self.top().map(|frame| frame.effective) else {
+            return host.set_tick_period(millis);
+        };
+        let context = self.root_of(context);
+        let wanted = self.our_due(now);
+        let Some(root) = self.roots.get(context) else { return host.set_tick_period(millis) };
+        root.period = millis;
+        root.due = now.saturating_add(u64::from(millis) * 1000);
+        let period = millis_until(wanted.min(plugin_due(root.period, root.due)), now);
+        let status = host.set_tick_period(period);
+        if status == 0 {
+            root.armed = period;
+        }
+        self.counters.hostcall(Hostcall::SetTickPeriod.number(), status != 0);
+        self.write_hostcall(Hostcall::SetTickPeriod.number(), status, &[millis], 0, &[], 0);
+        status
+    }
+
+    /// Last in every tick: ships, and sets the timer to the nearer deadline.
+    pub fn tick_end(&mut self, context: u32, host: &mut impl Host) {
+        let now = self.clock(host);
+        self.name_root(context, host);
+        self.ship_if_due(now, host);
+        let now = self.clock(host);
+        self.rearm(context, now, host);
+    }
+
+    /// After an entry: starts a root's timer, and makes a tick come soon when the buffer fills.
+    pub(crate) fn arm(&mut self, context: u32, now: u64, host: &mut impl Host) {
+        let hurry = self.is_shipment_wanted(now);
+        let Some(root) = self.roots.get(context) else { return };
+        if root.ended {
+            return;
+        }
+        if root.armed == 0 {
+            return self.rearm(context, now, host);
+        }
+        if hurry && root.armed != SOON_MILLIS && host.set_tick_period(SOON_MILLIS) == 0 {
+            root.armed = SOON_MILLIS;
+        }
+    }
+
+    fn rearm(&mut self, context: u32, now: u64, host: &mut impl Host) {
+        let ours = self.our_due(now);
+        let Some(root) = self.roots.get(context) else { return };
+        if root.ended {
+            return;
+        }
+        let due = ours.min(plugin_due(root.period, root.due));
+        let millis = if due == u64::MAX { 0 } else { millis_until(due, now) };
+        if millis != root.armed && host.set_tick_period(millis) == 0 {
+            root.armed = millis;
+        }
+    }
+
+    /// When the recorder wants its next tick.
+    fn our_due(&self, now: u64) -> u64 {
+        if self.shipping.is_stopped() {
+            return u64::MAX;
+        }
+        if self.is_shipment_wanted(now) {
+            return now.saturating_add(1000);
+        }
+        let period = u64::from(self.settings.flush_millis) * 1000;
+        let next = self.shipping.last_round.saturating_add(period);
+        if next <= now { now.saturating_add(period) } else { next }
+    }
+}
+
+fn plugin_due(period: u32, due: u64) -> u64 {
+    if period == 0 { u64::MAX } else { due }
+}
+
+/// Whole milliseconds, never too few, never 0 (which would stop the timer).
+fn millis_until(due: u64, now: u64) -> u32 {
+    let micros = due.saturating_sub(now).min(u64::from(u32::MAX / 2) * 1000);
+    (micros.div_ceil(1000) as u32).max(1)
+}
