@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The harness of the scenarios: real Envoys with given filters, servers with given manners, and a
+//! collector, all on free loopback ports. Scenarios in `tests/` read as scripts; this is the only
+//! place that knows how Envoy is configured, started and ended.
+
+mod client;
+mod collector;
+mod environment;
+mod envoy;
+mod envoy_config;
+mod guarded;
+mod marker;
+mod plugin;
+mod stack;
+mod wait;
+
+pub use client::{Answer, Request};
+pub use collector::{Collector, Finding};
+pub use environment::{artifact, tracer};
+pub use plugin::{Mode, Plugin, Sdk};
+pub use stack::{Builder, Stack};
+pub use wait::{soon, until};

@@ -1,0 +1,103 @@
+//! Envoy's bootstrap configuration, as JSON: one listener a plugin, the clusters around them.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::plugin::Plugin;
+
+/// The cluster that plugins call.
+pub(crate) const CALLEE: &str = "callee";
+/// The cluster that requests are routed to.
+pub(crate) const UPSTREAM: &str = "upstream";
+/// The cluster that recorders ship to.
+pub(crate) const TRACER: &str = "wasm-tracer";
+
+/// Any free loopback port; the admin interface says which.
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// A listener of its own for one plugin.
+pub(crate) fn listener(name: &str, plugin: &Plugin, wasm: &Path) -> Value {
+    let vm = match (plugin.own_vm, plugin.traced) {
+        (true, _) => name,
+        (false, true) => "traced",
+        (false, false) => "original",
+    };
+    let text =
+        |value: String| json!({ "@type": type_url("google.protobuf.StringValue"), "value": value });
+    let filter = json!({
+        "name": "envoy.filters.http.wasm",
+        "typed_config": {
+            "@type": type_url("envoy.extensions.filters.http.wasm.v3.Wasm"),
+            "config": {
+                "name": name,
+                "root_id": name,
+                "configuration": text(plugin.configuration().to_string()),
+                // Without it a stock Envoy never calls the body phase while headers are held.
+                "allow_on_headers_stop_iteration": true,
+                "vm_config": {
+                    "vm_id": vm,
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": { "local": { "filename": wasm } },
+                    "environment_variables": { "key_values": plugin.environment() },
+                },
+            },
+        },
+    });
+    let router = json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": { "@type": type_url("envoy.extensions.filters.http.router.v3.Router") },
+    });
+    let manager = json!({
+        "@type": type_url(
+            "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+        ),
+        "stat_prefix": name,
+        "preserve_external_request_id": true,
+        "route_config": { "virtual_hosts": [{
+            "name": "all",
+            "domains": ["*"],
+            "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": UPSTREAM } }],
+        }] },
+        "http_filters": [filter, router],
+    });
+    json!({
+        "name": name,
+        "address": address(ANY_PORT),
+        "filter_chains": [{ "filters": [{
+            "name": "envoy.filters.network.http_connection_manager",
+            "typed_config": manager,
+        }] }],
+    })
+}
+
+/// A cluster with one endpoint.
+pub(crate) fn cluster(name: &str, endpoint: SocketAddr) -> Value {
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address(endpoint) } }] }],
+        },
+    })
+}
+
+/// The whole bootstrap.
+pub(crate) fn bootstrap(listeners: Vec<Value>, clusters: Vec<Value>) -> Value {
+    json!({
+        "node": { "id": "e2e", "cluster": "e2e" },
+        "admin": { "address": address(ANY_PORT) },
+        "static_resources": { "listeners": listeners, "clusters": clusters },
+    })
+}
+
+fn address(address: SocketAddr) -> Value {
+    json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } })
+}
+
+fn type_url(message: &str) -> String {
+    format!("type.googleapis.com/{message}")
+}

@@ -1,0 +1,91 @@
+//! A plugin as the scenarios name it: SDK, mode, where its calls go.
+
+use serde_json::{Value, json};
+
+/// Which of the two example plugins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sdk {
+    /// `examples/go/body-call`, Higress Go SDK.
+    Go,
+    /// `examples/rust/body-call`, `proxy-wasm` crate.
+    Rust,
+}
+
+/// What the plugin does; see the heads of the examples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// As reported: call and Pause in the body phase, headers long gone.
+    Body,
+    /// The same with the headers held.
+    Fixed,
+    /// The callback neither resumes nor replies.
+    Forget,
+}
+
+/// A plugin with its configuration.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    pub(crate) sdk: Sdk,
+    pub(crate) mode: Mode,
+    pub(crate) cluster: String,
+    pub(crate) timeout_millis: u32,
+    pub(crate) traced: bool,
+    pub(crate) own_vm: bool,
+}
+
+impl Plugin {
+    /// The example plugin of an SDK, un-instrumented, calling the callee with a timeout of 5 s.
+    pub fn new(sdk: Sdk, mode: Mode) -> Self {
+        let cluster = crate::envoy_config::CALLEE.to_owned();
+        Self { sdk, mode, cluster, timeout_millis: 5000, traced: false, own_vm: false }
+    }
+
+    /// Dispatches to this cluster instead of the callee's.
+    pub fn calls(self, cluster: &str) -> Self {
+        Self { cluster: cluster.to_owned(), ..self }
+    }
+
+    /// The timeout of its call; 0 is none.
+    pub fn timeout_millis(self, timeout_millis: u32) -> Self {
+        Self { timeout_millis, ..self }
+    }
+
+    /// The plugin rewritten by `wasm-tracer instrument`.
+    pub fn traced(self) -> Self {
+        Self { traced: true, ..self }
+    }
+
+    /// Not to share its VM with the other plugins of the same code.
+    pub fn in_its_own_vm(self) -> Self {
+        Self { own_vm: true, ..self }
+    }
+
+    pub(crate) fn configuration(&self) -> Value {
+        let mode = match self.mode {
+            Mode::Body => "body",
+            Mode::Fixed => "fixed",
+            Mode::Forget => "forget",
+        };
+        json!({
+            "cluster": self.cluster,
+            "path": "/check",
+            "timeout_millis": self.timeout_millis,
+            "mode": mode,
+        })
+    }
+
+    /// The Go plugin registers its headers handler by the environment of its VM.
+    pub(crate) fn environment(&self) -> Value {
+        match (self.sdk, self.mode) {
+            (Sdk::Go, Mode::Fixed) => json!({ "HOLD_HEADERS": "1" }),
+            _ => json!({}),
+        }
+    }
+
+    pub(crate) fn file_name(&self) -> &'static str {
+        match self.sdk {
+            Sdk::Go => "body-call-go.wasm",
+            Sdk::Rust => "body-call-rust.wasm",
+        }
+    }
+}

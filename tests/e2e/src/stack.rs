@@ -1,0 +1,182 @@
+//! Everything of one configuration, running: servers, collector, Envoy with a listener a plugin.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context, bail};
+use server::{Callee, Upstream};
+
+use crate::client::{self, Answer, Request};
+use crate::collector::Collector;
+use crate::envoy::Envoy;
+use crate::plugin::{Plugin, Sdk};
+use crate::{environment, envoy_config, marker};
+
+/// A running configuration; all of it ends when dropped, or with the process.
+pub struct Stack {
+    // Dropped in this order: first who talks, then who is talked to.
+    envoy: Envoy,
+    collector: Option<Collector>,
+    /// How many requests have reached the upstream, and calls the callee.
+    upstream: Upstream,
+    callee: Callee,
+    _modules: tempfile::TempDir,
+    _runtime: tokio::runtime::Runtime,
+    requests: AtomicU64,
+}
+
+/// What is to be started.
+#[derive(Default)]
+pub struct Builder {
+    plugins: Vec<(String, Plugin)>,
+    wasm_log: Option<&'static str>,
+    collector_port: u16,
+}
+
+impl Stack {
+    /// An empty configuration.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Sends a request through the plugin of that name. Its id is the answer's `request_id`.
+    ///
+    /// # Panics
+    /// When there is no such plugin, or the answer breaks off in its body.
+    pub fn send(&self, plugin: &str, request: &Request) -> Answer {
+        let Some(&port) = self.envoy.ports.get(plugin) else { panic!("no plugin {plugin:?}") };
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let request_id = format!("e2e-{}-{number}", std::process::id());
+        match client::send(port, request, &request_id) {
+            Ok(answer) => answer,
+            Err(error) => panic!("{request:?}: {error:#}\n{}", self.envoy.log()),
+        }
+    }
+
+    /// What Envoy printed, plugins' log lines among it.
+    pub fn envoy_log(&self) -> String {
+        self.envoy.log()
+    }
+
+    /// A counter or gauge of Envoy.
+    ///
+    /// # Errors
+    /// When Envoy does not answer.
+    pub fn envoy_stat(&self, name: &str) -> anyhow::Result<u64> {
+        self.envoy.stat(name)
+    }
+
+    /// How many requests have reached the upstream.
+    pub fn upstream_requests(&self) -> u64 {
+        self.upstream.requests()
+    }
+
+    /// How many calls have reached the callee.
+    pub fn calls(&self) -> u64 {
+        self.callee.calls()
+    }
+
+    /// The collector.
+    ///
+    /// # Panics
+    /// When no plugin is traced: then there is none.
+    pub fn collector(&self) -> &Collector {
+        match &self.collector {
+            Some(collector) => collector,
+            None => panic!("no plugin of this stack is traced, so there is no collector"),
+        }
+    }
+}
+
+impl Builder {
+    /// Adds a plugin on a listener of its own.
+    pub fn plugin(mut self, name: &str, plugin: Plugin) -> Self {
+        self.plugins.push((name.to_owned(), plugin));
+        self
+    }
+
+    /// Has Envoy log this much of its wasm subsystem; `info` when not said.
+    pub fn wasm_log(self, level: &'static str) -> Self {
+        Self { wasm_log: Some(level), ..self }
+    }
+
+    /// The collector's port; any free one when not said.
+    pub fn collector_port(self, collector_port: u16) -> Self {
+        Self { collector_port, ..self }
+    }
+
+    /// Starts servers, collector (when a plugin is traced) and Envoy, and waits until they serve.
+    ///
+    /// # Errors
+    /// When something is missing or does not start; then with what it printed.
+    pub fn start(self) -> anyhow::Result<Stack> {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let upstream = runtime.block_on(Upstream::start(any))?;
+        let callee = runtime.block_on(Callee::start(any))?;
+        let mut clusters = vec![
+            envoy_config::cluster(envoy_config::UPSTREAM, upstream.address()),
+            envoy_config::cluster(envoy_config::CALLEE, callee.address()),
+        ];
+        let traced = self.plugins.iter().any(|(_, plugin)| plugin.traced);
+        let collector = traced.then(|| Collector::start(self.collector_port)).transpose()?;
+        if let Some(collector) = &collector {
+            clusters.push(envoy_config::cluster(envoy_config::TRACER, collector.address()));
+        }
+        let modules = tempfile::tempdir()?;
+        let mut listeners = Vec::new();
+        for (name, plugin) in &self.plugins {
+            let wasm = module(plugin, modules.path())?;
+            listeners.push(envoy_config::listener(name, plugin, &wasm));
+        }
+        let bootstrap = envoy_config::bootstrap(listeners, clusters);
+        let envoy = Envoy::start(&bootstrap, self.wasm_log.unwrap_or("info"))?;
+        let requests = AtomicU64::new(0);
+        Ok(Stack {
+            envoy,
+            collector,
+            upstream,
+            callee,
+            _modules: modules,
+            _runtime: runtime,
+            requests,
+        })
+    }
+}
+
+/// The file of a plugin as Envoy shall load it, made when it is not there yet.
+fn module(plugin: &Plugin, folder: &Path) -> anyhow::Result<PathBuf> {
+    let original = environment::artifact(plugin.file_name())?;
+    let kind = if plugin.traced { "traced" } else { "original" };
+    let place = folder.join(format!("{kind}.{}", plugin.file_name()));
+    if place.exists() {
+        return Ok(place);
+    }
+    if plugin.traced {
+        instrument(&original, &place)?;
+    } else if plugin.sdk == Sdk::Go {
+        std::fs::write(&place, marker::for_stock_envoy(&std::fs::read(&original)?)?)?;
+    } else {
+        std::fs::copy(&original, &place)?;
+    }
+    Ok(place)
+}
+
+fn instrument(original: &Path, place: &Path) -> anyhow::Result<()> {
+    let tracer = environment::tracer()?;
+    let mut command = Command::new(&tracer);
+    command.arg("instrument").arg(original).arg("-o").arg(place);
+    command.args(["--host", "envoy", "--collector-cluster", envoy_config::TRACER]);
+    let done = command.output().with_context(|| format!("{} does not start", tracer.display()))?;
+    if !done.status.success() {
+        bail!(
+            "{} was not instrumented: {}",
+            original.display(),
+            String::from_utf8_lossy(&done.stderr).trim_end()
+        );
+    }
+    Ok(())
+}
