@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
+use wasm_encoder::Encode;
+use wasmparser::BinaryReader;
 
 use crate::module::Module;
 use crate::options::Options;
@@ -79,6 +81,40 @@ pub(crate) fn kept<'a>(module: &Module<'a>) -> Vec<(Cow<'a, str>, Cow<'a, [u8]>)
         .customs
         .iter()
         .filter(|section| is_kept(section.name()) && section.name() != "name")
-        .map(|section| (Cow::Borrowed(section.name()), Cow::Borrowed(section.data())))
+        .map(|section| {
+            let data = match section.name() {
+                "target_features" => with_bulk_memory(section.data()),
+                _ => Cow::Borrowed(section.data()),
+            };
+            (Cow::Borrowed(section.name()), data)
+        })
         .collect()
+}
+
+/// A `target_features` section that owns up to what the recorder uses; later tools go by it. One that
+/// cannot be read stays as it is.
+fn with_bulk_memory(data: &[u8]) -> Cow<'_, [u8]> {
+    const FEATURE: &str = "bulk-memory";
+    const USED: u8 = b'+';
+    let mut reader = BinaryReader::new(data, 0);
+    let Ok(count) = reader.read_var_u32() else { return Cow::Borrowed(data) };
+    let mut features = Vec::new();
+    for _ in 0..count {
+        let (Ok(prefix), Ok(name)) = (reader.read_u8(), reader.read_string()) else {
+            return Cow::Borrowed(data);
+        };
+        if name != FEATURE {
+            features.push((prefix, name));
+        } else if prefix == USED {
+            return Cow::Borrowed(data);
+        }
+    }
+    features.push((USED, FEATURE));
+    let mut bytes = Vec::with_capacity(data.len() + 1 + FEATURE.len() + 1);
+    (features.len() as u32).encode(&mut bytes);
+    for (prefix, name) in features {
+        bytes.push(prefix);
+        name.encode(&mut bytes);
+    }
+    Cow::Owned(bytes)
 }

@@ -196,7 +196,9 @@ fn exports<'p>(
         let kind = export_kind(export)?;
         let index = match (shim, kind) {
             (Some(shim), _) => *shim,
-            (None, ExportKind::Func) => uses[export.index as usize],
+            (None, ExportKind::Func) => *uses.get(export.index as usize).ok_or_else(|| {
+                Refusal::invalid(format!("there is no function {}", export.index))
+            })?,
             (None, _) => export.index,
         };
         let name = match plan.renamed_marker {

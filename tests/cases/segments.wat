@@ -1,0 +1,21 @@
+;; Several tables, passive and declared segments, extended constants, an imported global: indices of
+;; the plugin stay as they are, functions in them are renumbered.
+(module
+  (import "env" "offset" (global $offset i32))
+  (import "env" "proxy_done" (func $done (result i32)))
+  (table $first 2 funcref)
+  (table $second 3 funcref)
+  (memory (export "memory") 1)
+  (global $counter (export "counter") (mut i32) (i32.const 7))
+  (elem $active (table $second) (i32.const 0) func $done $use)
+  (elem $passive funcref (ref.func $done) (ref.null func))
+  (elem $declared declare func $done)
+  (data $placed (offset (i32.add (global.get $offset) (i32.const 8))) "placed")
+  (data $passive "passive")
+  (func $marker (export "proxy_abi_version_0_2_1"))
+  (func $use (export "use")
+    (memory.init $passive (i32.const 0) (i32.const 0) (i32.const 7))
+    (data.drop $passive)
+    (table.init $first $passive (i32.const 0) (i32.const 0) (i32.const 1))
+    (drop (ref.func $done))
+    (global.set $counter (call_indirect $second (result i32) (i32.const 0)))))
