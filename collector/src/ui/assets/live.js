@@ -1,0 +1,152 @@
+// Live rows of the first page: the collector's stream of timelines, put into the table that the server
+// rendered. All data is inserted as text. Without this script the page works, only not live.
+
+const MOST_ROWS = 200;
+const BADGES = {
+  lost: ["✕", "lost"],
+  hung: ["‖", "hung"],
+  failed: ["!", "failed"],
+  race: ["≈", "race"],
+  note: ["i", "note"],
+  clear: ["✓", "clear"],
+};
+const STATES = {
+  ended: "ended",
+  timed_out: "closed: a call's timeout passed",
+  idle: "closed: idle",
+  root_ended: "closed: root context ended",
+  instance_ended: "closed: instance ended",
+  evicted: "closed: evicted",
+};
+
+const rows = document.getElementById("rows");
+const status = document.getElementById("live");
+const asked = new URLSearchParams(location.search);
+
+/** An element with a class and children: elements, or texts. */
+function element(name, className, ...children) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  made.append(...children);
+  return made;
+}
+
+function textOrDash(text) {
+  if (text) return text;
+  const dash = element("span", "faint", "–");
+  dash.setAttribute("aria-label", "unknown");
+  return dash;
+}
+
+/** Microseconds with three significant digits and their unit, as the server writes them. */
+function span(micros) {
+  if (micros < 1e3) return `${micros} µs`;
+  if (micros < 1e4) return `${(micros / 1e3).toFixed(2)} ms`;
+  if (micros < 1e5) return `${(micros / 1e3).toFixed(1)} ms`;
+  if (micros < 1e6) return `${Math.floor(micros / 1e3)} ms`;
+  if (micros < 1e7) return `${(micros / 1e6).toFixed(2)} s`;
+  if (micros < 6e7) return `${(micros / 1e6).toFixed(1)} s`;
+  const seconds = Math.floor(micros / 1e6);
+  const two = (n) => String(n).padStart(2, "0");
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${two(Math.floor(seconds / 60) % 60)} min`;
+}
+
+function badge(severity) {
+  const known = BADGES[severity] ? severity : "clear";
+  const sign = element("span", "", BADGES[known][0]);
+  sign.setAttribute("aria-hidden", "true");
+  return element("span", `badge ${known}`, sign, BADGES[known][1]);
+}
+
+function found(timeline) {
+  const link = document.createElement("a");
+  link.href = `/timelines/${encodeURIComponent(timeline.id)}`;
+  const first = timeline.findings && timeline.findings[0];
+  if (first) link.append(element("b", "", first.code), element("span", "", first.headline));
+  else link.append(element("span", "", timeline.state === "open" ? "nothing yet" : "nothing found"));
+  return link;
+}
+
+function started(text) {
+  if (!text) return textOrDash("");
+  const time = element("time", "", text.replace("T", " ").replace(/(\.\d{3})\d*Z?$|Z$/, "$1"));
+  time.dateTime = text;
+  return time;
+}
+
+function row(timeline) {
+  const request = element("td", "request");
+  const path = element("span", "path", element("b", "", timeline.method || ""), " ");
+  path.append(textOrDash(timeline.path));
+  request.append(path);
+  if (timeline.request_id) request.append(element("small", "", timeline.request_id));
+  const state = timeline.state === "open" ? "open" : STATES[timeline.reason] || "closed";
+  const made = element(
+    "tr",
+    BADGES[timeline.severity] ? timeline.severity : "clear",
+    element("td", "severity", badge(timeline.severity)),
+    element("td", "what", found(timeline)),
+    element("td", "plugin", textOrDash(timeline.plugin)),
+    request,
+    element("td", "code", textOrDash(timeline.code == null ? "" : String(timeline.code))),
+    element("td", "started", started(timeline.started)),
+    element("td", "duration", span(timeline.duration_micros || 0)),
+    element("td", "state", state),
+  );
+  made.dataset.id = timeline.id;
+  made.dataset.revision = String(timeline.revision || 0);
+  return made;
+}
+
+/** Does the filter of this page let a timeline through? */
+function fits(timeline) {
+  const findings = timeline.findings || [];
+  const is = (name, value) => !asked.get(name) || asked.get(name) === value;
+  return (
+    !asked.get("cursor") &&
+    is("plugin", timeline.plugin) &&
+    is("request_id", timeline.request_id) &&
+    (!asked.get("finding") || findings.some((f) => f.code === asked.get("finding"))) &&
+    (!asked.get("severity") || findings.some((f) => f.severity === asked.get("severity")))
+  );
+}
+
+function show(timeline) {
+  const there = [...rows.children].find((r) => r.dataset.id === timeline.id);
+  if (!fits(timeline)) {
+    if (there && !asked.get("cursor")) there.remove();
+    return;
+  }
+  if (there && Number(there.dataset.revision || 0) > (timeline.revision || 0)) return;
+  const made = row(timeline);
+  const hadFocus = there && there.contains(document.activeElement);
+  if (there) there.replaceWith(made);
+  else {
+    made.classList.add("new");
+    rows.prepend(made);
+  }
+  if (hadFocus) made.querySelector("a").focus();
+  while (rows.children.length > MOST_ROWS) rows.lastElementChild.remove();
+  document.getElementById("scroll").classList.remove("hidden");
+  document.getElementById("empty")?.remove();
+}
+
+if (rows && status) {
+  const source = new EventSource("/api/v1/live");
+  source.addEventListener("open", () => {
+    status.textContent = "live";
+    status.className = "live on";
+  });
+  source.addEventListener("error", () => {
+    status.textContent = "reconnecting …";
+    status.className = "live";
+  });
+  source.addEventListener("timeline", (event) => {
+    try {
+      show(JSON.parse(event.data));
+    } catch (error) {
+      console.warn("a live row was not understood", error);
+    }
+  });
+}

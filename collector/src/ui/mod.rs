@@ -1,0 +1,29 @@
+//! The pages, rendered on the server: pure functions from data to markup.
+//!
+//! They hold no script and no style of their own ([`CONTENT_SECURITY_POLICY`]), all data in them is
+//! escaped by construction (`escape`), and they work without the one small script, which only adds
+//! live rows. The drawing of a timeline ([`svg::draw`]) stands alone too.
+
+mod assets;
+mod escape;
+mod evidence;
+mod list;
+mod page;
+pub mod svg;
+mod timeline_page;
+mod token;
+mod words;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;
+
+pub use assets::{Asset, asset};
+pub use list::{Filter, ListView, Row, list_page};
+pub use timeline_page::timeline_page;
+pub use token::{TOKEN_PATH, token_form};
+
+/// The policy that pages are to be served under.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; base-uri 'none'; object-src 'none'; \
+     form-action 'self'; frame-ancestors 'none'";

@@ -1,0 +1,173 @@
+//! The words at marks and bars, and how much they stand out.
+
+use ::timeline::calls::{Call, Outcome};
+use ::timeline::event::{Event, Marks};
+use ::timeline::ids::Micros;
+use abi::{CallKind, Callback, Hostcall, Kind, Status, StreamSide};
+
+use crate::ui::words;
+
+/// How a mark or a bar looks; the class of its colours ([`super::palette`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Nothing special.
+    Plain,
+    /// A phase that went on.
+    Go,
+    /// A phase that stopped.
+    Stop,
+    /// A call.
+    Call,
+    /// Something failed.
+    Bad,
+    /// Too late, or lost.
+    Lost,
+}
+
+/// Words of a mark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Beside the mark.
+    pub text: String,
+    /// Its look.
+    pub look: Look,
+}
+
+/// The words of an event. `end`: when the stream was gone.
+pub fn of_event(event: &Event, end: Option<Micros>) -> Label {
+    match event.kind {
+        Kind::Callback(callback) if callback.phase().is_some() => of_phase(event, callback),
+        Kind::Callback(callback) => {
+            let text = match callback {
+                Callback::ContextCreate => "create".to_owned(),
+                _ if event.call.0 != 0 => format!("{} call {}", callback.row().name, event.call),
+                _ => callback.row().name.replace('_', " "),
+            };
+            Label { text, look: Look::Plain }
+        }
+        Kind::Hostcall(hostcall) => of_hostcall(event, hostcall, end),
+        Kind::Unknown(number) => Label { text: format!("kind {number}"), look: Look::Plain },
+    }
+}
+
+fn of_phase(event: &Event, callback: Callback) -> Label {
+    let name = callback.row().name;
+    let name = name.strip_prefix("request_").or(name.strip_prefix("response_")).unwrap_or(name);
+    let mut text = name.replace('_', " ");
+    let has_size = callback.row().params.get(1) == Some(&"size");
+    if has_size {
+        text.push_str(&format!(" {} B", event.arg(0)));
+    }
+    if event.arg(1) == 1 {
+        text.push_str(" end");
+    }
+    if event.marks.has(Marks::UNFINISHED) {
+        return Label { text: format!("{text} → never returned"), look: Look::Lost };
+    }
+    let (action, look) = match event.result {
+        0 => ("continue".to_owned(), Look::Go),
+        1 => ("pause".to_owned(), Look::Stop),
+        2 if callback.phase().is_some_and(|p| p.is_headers()) => ("2".to_owned(), Look::Go),
+        other => (other.to_string(), Look::Stop),
+    };
+    Label { text: format!("{text} → {action}"), look }
+}
+
+fn of_hostcall(event: &Event, hostcall: Hostcall, end: Option<Micros>) -> Label {
+    let mut text = match hostcall {
+        Hostcall::ContinueStream => match StreamSide::from_number(event.arg(0)) {
+            Some(side) => format!("resume {}", side.name()),
+            None => "resume".to_owned(),
+        },
+        Hostcall::ContinueRequest => "resume request".to_owned(),
+        Hostcall::ContinueResponse => "resume response".to_owned(),
+        Hostcall::SendLocalResponse => format!("local response {}", event.arg(0)),
+        Hostcall::Log => format!("log “{}”", words::shortened(&event.text_lossy(), 24)),
+        Hostcall::FdWrite => format!("print “{}”", words::shortened(&event.text_lossy(), 24)),
+        _ if !event.text.is_empty() => {
+            let text = event.text_lossy();
+            format!("{} “{}”", hostcall.row().name, words::shortened(&text, 20))
+        }
+        _ => hostcall.row().name.to_owned(),
+    };
+    let over = end.is_some_and(|end| event.at > end);
+    let acts = matches!(
+        hostcall,
+        Hostcall::ContinueStream
+            | Hostcall::ContinueRequest
+            | Hostcall::ContinueResponse
+            | Hostcall::SendLocalResponse
+    );
+    if event.result != 0 && hostcall.row().result {
+        text.push_str(&format!(" → {}", status(event.result)));
+        return Label { text, look: Look::Bad };
+    }
+    match (acts, over) {
+        (true, true) => {
+            text.push_str(" (no effect)");
+            Label { text, look: Look::Lost }
+        }
+        (true, false) => Label { text, look: Look::Go },
+        (false, _) => Label { text, look: Look::Plain },
+    }
+}
+
+/// The words of a call's bar; the second part stands out.
+pub fn of_call(call: &Call, end: Option<Micros>) -> (String, Option<String>, Look) {
+    let kind = match call.kind {
+        CallKind::Http => "http",
+        CallKind::GrpcCall => "grpc",
+        CallKind::GrpcStream => "grpc stream",
+        CallKind::Redis => "redis",
+    };
+    let cluster = words::shortened(&call.cluster, 40);
+    let name = match call.outcome {
+        Outcome::Rejected(_) => format!("{kind} to “{cluster}”"),
+        _ => format!("call {} · {kind} to “{cluster}”", call.id),
+    };
+    let after = |at: Micros| words::span(at.since(call.dispatched_at));
+    let code = |code: u32| match code {
+        0 => String::new(),
+        code => format!(" with {code}"),
+    };
+    match call.outcome {
+        Outcome::Pending => {
+            let timeout = match call.timeout {
+                Some(timeout) => format!("timeout {}", words::span(timeout)),
+                None => "no timeout".to_owned(),
+            };
+            (format!("{name} · "), Some(format!("no callback yet, {timeout}")), Look::Call)
+        }
+        Outcome::Answered(answer) => {
+            let text = format!("{name} · answered after {}{}", after(answer.at), code(answer.code));
+            (text, None, Look::Call)
+        }
+        Outcome::Failed(answer) => {
+            let text = format!("failed after {}{}", after(answer.at), code(answer.code));
+            (format!("{name} · "), Some(text), Look::Bad)
+        }
+        Outcome::Late(answer) => {
+            let late = match end {
+                Some(end) => format!("{} late", millis(answer.at.since(end))),
+                None => "late".to_owned(),
+            };
+            let text = format!("{name} · callback after {} · ", after(answer.at));
+            (text, Some(late), Look::Lost)
+        }
+        Outcome::Rejected(number) => {
+            (format!("{name} · "), Some(format!("rejected: {}", status(number))), Look::Bad)
+        }
+    }
+}
+
+/// How late: to the millisecond, as long as one reads it so.
+fn millis(span: Micros) -> String {
+    match span.0 {
+        10_000..60_000_000 => format!("{} ms", span.0 / 1_000),
+        _ => words::span(span),
+    }
+}
+
+fn status(number: u32) -> String {
+    Status::from_number(number).name().map_or_else(|| number.to_string(), str::to_owned)
+}

@@ -1,0 +1,112 @@
+//! The drawing: what must be seen of a bug and of a good run, and that odd timelines draw too.
+
+use ::timeline::Timeline;
+
+use super::draw;
+use super::layout::{LETTER, Layout, RIGHT, WIDTH};
+use crate::ui::fixture;
+
+/// The parts of a drawing that a claim about it needs.
+fn has(svg: &str, what: &str) -> bool {
+    svg.contains(what)
+}
+
+/// Elements are closed in the order in which they were opened, as XML demands.
+fn check_well_formed(svg: &str) {
+    let mut open = Vec::new();
+    for part in svg.split('<').skip(1) {
+        let (tag, _) = part.split_once('>').expect("every tag ends");
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name), "in {svg}");
+        } else if !tag.ends_with('/') {
+            open.push(tag.split(' ').next().expect("a tag has a name"));
+        }
+    }
+    assert!(open.is_empty(), "{open:?} not closed");
+}
+
+fn check_places(timeline: &Timeline) {
+    let layout = Layout::of(timeline);
+    for lane in &layout.lanes {
+        let mut spans: Vec<(f64, f64, f64)> = Vec::new();
+        for mark in lane.marks.iter().filter(|m| m.label_x.is_some()) {
+            let text = mark.label.text.chars().count() as f64 * LETTER;
+            let label = mark.label_x.expect("just filtered");
+            let (left, right) = (mark.x.min(label), (mark.x + mark.width).max(label + text));
+            assert!(left > 0.0 && right <= WIDTH, "{:?} leaves the drawing", mark.label);
+            for (y, l, r) in &spans {
+                let apart = *y != mark.y || right <= *l || left >= *r;
+                assert!(apart, "{:?} overlaps in lane {}", mark.label, lane.name);
+            }
+            spans.push((mark.y, left, right));
+            assert!(mark.y < lane.y + lane.height, "{:?} leaves its lane", mark.label);
+        }
+    }
+}
+
+#[test]
+fn the_seed_bug_shows_a_red_late_bar_behind_the_end_of_the_stream() {
+    let svg = draw(&fixture::seed_bug());
+    assert!(has(&svg, "class=\"wt-lost\"") && has(&svg, "1996 ms late"));
+    assert!(has(&svg, "class=\"wt-end\"") && has(&svg, "end of stream"));
+    assert!(has(&svg, "request held 4.") && has(&svg, "class=\"wt-break\""));
+    assert!(has(&svg, "resume request (no effect)"));
+}
+
+#[test]
+fn a_good_run_has_an_end_but_nothing_red() {
+    let svg = draw(&fixture::fixed_run());
+    assert!(has(&svg, "class=\"wt-end\"") && has(&svg, "answered after 200 ms with 200"));
+    assert!(!has(&svg, "wt-lost") && !has(&svg, "wt-bad") && !has(&svg, " late"));
+    assert!(has(&svg, "request held 201 ms"));
+}
+
+#[test]
+fn calls_without_callback_are_dashed_and_a_hold_stays_open() {
+    let svg = draw(&fixture::waiting());
+    assert_eq!(svg.matches("class=\"wt-pending\"").count(), 2);
+    assert!(has(&svg, "no callback yet, timeout 5.00 s") && has(&svg, "no timeout"));
+    assert!(has(&svg, "rejected: bad_argument") && has(&svg, "failed after 1.20 s with 503"));
+    assert!(has(&svg, "request held, not released"));
+    assert!(!has(&svg, "end of stream"));
+    assert!(has(&svg, "events #6 to #7 are missing"));
+}
+
+#[test]
+fn it_stands_alone_and_obeys_the_page_policy() {
+    for timeline in [fixture::seed_bug(), fixture::waiting(), fixture::hostile()] {
+        let svg = draw(&timeline);
+        check_well_formed(&svg);
+        assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""));
+        assert!(has(&svg, "role=\"img\"") && has(&svg, "<title>") && has(&svg, "<desc>"));
+        assert!(!has(&svg, " style=") && !has(&svg, "<style") && !has(&svg, "<script"));
+    }
+}
+
+#[test]
+fn few_and_many_events_find_their_places() {
+    for n in [1, 2, 200, 3_000] {
+        let timeline = fixture::many_events(n);
+        check_places(&timeline);
+        check_well_formed(&draw(&timeline));
+    }
+    let none = fixture::of("", Vec::new());
+    check_well_formed(&draw(&none));
+    assert!(has(&draw(&fixture::many_events(3_000)), "2600 events are not drawn"));
+}
+
+#[test]
+fn labels_do_not_overlap() {
+    for timeline in [fixture::seed_bug(), fixture::fixed_run(), fixture::waiting()] {
+        check_places(&timeline);
+    }
+}
+
+#[test]
+fn the_late_callback_is_at_the_right_edge_and_the_busy_part_is_readable() {
+    let timeline = fixture::seed_bug();
+    let layout = Layout::of(&timeline);
+    let end = layout.axis.x(layout.end.expect("it ended"));
+    assert!(end > WIDTH / 2.0, "six busy milliseconds have most of the room");
+    assert!(layout.axis.x(timeline.calls[0].outcome.answer().expect("late").at) > RIGHT - 60.0);
+}

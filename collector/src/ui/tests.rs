@@ -1,0 +1,148 @@
+//! The pages as wholes: nothing of a plugin's data becomes markup, nothing breaks the policy, and what
+//! matters is on them.
+
+use ::timeline::ids::Micros;
+use ::timeline::{Timeline, script};
+
+use super::{CONTENT_SECURITY_POLICY, Filter, ListView, Row, fixture};
+use super::{asset, list_page, timeline_page, token_form};
+
+fn rendered(timeline: &Timeline) -> String {
+    timeline_page(timeline, &script::print(timeline))
+}
+
+fn list_of(timelines: &[Timeline]) -> ListView {
+    ListView { rows: timelines.iter().map(Row::of).collect(), ..ListView::default() }
+}
+
+/// No element and no attribute that the policy forbids, and no data as markup.
+fn check_harmless(page: &str) {
+    let lower = page.to_lowercase();
+    assert_eq!(lower.matches("<script").count(), lower.matches("src=\"/assets/live.js\"").count());
+    for forbidden in [" style=", "<style", "<img src=x", " onerror=\"", "javascript:", "http-equiv"]
+    {
+        assert!(!lower.contains(forbidden), "{forbidden} in {page}");
+    }
+    assert!(!page.contains('\u{0}'));
+    check_closed(page);
+}
+
+/// Every element is closed in its order, but for those that HTML has without an end.
+fn check_closed(page: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    for part in page.split('<').skip(2) {
+        let (tag, _) = part.split_once('>').expect("every tag ends");
+        match tag.strip_prefix('/') {
+            Some(name) => assert_eq!(open.pop(), Some(name)),
+            None if tag.ends_with('/') => {}
+            None => open.push(tag.split(' ').next().expect("a tag has a name")),
+        }
+    }
+    assert!(open.is_empty(), "{open:?} not closed");
+}
+
+#[test]
+fn no_data_of_a_plugin_becomes_markup() {
+    let hostile = fixture::hostile();
+    check_harmless(&rendered(&hostile));
+    let mut view = list_of(&[hostile]);
+    let attack = "\"><script>alert(1)</script>".to_owned();
+    view.filter = Filter {
+        plugin: attack.clone(),
+        finding: attack.clone(),
+        severity: attack.clone(),
+        request_id: attack.clone(),
+    };
+    view.plugins = vec![attack.clone()];
+    view.cursor = Some(attack);
+    check_harmless(&list_page(&view));
+}
+
+#[test]
+fn every_page_obeys_the_policy() {
+    assert!(CONTENT_SECURITY_POLICY.starts_with("default-src 'self';"));
+    for page in [
+        rendered(&fixture::seed_bug()),
+        rendered(&fixture::fixed_run()),
+        rendered(&fixture::many_events(2_500)),
+        list_page(&ListView::default()),
+        list_page(&list_of(&[fixture::seed_bug(), fixture::waiting()])),
+        token_form(false),
+        token_form(true),
+    ] {
+        check_harmless(&page);
+        for part in page.split("\"/assets/").skip(1) {
+            let (name, _) = part.split_once('"').expect("a link ends");
+            assert!(asset(name).is_some(), "no asset {name}");
+        }
+    }
+}
+
+#[test]
+fn the_page_of_the_seed_bug_leads_from_the_finding_to_its_events() {
+    let page = rendered(&fixture::seed_bug());
+    for part in [
+        "headers-forwarded-before-body-call",
+        "<a href=\"#e15\">#15</a>",
+        "id=\"e15\"",
+        "<a href=\"#f1\"",
+        "id=\"f1\"",
+        "On stock Envoy",
+        "On Higress",
+        "via_upstream",
+        "class=\"after proof\"",
+        "<svg xmlns=",
+        "2025-11-24 15:00:00.000 UTC",
+    ] {
+        assert!(page.contains(part), "{part} is missing in {page}");
+    }
+}
+
+#[test]
+fn what_cannot_be_said_is_said() {
+    let page = rendered(&fixture::waiting());
+    assert!(page.contains("What could not be said"));
+    assert!(page.contains("cannot be answered before +5.00 s is known"));
+    assert!(page.contains("Events #6 to #7 are missing: buffer_full"));
+    assert!(!rendered(&fixture::fixed_run()).contains("What could not be said"));
+}
+
+#[test]
+fn a_lost_callback_stands_out_by_word_too() {
+    let page = list_page(&list_of(&[fixture::seed_bug(), fixture::fixed_run()]));
+    assert!(page.contains("<tr class=\"lost\""));
+    assert!(
+        page.contains("<span class=\"badge lost\"><span aria-hidden=\"true\">✕</span>lost</span>")
+    );
+    assert!(page.contains("<tr class=\"clear\""));
+}
+
+#[test]
+fn filters_are_a_form_that_keeps_what_was_asked() {
+    let mut view = list_of(&[fixture::seed_bug()]);
+    view.plugins = vec!["body-call".to_owned(), "other".to_owned()];
+    view.filter.plugin = "other".to_owned();
+    view.cursor = Some("17&x".to_owned());
+    let page = list_page(&view);
+    assert!(page.contains("<form method=\"get\" action=\"/\""));
+    assert!(page.contains("<option value=\"other\" selected=\"\">other</option>"));
+    assert!(page.contains("href=\"/?plugin=other&amp;cursor=17%26x\""));
+}
+
+#[test]
+fn an_empty_list_says_how_to_get_a_first_timeline() {
+    let page = list_page(&ListView { ingest: "127.0.0.1:4000".into(), ..ListView::default() });
+    assert!(page.contains("wasm-tracer instrument plugin.wasm"));
+    assert!(page.contains("127.0.0.1:4000"));
+    let filter = Filter { severity: "lost".into(), ..Filter::default() };
+    let page = list_page(&ListView { filter, ..ListView::default() });
+    assert!(page.contains("No timeline fits this filter"));
+}
+
+#[test]
+fn a_row_says_what_the_timeline_says() {
+    let row = Row::of(&fixture::seed_bug());
+    assert_eq!(row.duration, Micros(2_002_461));
+    assert_eq!((row.plugin.as_str(), row.code), ("body-call", Some(200)));
+    assert_eq!(row.headline.map(|h| h.0).as_deref(), Some("headers-forwarded-before-body-call"));
+}

@@ -1,0 +1,105 @@
+//! Times, spans and states as people read them.
+
+use ::timeline::ids::Micros;
+use ::timeline::{Reason, State};
+use abi::Host;
+use jiff::Timestamp;
+
+/// A span with three significant digits and its unit.
+pub fn span(span: Micros) -> String {
+    let micros = span.0;
+    match micros {
+        0..1_000 => format!("{micros} µs"),
+        1_000..10_000 => format!("{:.2} ms", micros as f64 / 1e3),
+        10_000..100_000 => format!("{:.1} ms", micros as f64 / 1e3),
+        100_000..1_000_000 => format!("{} ms", micros / 1_000),
+        1_000_000..10_000_000 => format!("{:.2} s", micros as f64 / 1e6),
+        10_000_000..60_000_000 => format!("{:.1} s", micros as f64 / 1e6),
+        _ => {
+            let seconds = micros / 1_000_000;
+            match seconds / 3_600 {
+                0 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+                hours => format!("{hours} h {:02} min", seconds / 60 % 60),
+            }
+        }
+    }
+}
+
+/// Nanoseconds since 1970 as RFC 3339 in UTC, to the millisecond.
+pub fn rfc3339(nanos: u64) -> Option<String> {
+    let time = Timestamp::from_nanosecond(i128::from(nanos)).ok()?;
+    Some(format!("{time:.3}"))
+}
+
+/// An RFC 3339 time for people: a space for the T, UTC for the Z.
+pub fn readable_time(rfc3339: &str) -> String {
+    rfc3339.replacen('T', " ", 1).replace('Z', " UTC")
+}
+
+/// A state in a few words.
+pub fn state(state: State) -> &'static str {
+    match state {
+        State::Open => "open",
+        State::Closed(Reason::Ended) => "ended",
+        State::Closed(Reason::TimedOut) => "closed: a call's timeout passed",
+        State::Closed(Reason::Idle) => "closed: idle",
+        State::Closed(Reason::RootEnded) => "closed: root context ended",
+        State::Closed(Reason::InstanceEnded) => "closed: instance ended",
+        State::Closed(Reason::Evicted) => "closed: evicted",
+    }
+}
+
+/// A host's name in texts.
+pub fn host(host: Host) -> &'static str {
+    match host {
+        Host::Envoy => "stock Envoy",
+        Host::Higress => "Higress",
+    }
+}
+
+/// `n` things.
+pub fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// The first characters of a text, and an ellipsis where it was cut.
+pub fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_read_in_the_unit_that_fits() {
+        for (micros, words) in [
+            (0, "0 µs"),
+            (870, "870 µs"),
+            (3_244, "3.24 ms"),
+            (61_020, "61.0 ms"),
+            (204_000, "204 ms"),
+            (1_996_337, "2.00 s"),
+            (125_000_000, "2 min 05 s"),
+            (7_260_000_000, "2 h 01 min"),
+        ] {
+            assert_eq!(span(Micros(micros)), words);
+        }
+    }
+
+    #[test]
+    fn wall_time_is_utc_to_the_millisecond() {
+        let text = rfc3339(1_700_000_000_123_456_789).expect("a time of our century");
+        assert_eq!(text, "2023-11-14T22:13:20.123Z");
+        assert_eq!(readable_time(&text), "2023-11-14 22:13:20.123 UTC");
+    }
+
+    #[test]
+    fn a_cut_text_ends_in_an_ellipsis() {
+        assert_eq!(shortened("grüße", 5), "grüße");
+        assert_eq!(shortened("grüße!", 5), "grüß…");
+    }
+}
