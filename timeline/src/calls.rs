@@ -102,10 +102,11 @@ pub fn of(timeline: &Timeline) -> Vec<Call> {
                     call.outcome = outcome;
                 }
             }
-            Kind::Hostcall(hostcall) if hostcall.is_dispatch() => {
-                if event.context == timeline.context || owned_entry == Some(event.entry) {
-                    calls.push(dispatched(hostcall, event));
-                }
+            Kind::Hostcall(hostcall)
+                if hostcall.is_dispatch()
+                    && (event.context == timeline.context || owned_entry == Some(event.entry)) =>
+            {
+                calls.push(dispatched(hostcall, event));
             }
             // The plugin gave the call up: no response callback follows.
             Kind::Hostcall(Hostcall::GrpcCancel | Hostcall::GrpcClose) if event.result == 0 => {

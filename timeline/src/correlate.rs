@@ -348,8 +348,9 @@ impl Correlator {
             t.revision += 1;
         }
         if reason.is_none() {
-            let next = t.pending.iter().map(|p| p.until).chain(ends.deadline).min();
-            held.deadline = next.map(|at| at.max(instant.known_until).after(Micros(1)));
+            let later = |at: &Micros| *at >= instant.known_until;
+            let next = t.pending.iter().map(|p| p.until).chain(ends.deadline).filter(later).min();
+            held.deadline = next.map(|at| at.after(Micros(1)));
             held.idle = ends.last.after(IDLE);
             self.deadlines.extend(held.deadline.map(|at| (at, key)));
             self.idle.insert((held.idle, key));
@@ -427,7 +428,7 @@ impl Ends {
         Ends {
             deleted,
             out: out().next().is_some(),
-            deadline: limits.and_then(|l| l.into_iter().max()).filter(|_| deleted),
+            deadline: limits.and_then(|l| l.into_iter().max()),
             last,
         }
     }
@@ -436,7 +437,7 @@ impl Ends {
         if self.deleted && !self.out {
             return Some(Reason::Ended);
         }
-        if self.deadline.is_some_and(|at| at < instant.known_until) {
+        if self.deleted && self.deadline.is_some_and(|at| at < instant.known_until) {
             return Some(Reason::TimedOut);
         }
         (self.last.after(IDLE) <= instant.now).then_some(Reason::Idle)

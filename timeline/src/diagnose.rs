@@ -3,7 +3,7 @@
 use abi::Kind;
 
 use crate::finding::{Finding, Severity, Verdict};
-use crate::ids::Micros;
+use crate::ids::{Micros, Sequence};
 use crate::registry::DIAGNOSES;
 use crate::story::Story;
 use crate::timeline::{PendingVerdict, Timeline, UnknownVerdict};
@@ -47,6 +47,10 @@ pub trait Diagnosis: Sync {
     /// Codes of facts and other diagnoses that its example triggers too.
     fn overlaps(&self) -> &'static [&'static str] {
         &[]
+    }
+    /// Does it ever argue from something that did not happen?
+    fn argues_from_absence(&self) -> bool {
+        false
     }
     /// What makes it worth asking.
     fn triggers(&self) -> Triggers;
@@ -104,6 +108,24 @@ pub fn diagnose(timeline: &Timeline, instant: Instant) -> Verdicts {
             }
         }
     }
+    support(&mut verdicts.findings);
     verdicts.findings.sort_by_key(|f| (f.is_fact, std::cmp::Reverse(f.severity)));
     verdicts
+}
+
+/// A fact supports a cause when both cite an event.
+fn support(findings: &mut [Finding]) {
+    let facts: Vec<(String, Vec<Sequence>)> = findings
+        .iter()
+        .filter(|f| f.is_fact)
+        .map(|f| (f.code.clone(), f.evidence.events.clone()))
+        .collect();
+    for cause in findings.iter_mut().filter(|f| !f.is_fact) {
+        for (code, events) in &facts {
+            let shared = events.iter().any(|e| cause.evidence.events.contains(e));
+            if shared && !cause.supported_by.contains(code) {
+                cause.supported_by.push(code.clone());
+            }
+        }
+    }
 }

@@ -112,7 +112,8 @@ pub struct Evidence {
     pub windows: Vec<Window>,
 }
 
-/// A stretch of an instance's events in which something did not happen.
+/// A stretch of a timeline, in the order of its events, in which something did not happen. What was
+/// done inside the invocation it begins with lies in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
     /// From this event.

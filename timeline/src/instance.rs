@@ -255,7 +255,3 @@ impl Instance {
         self.correlator.gap();
     }
 }
-
-#[cfg(test)]
-#[path = "instance_tests.rs"]
-mod tests;

@@ -149,6 +149,9 @@ impl<'a> Story<'a> {
     /// nothing is. An event of a kind that this version does not know counts as missing.
     pub fn gap(&self, from: Sequence, to: Option<Sequence>) -> Option<String> {
         let end = to.unwrap_or(Sequence(u64::MAX));
+        // Hostcalls are numbered before the invocation around them.
+        let inside = self.step_of(from).map(|s| &self.timeline.events[s.events.clone()]);
+        let from = inside.into_iter().flatten().map(|e| e.sequence).min().unwrap_or(from);
         let lost = self.timeline.gaps.iter().find(|g| g.from <= end && g.to >= from);
         if let Some(gap) = lost {
             return Some(format!(

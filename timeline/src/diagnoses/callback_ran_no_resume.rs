@@ -1,0 +1,339 @@
+//! The last call was answered, its callback ran, and nobody resumed the stream (host-semantics PW203).
+
+use abi::{Callback, Direction, Hostcall, Kind};
+
+use super::phrases;
+use crate::calls::{Call, Outcome};
+use crate::diagnose::{Diagnosis, NearMiss, Triggers};
+use crate::event::Event;
+use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::hold::{Half, Hold};
+use crate::ids::Micros;
+use crate::story::{Story, span};
+
+const CODE: &str = "callback-ran-no-resume";
+/// A plugin may resume from its next tick or from the callback of another stream.
+const GRACE: Micros = Micros::from_millis(100);
+/// The same where the body phase may still be called, which is not known.
+const GRACE_IF: Micros = Micros::SECOND;
+/// What would end the pause, or show that something is still awaited.
+const NONE_OF: &[Kind] = &[
+    Kind::Hostcall(Hostcall::ContinueStream),
+    Kind::Hostcall(Hostcall::ContinueRequest),
+    Kind::Hostcall(Hostcall::ContinueResponse),
+    Kind::Hostcall(Hostcall::SendLocalResponse),
+    Kind::Hostcall(Hostcall::CloseStream),
+    Kind::Hostcall(Hostcall::HttpCall),
+    Kind::Hostcall(Hostcall::GrpcCall),
+    Kind::Hostcall(Hostcall::GrpcStream),
+    Kind::Hostcall(Hostcall::RedisCall),
+];
+
+/// See the head of this file.
+pub struct CallbackRanNoResume;
+
+impl Diagnosis for CallbackRanNoResume {
+    fn code(&self) -> &'static str {
+        CODE
+    }
+
+    fn title(&self) -> &'static str {
+        "The response callback ran and did not resume the stream"
+    }
+
+    fn severity(&self) -> Severity {
+        Severity::Hung
+    }
+
+    fn explanation(&self) -> &'static str {
+        EXPLANATION
+    }
+
+    fn explanation_zh(&self) -> &'static str {
+        include_str!("callback-ran-no-resume.zh-CN.md")
+    }
+
+    fn example(&self) -> &'static str {
+        EXAMPLE
+    }
+
+    fn near_misses(&self) -> &'static [NearMiss] {
+        NEAR_MISSES
+    }
+
+    fn argues_from_absence(&self) -> bool {
+        true
+    }
+
+    fn triggers(&self) -> Triggers {
+        Triggers { kinds: phrases::RESPONSES, deadline: true }
+    }
+
+    fn judge(&self, story: &Story<'_>) -> Vec<Verdict> {
+        judge(story).into_iter().collect()
+    }
+}
+
+fn judge(story: &Story<'_>) -> Option<Verdict> {
+    if story.out().next().is_some() {
+        return None;
+    }
+    let (call, callback) = last_answered(story)?;
+    let direction = story.is_awaited(call)?;
+    let end = end(story, direction);
+    let state = match end {
+        Some(end) => story.step_of(end.sequence)?.before,
+        None => story.now(),
+    };
+    let half = *state.of(direction);
+    let grace = grace(&half)?;
+    let decided = story.timeline.events.iter().any(|e| {
+        let after = e.entry >= callback.entry && end.is_none_or(|end| e.order() < end.order());
+        after && NONE_OF.contains(&e.kind)
+    });
+    let until = callback.at.after(callback.took).after(grace);
+    if decided || end.is_some_and(|end| end.at <= until) {
+        return None;
+    }
+    let seen_until = end.map_or(story.instant.known_until, |end| end.at);
+    if seen_until <= until {
+        return Some(Verdict::Pending { until });
+    }
+    if let Some(gap) = story.gap(callback.sequence, end.map(|e| e.sequence)) {
+        return Some(Verdict::Unknown { gap });
+    }
+    found(story, call, callback, direction, half, end)
+}
+
+/// The response callback that came last, if the stream was still there.
+fn last_answered<'a>(story: &Story<'a>) -> Option<(&'a Call, &'a Event)> {
+    let answered = story.calls().iter().filter_map(|call| match call.outcome {
+        Outcome::Answered(a) | Outcome::Failed(a) => {
+            Some((call, story.timeline.event(a.callback)?))
+        }
+        _ => None,
+    });
+    answered.filter(|(_, e)| matches!(e.kind, Kind::Callback(_))).max_by_key(|(_, e)| e.order())
+}
+
+/// What ended the wait: the stream's end, or for the request a response.
+fn end<'a>(story: &Story<'a>, direction: Direction) -> Option<&'a Event> {
+    let response = story.first(Callback::ResponseHeaders);
+    let response = response.filter(|_| direction == Direction::Request);
+    response.into_iter().chain(story.ended()).min_by_key(|e| e.order())
+}
+
+/// How long to wait for a resume; None if the plugin is not stuck.
+fn grace(half: &Half) -> Option<Micros> {
+    match (half.hold, half.ended) {
+        (Hold::All, _) | (Hold::Single | Hold::SingleOrAll, true) => Some(GRACE),
+        (Hold::SingleOrAll, false) => Some(GRACE_IF),
+        // More of the body will come, and with it the next phase.
+        (Hold::Single, false) | (Hold::Open | Hold::Dead, _) => None,
+    }
+}
+
+fn found(
+    story: &Story<'_>,
+    call: &Call,
+    callback: &Event,
+    direction: Direction,
+    half: Half,
+    end: Option<&Event>,
+) -> Option<Verdict> {
+    let held_by = story.timeline.event(half.held_by?)?;
+    let seen_until = end.map_or(story.instant.known_until, |end| end.at);
+    let headline = format!(
+        "{} is held since {}; the response callback of {} ran and neither resumed nor answered, and \
+         nothing did in the {} {}.",
+        phrases::half(direction).replacen('t', "T", 1),
+        phrases::name(held_by),
+        phrases::call(call),
+        span(seen_until.since(callback.at)),
+        if end.is_some() { "until the end" } else { "since" },
+    );
+    let did: Vec<String> = story
+        .step_of(callback.sequence)
+        .map_or(&[][..], |s| story.hostcalls(s))
+        .iter()
+        .map(|e| format!("{} (#{}, status {})", phrases::name(e), e.sequence, e.result))
+        .collect();
+    let mut details = vec![
+        format!(
+            "{} was held by {}, which dispatched the call (#{}).",
+            phrases::half(direction).replacen('t', "T", 1),
+            phrases::event(held_by),
+            call.dispatch
+        ),
+        format!(
+            "The response callback ran {} after the dispatch ({}), with code {}.",
+            span(callback.at.since(call.dispatched_at)),
+            phrases::event(callback),
+            call.outcome.answer().map_or(0, |a| a.code)
+        ),
+        match did.is_empty() {
+            true => "In it the plugin made no recorded hostcall.".to_owned(),
+            false => format!("In it the plugin called {}.", did.join(", ")),
+        },
+        "No other call of the stream is out that could resume it.".to_owned(),
+    ];
+    if let Some(end) = end {
+        details.push(format!("The wait ended with {}.", phrases::event(end)));
+    }
+    if half.hold == Hold::SingleOrAll && !half.ended {
+        details.push(
+            "If this host calls the body phase while the headers are held \
+             (allow_on_headers_stop_iteration, or Higress with ABI 0.2.100), the plugin may be \
+             waiting for a body that is slow to come."
+                .to_owned(),
+        );
+    }
+    let events = [held_by.sequence, call.dispatch, callback.sequence];
+    let events = events.into_iter().chain(end.map(|e| e.sequence));
+    Some(Verdict::Found(Box::new(Finding {
+        code: CODE.to_owned(),
+        severity: Severity::Hung,
+        is_fact: false,
+        subject: Subject::Call(call.id),
+        headline,
+        details,
+        evidence: Evidence {
+            events: phrases::cited(events),
+            windows: vec![story.window(callback.sequence, end.map(|e| e.sequence), NONE_OF)],
+        },
+        advice: phrases::advice(
+            None,
+            &[(
+                None,
+                "End every path of the response callback with a resume or a local response, also \
+                 those for a failed call, an unexpected status and an unreadable body.",
+            )],
+        ),
+        supported_by: Vec::new(),
+    })))
+}
+
+const EXAMPLE: &str = r#"
+known_until 9.000000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+0.202377 #16 http_call_response root 1 call 4 headers=3 body=2 code=500
+0.202380 #14   set_effective_context context=2 -> ok
+0.202390 #15   log_line "unexpected status" level=4 -> ok
+"#;
+
+const NEAR_MISSES: &[NearMiss] = &[
+    NearMiss {
+        because: "the callback resumed",
+        script: r#"
+known_until 9.000000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+0.202377 #16 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.202380 #14   set_effective_context context=2 -> ok
+0.202390 #15   continue_stream request -> ok
+"#,
+    },
+    NearMiss {
+        because: "the callback answered",
+        script: r#"
+known_until 9.000000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+0.202377 #16 http_call_response root 1 call 4 headers=3 body=2 code=403
+0.202380 #14   set_effective_context context=2 -> ok
+0.202390 #15   send_local_response status=403 -> ok
+"#,
+    },
+    NearMiss {
+        because: "the callback dispatched the next call",
+        script: r#"
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+0.202377 #16 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.202380 #14   set_effective_context context=2 -> ok
+0.202390 #15   dispatch http "quota" timeout=5s -> ok call 8
+"#,
+    },
+    NearMiss {
+        because: "the plugin waits for the rest of the body",
+        script: r#"
+module abi 0.2.100 host higress
+known_until 9.000000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 -> pause
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+0.202377 #15 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.202380 #14   set_effective_context context=2 -> ok
+"#,
+    },
+    NearMiss {
+        because: "the plugin resumes from its next tick",
+        script: r#"
+known_until 9.000000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+0.202377 #15 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.202380 #14   set_effective_context context=2 -> ok
+0.262377 #18 tick root 1
+0.262380 #16   set_effective_context context=2 -> ok
+0.262390 #17   continue_stream request -> ok
+"#,
+    },
+];
+
+const EXPLANATION: &str = r#"## What you see
+
+A call is answered, its handler runs, and the request hangs all the same until the client gives up or an
+idle timeout of the host strikes.
+
+## Why it happens
+
+A held stream goes on only when the plugin resumes it or answers it. The handler returned without either:
+mostly an early return on a path for errors, such as a failed call, an unexpected status or a body that
+cannot be read. No other call of the stream is out, so nothing will bring the plugin back to it.
+
+## How to be sure
+
+`http_call_response` of the stream's last call ran, and after it there is no `continue_stream`, no
+`send_local_response` and no further dispatch of the stream. A resume from the next tick is allowed for:
+the finding waits a moment, and one second where the host may still call the body phase.
+
+## What to do
+
+End every path of the callback with a resume or a local response. On Higress:
+
+```go
+func(code int, _ http.Header, body []byte) {
+	if code != 200 {
+		proxywasm.SendHttpResponse(503, nil, []byte("check failed"), -1)
+		return
+	}
+	proxywasm.ResumeHttpRequest()
+}
+```
+
+On stock Envoy:
+
+```rust
+fn on_http_call_response(&mut self, _: u32, headers: usize, _: usize, _: usize) {
+    if headers == 0 || self.get_http_call_response_header(":status").as_deref() != Some("200") {
+        self.send_http_response(503, vec![], Some(b"check failed"));
+        return;
+    }
+    self.resume_http_request();
+}
+```
+
+A callback without headers (`num_headers` 0) means that the call was reset; ask for the status first.
+
+## What this cannot see
+
+A resume that the plugin plans for later, from a timer or a queue. If one comes, the finding is withdrawn.
+"#;

@@ -1,0 +1,259 @@
+//! The host refused a dispatch because of its arguments, so no callback follows (host-semantics PW301).
+
+use abi::{Hostcall, Kind};
+
+use super::phrases;
+use crate::diagnose::{Diagnosis, NearMiss, Triggers};
+use crate::event::{Event, Marks};
+use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::story::Story;
+
+const CODE: &str = "dispatch-rejected";
+const BAD_ARGUMENT: u32 = 2;
+const PARSE_FAILURE: u32 = 4;
+
+/// See the head of this file.
+pub struct DispatchRejected;
+
+impl Diagnosis for DispatchRejected {
+    fn code(&self) -> &'static str {
+        CODE
+    }
+
+    fn title(&self) -> &'static str {
+        "The host refused a dispatch: no callback follows"
+    }
+
+    fn severity(&self) -> Severity {
+        Severity::Failed
+    }
+
+    fn explanation(&self) -> &'static str {
+        EXPLANATION
+    }
+
+    fn explanation_zh(&self) -> &'static str {
+        include_str!("dispatch-rejected.zh-CN.md")
+    }
+
+    fn example(&self) -> &'static str {
+        EXAMPLE
+    }
+
+    fn near_misses(&self) -> &'static [NearMiss] {
+        NEAR_MISSES
+    }
+
+    fn triggers(&self) -> Triggers {
+        Triggers { kinds: phrases::DISPATCHES, deadline: false }
+    }
+
+    fn judge(&self, story: &Story<'_>) -> Vec<Verdict> {
+        judge(story).into_iter().collect()
+    }
+}
+
+fn is_rejected(event: &Event) -> bool {
+    match event.kind {
+        Kind::Hostcall(Hostcall::HttpCall | Hostcall::RedisCall) => event.result == BAD_ARGUMENT,
+        Kind::Hostcall(Hostcall::GrpcCall | Hostcall::GrpcStream) => {
+            matches!(event.result, BAD_ARGUMENT | PARSE_FAILURE)
+        }
+        _ => false,
+    }
+}
+
+/// Pseudo headers that an HTTP dispatch lacks.
+fn missing_pseudo_headers(event: &Event) -> Vec<&'static str> {
+    let is_http = event.kind == Kind::Hostcall(Hostcall::HttpCall);
+    [(1, ":method"), (2, ":path"), (4, ":authority")]
+        .into_iter()
+        .filter(|(bit, _)| is_http && event.arg(1) & bit == 0)
+        .map(|(_, name)| name)
+        .collect()
+}
+
+/// Why the host refused it, a clause.
+fn cause(event: &Event) -> String {
+    if event.marks.has(Marks::BAD_POINTER) {
+        return "an argument lies outside the plugin's memory".to_owned();
+    }
+    let missing = missing_pseudo_headers(event);
+    if !missing.is_empty() {
+        return format!("its headers lack {}", missing.join(" and "));
+    }
+    if event.arg(4) > i32::MAX as u32 {
+        return "its timeout is negative".to_owned();
+    }
+    format!("the host knows no cluster {:?}", event.text_lossy())
+}
+
+fn judge(story: &Story<'_>) -> Option<Verdict> {
+    let dispatches = || {
+        let calls = story.calls().iter();
+        calls.filter_map(|call| story.timeline.event(call.dispatch))
+    };
+    let rejected: Vec<&Event> = dispatches().filter(|e| is_rejected(e)).collect();
+    let first = *rejected.first()?;
+    let step = story.step_of(first.sequence)?;
+    let phase = story.invocation(step);
+    let within = phase.map(|p| format!(" in {}", phrases::name(p))).unwrap_or_default();
+    let headline = format!(
+        "The host refused the dispatch to {:?}{within} (status {}): {}. No response callback will \
+         follow.",
+        first.text_lossy(),
+        first.result,
+        cause(first)
+    );
+    let mut details: Vec<String> = rejected
+        .iter()
+        .map(|e| {
+            format!(
+                "The dispatch to {:?} (#{}) was answered with status {}, without a call id: {}.",
+                e.text_lossy(),
+                e.sequence,
+                e.result,
+                cause(e)
+            )
+        })
+        .collect();
+    let mut events: Vec<_> = rejected.iter().map(|e| e.sequence).collect();
+    let accepted =
+        dispatches().find(|e| e.result == 0 && e.text == first.text && e.order() > first.order());
+    if let Some(accepted) = accepted {
+        details.push(format!(
+            "A later dispatch to the same cluster was accepted (#{}): the cluster had probably not \
+             been delivered to this worker before.",
+            accepted.sequence
+        ));
+        events.push(accepted.sequence);
+    }
+    let held = phase.filter(|p| {
+        let Kind::Callback(callback) = p.kind else { return false };
+        let stops = callback.phase().is_some_and(|p| step.after.of(p.direction()).hold.is_held());
+        stops && !story.calls().iter().any(|c| c.entry == first.entry && c.id.0 != 0)
+    });
+    if let Some(phase) = held {
+        details.push(format!(
+            "The phase stopped all the same ({}), although nothing was left that could resume it.",
+            phrases::event(phase)
+        ));
+        events.push(phase.sequence);
+    }
+    Some(Verdict::Found(Box::new(Finding {
+        code: CODE.to_owned(),
+        severity: Severity::Failed,
+        is_fact: false,
+        subject: Subject::Timeline,
+        headline,
+        details,
+        evidence: Evidence { events: phrases::cited(events), windows: Vec::new() },
+        advice: phrases::advice(
+            story.timeline.dialect.host,
+            &[
+                (
+                    None,
+                    "Look at the status of every dispatch: when it is not 0 continue or answer in the \
+                 same phase, since no callback will.",
+                ),
+                (
+                    Some(abi::Host::Higress),
+                    "On Higress a cluster is named like outbound|80||name.static or \
+                 outbound|443||host.dns, and with onlyPushRouteCluster (the default) only services \
+                 that some route uses are known to the gateway.",
+                ),
+                (
+                    Some(abi::Host::Envoy),
+                    "On stock Envoy the name is that of a cluster in the configuration (admin /clusters \
+                 lists them), and the headers must hold :method, :path and :authority.",
+                ),
+            ],
+        ),
+        supported_by: Vec::new(),
+    })))
+}
+
+const EXAMPLE: &str = r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> continue
+0.000120 #12   dispatch http "nowhere" headers=60 pseudo=7 timeout=5s -> bad_argument
+0.005114 #14 response_headers 2 n=5 -> continue
+0.006020 #15 log 2
+0.006031 #16 done 2
+0.006040 #17 delete 2
+"#;
+
+const NEAR_MISSES: &[NearMiss] = &[
+    NearMiss {
+        because: "the dispatch was accepted",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "slow" headers=60 pseudo=7 timeout=5s -> ok call 4
+"#,
+    },
+    NearMiss {
+        because: "no healthy host is not a wrong argument (status 10)",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> continue
+0.000120 #12   dispatch http "down" headers=60 pseudo=7 timeout=5s -> internal_failure
+"#,
+    },
+    NearMiss {
+        because: "another hostcall was refused, not a dispatch",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> continue
+0.000120 #12   get_header_map_value "x-key" map=3 -> bad_argument
+"#,
+    },
+];
+
+const EXPLANATION: &str = r#"## What you see
+
+A call never leaves. The SDK reports "bad argument" (gRPC: also "parse failure"), or the plugin ignores the
+error, returns Pause and the request hangs.
+
+## Why it happens
+
+The host checks a dispatch before it makes the call. It answers status 2 when it knows no cluster of that
+name on this worker, when `:method`, `:path` or `:authority` is missing, when the timeout is negative, or
+when the headers cannot be read; gRPC dispatches answer 4 as well. There is no call id then and there will
+be no response callback.
+
+In the first seconds after a start or a push the cluster may not have been delivered yet.
+
+## How to be sure
+
+The dispatch's status is not 0. The recorder keeps the cluster's name as it was passed, which pseudo
+headers were there, and the timeout, so the wrong argument is named.
+
+## What to do
+
+Act on the status in the same phase: continue (fail open) or answer (fail closed). Then mend the argument.
+On Higress the cluster is named after the service (`outbound|80||name.static`), and by default the gateway
+only knows services that some route uses:
+
+```go
+if err := config.client.Get("/check", nil, onAnswer); err != nil {
+	proxywasm.LogErrorf("dispatch failed: %v", err)
+	return types.ActionContinue // no callback will come
+}
+return types.HeaderStopAllIterationAndWatermark
+```
+
+On stock Envoy the name is a cluster's in the configuration, and the pseudo headers must be there:
+
+```rust
+let headers = vec![(":method", "GET"), (":path", "/check"), (":authority", "check")];
+match self.dispatch_http_call("check", headers, None, vec![], Duration::from_secs(2)) {
+    Ok(_) => Action::Pause,
+    Err(_) => Action::Continue, // no callback will come
+}
+```
+
+## What this cannot see
+
+Which clusters the host knows, and whether a header of another name was badly encoded.
+"#;

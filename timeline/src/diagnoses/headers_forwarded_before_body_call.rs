@@ -1,0 +1,582 @@
+//! The headers had gone on before a call was dispatched in the body phase, so the stream may end
+//! before the response callback (host-semantics PW102).
+
+use abi::{Callback, Direction, Host, Hostcall, Kind};
+
+use super::phrases;
+use crate::calls::{Call, Outcome};
+use crate::diagnose::{Diagnosis, NearMiss, Triggers};
+use crate::event::Event;
+use crate::finding::{Evidence, Finding, Severity, Subject, Verdict, Window};
+use crate::story::{Ending, Story, span};
+
+const CODE: &str = "headers-forwarded-before-body-call";
+
+/// See the head of this file.
+pub struct HeadersForwardedBeforeBodyCall;
+
+impl Diagnosis for HeadersForwardedBeforeBodyCall {
+    fn code(&self) -> &'static str {
+        CODE
+    }
+
+    fn title(&self) -> &'static str {
+        "The headers were forwarded before a call was dispatched in the body phase"
+    }
+
+    fn severity(&self) -> Severity {
+        Severity::Lost
+    }
+
+    fn explanation(&self) -> &'static str {
+        EXPLANATION
+    }
+
+    fn explanation_zh(&self) -> &'static str {
+        include_str!("headers-forwarded-before-body-call.zh-CN.md")
+    }
+
+    fn example(&self) -> &'static str {
+        EXAMPLE
+    }
+
+    fn near_misses(&self) -> &'static [NearMiss] {
+        NEAR_MISSES
+    }
+
+    fn overlaps(&self) -> &'static [&'static str] {
+        &["late-callback", "response-while-request-held"]
+    }
+
+    fn triggers(&self) -> Triggers {
+        Triggers { kinds: phrases::DISPATCHES, deadline: false }
+    }
+
+    fn judge(&self, story: &Story<'_>) -> Vec<Verdict> {
+        story.calls().iter().filter_map(|call| Case::of(story, call)?.judge()).collect()
+    }
+}
+
+/// One call dispatched in a body or trailers phase that then stopped, after the headers had gone.
+struct Case<'a> {
+    story: &'a Story<'a>,
+    call: &'a Call,
+    direction: Direction,
+    forwarded: &'a Event,
+    phase: &'a Event,
+    dispatch: &'a Event,
+    response: Option<&'a Event>,
+    deleted: Option<&'a Event>,
+    callback: Option<&'a Event>,
+}
+
+impl<'a> Case<'a> {
+    fn of(story: &'a Story<'a>, call: &'a Call) -> Option<Case<'a>> {
+        if matches!(call.outcome, Outcome::Rejected(_)) {
+            return None;
+        }
+        let step = story.dispatch_step(call)?;
+        let phase = story.invocation(step)?;
+        let direction = match phase.kind {
+            Kind::Callback(Callback::RequestBody | Callback::RequestTrailers) => Direction::Request,
+            Kind::Callback(Callback::ResponseBody | Callback::ResponseTrailers) => {
+                Direction::Response
+            }
+            _ => return None,
+        };
+        // A phase that went on was not waiting: fire and forget.
+        if !step.after.of(direction).hold.is_held() {
+            return None;
+        }
+        let event = |sequence| story.timeline.event(sequence);
+        let forwarded = event(step.before.of(direction).forwarded_by?)?;
+        // Headers that a body phase let go are another diagnosis' business.
+        let by_headers = matches!(forwarded.kind, Kind::Callback(c) if c.phase().is_some_and(|p| p.is_headers()));
+        if !by_headers && !matches!(forwarded.kind, Kind::Hostcall(_)) {
+            return None;
+        }
+        Some(Case {
+            story,
+            call,
+            direction,
+            forwarded,
+            phase,
+            dispatch: event(call.dispatch)?,
+            response: story.first(Callback::ResponseHeaders),
+            deleted: story.first(Callback::Delete),
+            callback: call.outcome.answer().and_then(|a| event(a.callback)),
+        })
+    }
+
+    fn judge(&self) -> Option<Verdict> {
+        let before = |a: &Event, b: &Event| a.order() < b.order();
+        match (self.callback, self.deleted) {
+            (Some(callback), Some(deleted)) if before(deleted, callback) => {
+                Some(self.lost(deleted, Some(callback)))
+            }
+            (None, Some(deleted)) => {
+                match self.story.gap(self.dispatch.sequence, Some(deleted.sequence)) {
+                    Some(gap) => Some(Verdict::Unknown { gap }),
+                    None => Some(self.lost(deleted, None)),
+                }
+            }
+            _ if self.direction == Direction::Response => Some(self.on_response()),
+            (Some(callback), _) => match self.response.filter(|r| before(r, callback)) {
+                Some(response) => Some(self.failed(response, Some(callback))),
+                None => Some(self.in_time(callback)),
+            },
+            (None, None) => match self.response {
+                Some(response) => Some(self.failed(response, None)),
+                None => Some(self.open()),
+            },
+        }
+    }
+
+    fn lost(&self, deleted: &Event, callback: Option<&Event>) -> Verdict {
+        let ending = self.story.ending();
+        let clause = ending.clause(self.story);
+        let call = phrases::call(self.call);
+        let after = match callback {
+            Some(callback) => format!(
+                "its response callback came {} after the stream had been deleted, so nothing \
+                 decided there was enforced",
+                span(callback.at.since(deleted.at))
+            ),
+            None => "its response callback had not come by then, so nothing decided there will be \
+                     enforced"
+                .to_owned(),
+        };
+        let headline = format!(
+            "{} had been forwarded before {call} was dispatched in {}; {clause}, and {after}.",
+            capital(&self.headers()),
+            phrases::name(self.phase),
+        );
+        let mut details = self.how_it_began();
+        let response = self.response.filter(|r| r.order() < deleted.order());
+        if let Some(response) = response.filter(|_| self.direction == Direction::Request) {
+            details.push(format!(
+                "Response headers came {} after the dispatch ({}), while the body was still held.",
+                span(response.at.since(self.dispatch.at)),
+                phrases::event(response)
+            ));
+        }
+        details.push(format!(
+            "The stream was deleted {} after the dispatch ({}): {clause}.",
+            span(deleted.at.since(self.dispatch.at)),
+            phrases::event(deleted)
+        ));
+        let mut windows = Vec::new();
+        match callback {
+            Some(callback) => {
+                details.push(format!(
+                    "The host delivered the response callback all the same, on root context {}, {} \
+                     after the stream had been deleted ({}).",
+                    callback.context,
+                    span(callback.at.since(deleted.at)),
+                    phrases::event(callback)
+                ));
+                let step = self.story.step_of(callback.sequence);
+                details.push(phrases::too_late(step.map_or(&[], |s| self.story.hostcalls(s))));
+            }
+            None => {
+                details.push(format!(
+                    "Between the dispatch and the end no response callback came for call {}; the \
+                     host will deliver it on the root context, where the SDK discards it.",
+                    self.call.id
+                ));
+                windows.push(self.story.window(
+                    self.dispatch.sequence,
+                    Some(deleted.sequence),
+                    phrases::response_kinds(self.call.kind),
+                ));
+            }
+        }
+        let events = [Some(deleted), callback, response].into_iter().flatten();
+        self.found(Severity::Lost, headline, details, events, windows)
+    }
+
+    /// The response came before the callback, the stream still lives.
+    fn failed(&self, response: &Event, callback: Option<&Event>) -> Verdict {
+        let call = phrases::call(self.call);
+        let mut details = self.how_it_began();
+        let when = match callback {
+            Some(callback) => format!(
+                "the response headers had come {} before the response callback",
+                span(callback.at.since(response.at))
+            ),
+            None => "the response headers have come, the response callback has not".to_owned(),
+        };
+        details.push(format!(
+            "The response passed to the client while the request body was held ({}).",
+            phrases::event(response)
+        ));
+        if let Some(callback) = callback {
+            details.push(format!(
+                "The response callback ran while the stream was still there ({}), too late to keep \
+                 the request from the upstream or to change the response's status.",
+                phrases::event(callback)
+            ));
+        }
+        let headline = format!(
+            "{} had been forwarded before {call} was dispatched in {}, and {when}: what is decided \
+             there comes too late for the response.",
+            capital(&self.headers()),
+            phrases::name(self.phase),
+        );
+        let events = [Some(response), callback].into_iter().flatten();
+        self.found(Severity::Failed, headline, details, events, Vec::new())
+    }
+
+    /// The callback came first.
+    fn in_time(&self, callback: &Event) -> Verdict {
+        let mut details = self.how_it_began();
+        details.push(format!(
+            "The response callback came {} after the dispatch ({}).",
+            span(callback.at.since(self.dispatch.at)),
+            phrases::event(callback)
+        ));
+        let own = self.story.ending() == Ending::OwnReply;
+        let response = self.response;
+        let margin = match response {
+            Some(response) if own => {
+                details.push(format!(
+                    "The plugin answered itself ({}), but the upstream had been sent the headers \
+                     already.",
+                    phrases::event(response)
+                ));
+                "it worked this time, since the plugin's local response was the first".to_owned()
+            }
+            Some(response) => {
+                details.push(format!(
+                    "Response headers came {} after that ({}).",
+                    span(response.at.since(callback.at)),
+                    phrases::event(response)
+                ));
+                format!("it worked this time, by {}", span(response.at.since(callback.at)))
+            }
+            None => {
+                "it worked this time: the response callback came before any response".to_owned()
+            }
+        };
+        let headline = format!(
+            "{} had been forwarded before {} was dispatched in {}; {margin}. An upstream that \
+             answers before the response callback ends the stream first.",
+            capital(&self.headers()),
+            phrases::call(self.call),
+            phrases::name(self.phase),
+        );
+        let events = [Some(callback), response].into_iter().flatten();
+        self.found(Severity::Race, headline, details, events, Vec::new())
+    }
+
+    /// Nothing has come yet.
+    fn open(&self) -> Verdict {
+        let headline = format!(
+            "{} had been forwarded before {} was dispatched in {}; an upstream that answers before \
+             the response callback ends the stream first.",
+            capital(&self.headers()),
+            phrases::call(self.call),
+            phrases::name(self.phase),
+        );
+        self.found(Severity::Race, headline, self.how_it_began(), [], Vec::new())
+    }
+
+    /// The mirror: the response's headers are gone, its body is held, so the callback is not lost.
+    fn on_response(&self) -> Verdict {
+        let reply = self.callback.and_then(|callback| {
+            let step = self.story.step_of(callback.sequence)?;
+            let reply = Kind::Hostcall(Hostcall::SendLocalResponse);
+            self.story.hostcalls(step).iter().find(|e| e.kind == reply)
+        });
+        let mut details = self.how_it_began();
+        let (severity, end) = match reply {
+            Some(reply) => {
+                details.push(format!(
+                    "In the response callback the plugin sent a local response (#{}); the client \
+                     had the status already, so the host can only reset the stream.",
+                    reply.sequence
+                ));
+                (Severity::Failed, "the local response sent in its callback came too late")
+            }
+            None => (Severity::Note, "status and headers can no longer be changed"),
+        };
+        let headline = format!(
+            "The response headers had been forwarded before {} was dispatched in {}: {end}.",
+            phrases::call(self.call),
+            phrases::name(self.phase),
+        );
+        let callback = self.callback.filter(|_| reply.is_some());
+        let events = [reply, callback].into_iter().flatten();
+        self.found(severity, headline, details, events, Vec::new())
+    }
+
+    fn headers(&self) -> String {
+        format!("the {} headers", self.direction.name())
+    }
+
+    fn how_it_began(&self) -> Vec<String> {
+        let how = match self.forwarded.kind {
+            Kind::Hostcall(_) => "let go by a resume",
+            _ => "let go when their phase answered Continue",
+        };
+        vec![
+            format!(
+                "{} were {how} ({}).",
+                capital(&self.headers()),
+                phrases::event(self.forwarded)
+            ),
+            format!(
+                "{} was dispatched {} later in {} (#{}, {}), which then stopped to wait for it: that \
+                 holds the body, not the headers.",
+                capital(&phrases::call(self.call)),
+                span(self.dispatch.at.since(self.forwarded.at)),
+                phrases::event(self.phase),
+                self.dispatch.sequence,
+                crate::story::timeout(self.call.timeout),
+            ),
+        ]
+    }
+
+    fn found<'e>(
+        &self,
+        severity: Severity,
+        headline: String,
+        details: Vec<String>,
+        events: impl IntoIterator<Item = &'e Event>,
+        windows: Vec<Window>,
+    ) -> Verdict {
+        let base = [self.forwarded.sequence, self.phase.sequence, self.dispatch.sequence];
+        let events = base.into_iter().chain(events.into_iter().map(|e| e.sequence));
+        Verdict::Found(Box::new(Finding {
+            code: CODE.to_owned(),
+            severity,
+            is_fact: false,
+            subject: Subject::Call(self.call.id),
+            headline,
+            details,
+            evidence: Evidence { events: phrases::cited(events), windows },
+            advice: phrases::advice(
+                self.story.timeline.dialect.host,
+                match self.direction {
+                    Direction::Request => &REQUEST_ADVICE,
+                    Direction::Response => &RESPONSE_ADVICE,
+                },
+            ),
+            supported_by: Vec::new(),
+        }))
+    }
+}
+
+const REQUEST_ADVICE: [(Option<Host>, &str); 2] = [
+    (
+        Some(Host::Higress),
+        "On Higress return types.HeaderStopIteration from the headers phase when the request has a \
+         body, with a module of ABI 0.2.100, and keep stopping in the body phase until the response \
+         callback resumes.",
+    ),
+    (
+        Some(Host::Envoy),
+        "On stock Envoy 1.35 or later set allow_on_headers_stop_iteration: true and return Pause \
+         from the headers phase when the request has a body; without that setting make the call in \
+         the headers phase and return Pause there.",
+    ),
+];
+
+const RESPONSE_ADVICE: [(Option<Host>, &str); 2] = [
+    (
+        Some(Host::Higress),
+        "If the call may change status or headers, on Higress return types.HeaderStopIteration from \
+         the response headers phase (module of ABI 0.2.100) until the callback has decided.",
+    ),
+    (
+        Some(Host::Envoy),
+        "If the call may change status or headers, on stock Envoy 1.35 or later set \
+         allow_on_headers_stop_iteration: true and return Pause from the response headers phase.",
+    ),
+];
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+const EXAMPLE: &str = r#"
+module abi 0.2.100 host higress
+request "r-1" method "POST" path "/chat"
+response code 400 details "via_upstream"
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001870 #14 request_body 2 size=14 end -> pause
+0.001902 #13   dispatch http "slow" timeout=5s -> ok call 4
+0.005114 #15 response_headers 2 n=5 -> continue
+0.005603 #16 response_body 2 size=6 end -> continue
+0.006020 #17 log 2
+0.006031 #18 done 2
+0.006040 #19 delete 2
+2.002377 #20 http_call_response root 1 call 4 headers=3 body=2 code=200
+"#;
+
+const NEAR_MISSES: &[NearMiss] = &[
+    NearMiss {
+        because: "the headers are held until the body phase has its answer (Higress, 0.2.100)",
+        script: r#"
+module abi 0.2.100 host higress
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> pause
+0.001870 #14 request_body 2 size=14 end -> pause
+0.001902 #13   dispatch http "slow" timeout=5s -> ok call 4
+0.202377 #17 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.202380 #15   set_effective_context context=2 -> ok
+0.202381 #16   continue_stream request -> ok
+0.205114 #18 response_headers 2 n=5 -> continue
+0.206020 #19 log 2
+0.206031 #20 done 2
+0.206040 #21 delete 2
+"#,
+    },
+    NearMiss {
+        because: "the call is made in the headers phase, which stops",
+        script: r#"
+module abi 0.2.1 host envoy
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 -> pause
+0.000120 #12   dispatch http "slow" timeout=5s -> ok call 4
+0.202377 #16 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.202380 #14   set_effective_context context=2 -> ok
+0.202381 #15   continue_stream request -> ok
+0.203114 #17 request_body 2 size=14 end -> continue
+0.205114 #18 response_headers 2 n=5 -> continue
+0.206020 #19 log 2
+0.206031 #20 done 2
+0.206040 #21 delete 2
+"#,
+    },
+    NearMiss {
+        because: "the body phase goes on, so nobody waits for the call: fire and forget",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001870 #14 request_body 2 size=14 end -> continue
+0.001902 #13   dispatch http "audit" timeout=5s -> ok call 4
+0.005114 #15 response_headers 2 n=5 -> continue
+0.006020 #16 log 2
+0.006031 #17 done 2
+0.006040 #18 delete 2
+0.052377 #19 http_call_response root 1 call 4 headers=3 body=2 code=200
+"#,
+    },
+    NearMiss {
+        because: "the body is only buffered, without a call",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001870 #13 request_body 2 size=14 -> pause
+0.001902 #14 request_body 2 size=28 end -> continue
+0.005114 #15 response_headers 2 n=5 -> continue
+0.006020 #16 log 2
+0.006031 #17 done 2
+0.006040 #18 delete 2
+"#,
+    },
+    NearMiss {
+        because: "the request has no body: the call in the headers phase holds it",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "slow" timeout=5s -> ok call 4
+0.052377 #16 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.052380 #14   set_effective_context context=2 -> ok
+0.052381 #15   continue_stream request -> ok
+0.055114 #17 response_headers 2 n=5 -> continue
+0.056020 #18 log 2
+0.056031 #19 done 2
+0.056040 #20 delete 2
+"#,
+    },
+];
+
+const EXPLANATION: &str = r#"## What you see
+
+A plugin reads the request body, dispatches a call there and returns Pause to wait for it. The call goes
+out and is answered, but the handler of the answer never runs, or runs only sometimes. If it was to
+decide whether the request may pass, the request passed without it. With a slow upstream everything works.
+
+## Why it happens
+
+A phase holds only what it is given. The headers phase answered Continue (a headers handler that is absent
+does the same), so the host opened the request to the upstream at once. Pause in the body phase holds the
+body only. The upstream may answer, close, or be timed out on the headers alone; the response goes to the
+client and the stream ends: log, done, delete. The call belongs to the root context, so it is not
+cancelled. When it is answered, the host does call `proxy_on_http_call_response` on the root context, and
+the SDK, which finds no stream for it any more, drops it without a word.
+
+If the response callback comes before the response headers, all is well: by luck. That is the severity
+"race", with the margin.
+
+## How to be sure
+
+The timeline shows `request_headers … -> continue`, then the dispatch inside `request_body … -> pause`,
+then `response_headers` or the end of the stream, and only after `delete` the `http_call_response` on the
+root. `response_code_details` names who ended the stream: `via_upstream` is the upstream's own answer,
+`upstream_reset_before_response_started` a closed connection, `downstream_remote_disconnect` the client.
+
+## What to do
+
+Hold the headers until the call is answered.
+
+On Higress, with a module of ABI 0.2.100, stop in the headers phase if there is a body, and keep stopping
+in the body phase until the callback resumes (a Continue from the body phase releases the headers too):
+
+```go
+func onHttpRequestHeaders(ctx wrapper.HttpContext, config Config) types.Action {
+	if !ctx.HasRequestBody() {
+		return types.ActionContinue
+	}
+	return types.HeaderStopIteration
+}
+
+func onHttpRequestBody(ctx wrapper.HttpContext, config Config, body []byte) types.Action {
+	err := config.client.Post("/check", nil, body, func(code int, _ http.Header, _ []byte) {
+		if code != 200 {
+			proxywasm.SendHttpResponse(403, nil, nil, -1)
+			return
+		}
+		proxywasm.ResumeHttpRequest()
+	}, 5000)
+	if err != nil {
+		return types.ActionContinue // or answer: no callback will come
+	}
+	return types.ActionPause
+}
+```
+
+On stock Envoy 1.35 or later set `allow_on_headers_stop_iteration: true` beside `vm_config`; then Pause
+from the headers phase means the same. Without it Pause there stops the body phase as well and the request
+hangs, so make the call in the headers phase, which then has no body:
+
+```rust
+fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+    if end_of_stream { Action::Continue } else { Action::Pause } // with the setting
+}
+
+fn on_http_request_body(&mut self, _: usize, end_of_stream: bool) -> Action {
+    if !end_of_stream || self.waiting {
+        return Action::Pause;
+    }
+    match self.dispatch_http_call("check", headers, None, vec![], Duration::from_secs(5)) {
+        Ok(_) => { self.waiting = true; Action::Pause }
+        Err(_) => Action::Continue, // or answer: no callback will come
+    }
+}
+```
+
+On the way back the same holds for the response's headers and body: there the callback is not lost, but
+status and headers can no longer be changed.
+
+## What this cannot see
+
+Whether the call mattered: a body handler that only mirrors the body is as safe as before. Whether the
+upstream reads the whole body before it answers, which makes the race rare but not impossible. And
+`allow_on_headers_stop_iteration` itself, which no property shows: it is told from what the host is seen to do.
+"#;

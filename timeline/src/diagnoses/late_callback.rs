@@ -1,0 +1,212 @@
+//! The response callback of a call came after its stream had been deleted (host-semantics PW101).
+
+use abi::{Callback, Kind};
+
+use super::phrases;
+use crate::calls::{Call, Outcome};
+use crate::diagnose::{Diagnosis, NearMiss, Triggers};
+use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::story::{Story, span};
+
+const CODE: &str = "late-callback";
+
+/// See the head of this file.
+pub struct LateCallback;
+
+impl Diagnosis for LateCallback {
+    fn code(&self) -> &'static str {
+        CODE
+    }
+
+    fn title(&self) -> &'static str {
+        "A response callback came after its stream had been deleted"
+    }
+
+    fn severity(&self) -> Severity {
+        Severity::Lost
+    }
+
+    fn is_fact(&self) -> bool {
+        true
+    }
+
+    fn explanation(&self) -> &'static str {
+        EXPLANATION
+    }
+
+    fn explanation_zh(&self) -> &'static str {
+        include_str!("late-callback.zh-CN.md")
+    }
+
+    fn example(&self) -> &'static str {
+        EXAMPLE
+    }
+
+    fn near_misses(&self) -> &'static [NearMiss] {
+        NEAR_MISSES
+    }
+
+    fn triggers(&self) -> Triggers {
+        Triggers { kinds: &[Kind::Callback(Callback::Delete)], deadline: false }
+    }
+
+    fn judge(&self, story: &Story<'_>) -> Vec<Verdict> {
+        story.calls().iter().filter_map(|call| of_call(story, call)).collect()
+    }
+}
+
+fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
+    let deleted = story.first(Callback::Delete)?;
+    let awaited = story.is_awaited(call);
+    let Outcome::Late(answer) = call.outcome else {
+        // It will be dropped when it comes; until then it may not come at all.
+        let out = call.outcome == Outcome::Pending && awaited.is_some();
+        let until = call.dispatched_at.after(call.timeout?).after(crate::ids::Micros::SECOND);
+        return (out && until > story.instant.known_until).then_some(Verdict::Pending { until });
+    };
+    let callback = story.timeline.event(answer.callback)?;
+    let dispatch = story.timeline.event(call.dispatch)?;
+    let hostcalls = story.step_of(answer.callback).map_or(&[][..], |s| story.hostcalls(s));
+    let tried = hostcalls.iter().find(|e| phrases::decides(e));
+    // Nobody waited for it, and it touched nothing: fire and forget.
+    if awaited.is_none() && tried.is_none() {
+        return None;
+    }
+    let phase = story.dispatch_step(call).and_then(|s| story.invocation(s))?;
+    let headline = format!(
+        "The response callback of {} came {} after its stream had been deleted.",
+        phrases::call(call),
+        span(callback.at.since(deleted.at))
+    );
+    let details = vec![
+        format!("It was dispatched in {} (#{}).", phrases::event(phase), dispatch.sequence),
+        format!(
+            "The stream was deleted {} after the dispatch ({}).",
+            span(deleted.at.since(dispatch.at)),
+            phrases::event(deleted)
+        ),
+        format!(
+            "The host delivered the response callback on root context {} ({}).",
+            callback.context,
+            phrases::event(callback)
+        ),
+        phrases::too_late(hostcalls),
+    ];
+    let events = [phase, dispatch, deleted, callback].into_iter().chain(tried).map(|e| e.sequence);
+    Some(Verdict::Found(Box::new(Finding {
+        code: CODE.to_owned(),
+        severity: Severity::Lost,
+        is_fact: true,
+        subject: Subject::Call(call.id),
+        headline,
+        details,
+        evidence: Evidence { events: phrases::cited(events), windows: Vec::new() },
+        advice: phrases::advice(
+            None,
+            &[(
+                None,
+                "Find what ended the stream before its call was answered; a call that the stream \
+                 need not wait for belongs to the root context and its tick.",
+            )],
+        ),
+        supported_by: Vec::new(),
+    })))
+}
+
+const EXAMPLE: &str = r#"
+response code 0 flags 0x4000 details "downstream_remote_disconnect"
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "slow" timeout=5s -> ok call 4
+1.006020 #14 log 2
+1.006031 #15 done 2
+1.006040 #16 delete 2
+2.002377 #17 http_call_response root 1 call 4 headers=3 body=2 code=200
+"#;
+
+const NEAR_MISSES: &[NearMiss] = &[
+    NearMiss {
+        because: "the callback came before the end",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "slow" timeout=5s -> ok call 4
+0.202377 #16 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.202380 #14   set_effective_context context=2 -> ok
+0.202381 #15   continue_stream request -> ok
+0.205114 #17 response_headers 2 n=5 -> continue
+0.206020 #18 log 2
+0.206031 #19 done 2
+0.206040 #20 delete 2
+"#,
+    },
+    NearMiss {
+        because: "the phase went on without waiting: fire and forget",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> continue
+0.000120 #12   dispatch http "audit" timeout=5s -> ok call 4
+0.005114 #14 response_headers 2 n=5 -> continue
+0.006020 #15 log 2
+0.006031 #16 done 2
+0.006040 #17 delete 2
+0.202377 #18 http_call_response root 1 call 4 headers=3 body=2 code=200
+"#,
+    },
+    NearMiss {
+        because: "a call made in on_log cannot have been meant to change the stream",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 end -> continue
+0.005114 #13 response_headers 2 n=5 -> continue
+0.006020 #15 log 2
+0.006021 #14   dispatch http "audit" timeout=5s -> ok call 4
+0.006031 #16 done 2
+0.006040 #17 delete 2
+0.202377 #18 http_call_response root 1 call 4 headers=3 body=2 code=200
+"#,
+    },
+];
+
+const EXPLANATION: &str = r#"## What you see
+
+A call was dispatched, the callee answered it, and the handler of the answer never ran. Nothing is logged.
+
+## Why it happens
+
+A call belongs to the root context: the end of a stream cancels nothing. When the answer comes, the host
+calls `proxy_on_http_call_response` on the root context, whatever has become of the stream. The SDKs keep
+the handler with the stream; when the stream is gone they drop the callback without a word (Go and Rust),
+or run it with a stream that is no longer there (C++). A resume or a local response made there is answered
+with status 0 and does nothing.
+
+This is a fact, not a cause. The cause is what ended the stream first; if it is known, it is named first.
+
+## How to be sure
+
+`delete` of the stream stands before `http_call_response` of its call. In the callback
+`set_effective_context` answers 2 (bad argument): the stream is unknown to the host.
+
+## What to do
+
+Find what ended the stream: the response code details say whether the upstream answered, the client left
+or a timeout of the host struck. Then, on stock Envoy as on Higress, either hold the stream until the call
+is answered, or give the call a timeout below those of client and host, so that its callback comes in time:
+
+```go
+err := proxywasm.DispatchHttpCall("auth", headers, nil, nil, 500, onAnswer) // milliseconds
+```
+
+```rust
+self.dispatch_http_call("auth", headers, None, vec![], Duration::from_millis(500))?;
+```
+
+On Higress the client of wasm-go takes the timeout as its last argument and has 500 ms by default. A call
+that needs no answer is better made from the root context's tick.
+
+## What this cannot see
+
+Whether the answer mattered. A call from a phase that went on, or from the end of the stream, is taken for
+fire and forget and gives no finding, unless its callback tries to resume or to answer.
+"#;

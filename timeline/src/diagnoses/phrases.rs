@@ -1,0 +1,108 @@
+//! Phrases that the findings share, so that one thing is always called the same.
+
+use abi::{CallKind, Callback, Direction, Host, Hostcall, Kind};
+
+use crate::calls::Call;
+use crate::event::Event;
+use crate::finding::Advice;
+use crate::ids::Sequence;
+
+/// `call 4 to "slow"`
+pub fn call(call: &Call) -> String {
+    format!("call {} to {:?}", call.id, call.cluster)
+}
+
+/// The name of an event's kind as in script notation.
+pub fn name(event: &Event) -> &'static str {
+    match event.kind {
+        Kind::Callback(callback) => callback.row().name,
+        Kind::Hostcall(hostcall) => hostcall.row().name,
+        Kind::Unknown(_) => "an event of a newer recorder",
+    }
+}
+
+/// `http_call_response #19`
+pub fn event(event: &Event) -> String {
+    format!("{} #{}", name(event), event.sequence)
+}
+
+/// The callbacks that end a call of a kind.
+pub fn response_kinds(kind: CallKind) -> &'static [Kind] {
+    match kind {
+        CallKind::Http => &[Kind::Callback(Callback::HttpCallResponse)],
+        CallKind::GrpcCall => {
+            &[Kind::Callback(Callback::GrpcReceive), Kind::Callback(Callback::GrpcClose)]
+        }
+        CallKind::GrpcStream => &[Kind::Callback(Callback::GrpcClose)],
+        CallKind::Redis => &[Kind::Callback(Callback::RedisCallResponse)],
+    }
+}
+
+/// The dispatches.
+pub const DISPATCHES: &[Kind] = &[
+    Kind::Hostcall(Hostcall::HttpCall),
+    Kind::Hostcall(Hostcall::GrpcCall),
+    Kind::Hostcall(Hostcall::GrpcStream),
+    Kind::Hostcall(Hostcall::RedisCall),
+];
+
+/// The last callbacks of calls.
+pub const RESPONSES: &[Kind] = &[
+    Kind::Callback(Callback::HttpCallResponse),
+    Kind::Callback(Callback::GrpcReceive),
+    Kind::Callback(Callback::GrpcClose),
+    Kind::Callback(Callback::RedisCallResponse),
+];
+
+/// What the plugin did in a response callback, as a sentence about a decision that came too late.
+pub fn too_late(hostcalls: &[Event]) -> String {
+    let tried: Vec<&Event> = hostcalls.iter().filter(|e| decides(e)).collect();
+    match tried.first() {
+        None => "In it the plugin decided nothing that the host could see: an SDK discards the \
+                 callback of a stream that is gone without a word, so whatever its handler would \
+                 have decided was not enforced."
+            .to_owned(),
+        Some(first) => format!(
+            "In it the plugin called {} (#{}), which the host answered with status {} and did not \
+             act on: the stream was gone, so the decision was not enforced.",
+            name(first),
+            first.sequence,
+            first.result
+        ),
+    }
+}
+
+/// Is it a resume, a local response or a close?
+pub fn decides(event: &Event) -> bool {
+    DECISIONS.contains(&event.kind)
+}
+
+/// What ends a pause.
+pub const DECISIONS: &[Kind] = &[
+    Kind::Hostcall(Hostcall::ContinueStream),
+    Kind::Hostcall(Hostcall::ContinueRequest),
+    Kind::Hostcall(Hostcall::ContinueResponse),
+    Kind::Hostcall(Hostcall::SendLocalResponse),
+    Kind::Hostcall(Hostcall::CloseStream),
+];
+
+/// `the request`
+pub fn half(direction: Direction) -> String {
+    format!("the {}", direction.name())
+}
+
+/// Advice per host; that of the host in use first.
+pub fn advice(in_use: Option<Host>, texts: &[(Option<Host>, &str)]) -> Vec<Advice> {
+    let mut advice: Vec<Advice> =
+        texts.iter().map(|(host, text)| Advice { host: *host, text: (*text).to_owned() }).collect();
+    advice.sort_by_key(|a| a.host.is_some() && a.host != in_use);
+    advice
+}
+
+/// Sorted, each once.
+pub fn cited(events: impl IntoIterator<Item = Sequence>) -> Vec<Sequence> {
+    let mut events: Vec<Sequence> = events.into_iter().collect();
+    events.sort_unstable();
+    events.dedup();
+    events
+}

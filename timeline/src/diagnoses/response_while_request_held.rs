@@ -1,0 +1,217 @@
+//! Response headers came while the plugin still held the request (host-semantics PW403).
+
+use abi::{Callback, Direction, Kind};
+
+use super::phrases;
+use crate::calls::{Call, Outcome};
+use crate::diagnose::{Diagnosis, NearMiss, Triggers};
+use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::story::{Story, span};
+
+const CODE: &str = "response-while-request-held";
+
+/// See the head of this file.
+pub struct ResponseWhileRequestHeld;
+
+impl Diagnosis for ResponseWhileRequestHeld {
+    fn code(&self) -> &'static str {
+        CODE
+    }
+
+    fn title(&self) -> &'static str {
+        "A response came while the request was still held"
+    }
+
+    fn severity(&self) -> Severity {
+        Severity::Lost
+    }
+
+    fn is_fact(&self) -> bool {
+        true
+    }
+
+    fn explanation(&self) -> &'static str {
+        EXPLANATION
+    }
+
+    fn explanation_zh(&self) -> &'static str {
+        include_str!("response-while-request-held.zh-CN.md")
+    }
+
+    fn example(&self) -> &'static str {
+        EXAMPLE
+    }
+
+    fn near_misses(&self) -> &'static [NearMiss] {
+        NEAR_MISSES
+    }
+
+    fn triggers(&self) -> Triggers {
+        Triggers { kinds: &[Kind::Callback(Callback::ResponseHeaders)], deadline: false }
+    }
+
+    fn judge(&self, story: &Story<'_>) -> Vec<Verdict> {
+        judge(story).into_iter().collect()
+    }
+}
+
+fn judge(story: &Story<'_>) -> Option<Verdict> {
+    let response = story.first(Callback::ResponseHeaders)?;
+    let step = story.step_of(response.sequence)?;
+    // After a local response of the plugin the request is not held but dead.
+    let request = step.before.of(Direction::Request);
+    if !request.hold.is_held() {
+        return None;
+    }
+    let held_by = story.timeline.event(request.held_by?)?;
+    let out: Vec<&Call> = story.calls().iter().filter(|c| story.was_out(c, response)).collect();
+    let deleted = story.first(Callback::Delete).is_some();
+    let lost = |c: &&&Call| match c.outcome {
+        Outcome::Late(_) => true,
+        Outcome::Pending => deleted,
+        _ => false,
+    };
+    let severity = match (out.is_empty(), out.iter().any(|c| lost(&c))) {
+        (true, _) => Severity::Note,
+        (false, true) => Severity::Lost,
+        (false, false) => Severity::Failed,
+    };
+    let waiting = match out.first() {
+        Some(call) => format!(", which was waiting for {}", phrases::call(call)),
+        None => String::new(),
+    };
+    let headline = format!(
+        "Response headers came while the request was held since {}{waiting}: {}.",
+        phrases::name(held_by),
+        story.ending().clause(story)
+    );
+    let mut details = vec![format!(
+        "The request had been held for {} ({}) when the response headers came ({}).",
+        span(response.at.since(held_by.at)),
+        phrases::event(held_by),
+        phrases::event(response)
+    )];
+    for call in &out {
+        details.push(format!(
+            "{} had been out for {} by then (#{}).",
+            phrases::call(call).replacen('c', "C", 1),
+            span(response.at.since(call.dispatched_at)),
+            call.dispatch
+        ));
+    }
+    let events = [held_by.sequence, response.sequence];
+    let events = events.into_iter().chain(out.iter().map(|c| c.dispatch));
+    Some(Verdict::Found(Box::new(Finding {
+        code: CODE.to_owned(),
+        severity,
+        is_fact: true,
+        subject: Subject::Direction(Direction::Request),
+        headline,
+        details,
+        evidence: Evidence { events: phrases::cited(events), windows: Vec::new() },
+        advice: phrases::advice(
+            None,
+            &[(
+                None,
+                "A response can come only when the upstream has the headers, or when somebody else \
+                 answers: hold the headers too if the response must wait for the request.",
+            )],
+        ),
+        supported_by: Vec::new(),
+    })))
+}
+
+const EXAMPLE: &str = r#"
+response code 503 details "no_healthy_upstream"
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001870 #13 request_body 2 size=14 -> pause
+0.005114 #14 response_headers 2 n=5 -> continue
+0.005603 #15 response_body 2 size=19 end -> continue
+0.006020 #16 log 2
+0.006031 #17 done 2
+0.006040 #18 delete 2
+"#;
+
+const NEAR_MISSES: &[NearMiss] = &[
+    NearMiss {
+        because: "the plugin answered itself",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   send_local_response status=403 -> ok
+0.000300 #14 response_headers 2 n=3 -> continue
+0.006020 #15 log 2
+0.006031 #16 done 2
+0.006040 #17 delete 2
+"#,
+    },
+    NearMiss {
+        because: "the request had been resumed",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "slow" timeout=5s -> ok call 4
+0.202377 #16 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.202380 #14   set_effective_context context=2 -> ok
+0.202381 #15   continue_stream request -> ok
+0.205114 #17 response_headers 2 n=5 -> continue
+"#,
+    },
+    NearMiss {
+        because: "the plugin denied the request in the callback",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "slow" timeout=5s -> ok call 4
+0.202377 #16 http_call_response root 1 call 4 headers=3 body=2 code=403
+0.202380 #14   set_effective_context context=2 -> ok
+0.202381 #15   send_local_response status=403 -> ok
+0.202514 #17 response_headers 2 n=2 -> continue
+"#,
+    },
+];
+
+const EXPLANATION: &str = r#"## What you see
+
+The client gets a response although the plugin has not let the request go yet.
+
+## Why it happens
+
+Holding the body does not hold the headers: an upstream that has them may answer at once. And not every
+response is the upstream's: the host answers itself when a route or a healthy host is missing or the body
+is too large, and other filters answer too. The response then passes through the plugin's response phases
+while its request phases are still held; what is decided afterwards about the request comes too late.
+
+This is a fact, not a cause. If the headers were let go before a call, that is named first.
+
+## How to be sure
+
+`response_headers` stands after a request phase that stopped and before any resume. The response code
+details say who answered: `via_upstream` the upstream; `upstream_reset_before_response_started` the host,
+since the upstream closed; `no_healthy_upstream`, `route_not_found`, `request_payload_too_large`,
+`direct_response` the host by itself; anything else another filter.
+
+## What to do
+
+If the response has to wait for the request, hold the headers as well. On Higress with ABI 0.2.100:
+
+```go
+return types.HeaderStopIteration
+```
+
+On stock Envoy 1.35 or later with `allow_on_headers_stop_iteration: true`:
+
+```rust
+fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+    if end_of_stream { Action::Continue } else { Action::Pause }
+}
+```
+
+If the host answered by itself, the details name the part of its configuration to look at. In a response
+phase a plugin should know that its request may not have been completed.
+
+## What this cannot see
+
+Which filter answered if the details do not say, and whether the upstream had read any of the body.
+"#;

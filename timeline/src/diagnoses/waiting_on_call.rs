@@ -1,0 +1,253 @@
+//! A stream is held and waits for a call that is unbounded, long, or nearly out of time
+//! (host-semantics PW208): the live view of a hung request.
+
+use abi::Kind;
+
+use super::phrases;
+use crate::calls::{Call, Outcome};
+use crate::diagnose::{Diagnosis, NearMiss, Triggers};
+use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::ids::Micros;
+use crate::story::{Story, span, timeout};
+
+const CODE: &str = "waiting-on-call";
+/// A call with such a timeout outlasts most clients and the host's idle timeouts.
+const LONG: Micros = Micros(60_000_000);
+/// So long a wait for a long or unbounded call is no finding.
+const NOTICE: Micros = Micros::SECOND;
+
+/// See the head of this file.
+pub struct WaitingOnCall;
+
+impl Diagnosis for WaitingOnCall {
+    fn code(&self) -> &'static str {
+        CODE
+    }
+
+    fn title(&self) -> &'static str {
+        "A request is held and waits for a call"
+    }
+
+    fn severity(&self) -> Severity {
+        Severity::Hung
+    }
+
+    fn explanation(&self) -> &'static str {
+        EXPLANATION
+    }
+
+    fn explanation_zh(&self) -> &'static str {
+        include_str!("waiting-on-call.zh-CN.md")
+    }
+
+    fn example(&self) -> &'static str {
+        EXAMPLE
+    }
+
+    fn near_misses(&self) -> &'static [NearMiss] {
+        NEAR_MISSES
+    }
+
+    fn argues_from_absence(&self) -> bool {
+        true
+    }
+
+    fn triggers(&self) -> Triggers {
+        Triggers { kinds: phrases::DISPATCHES, deadline: true }
+    }
+
+    fn judge(&self, story: &Story<'_>) -> Vec<Verdict> {
+        if story.ended().is_some() {
+            return Vec::new();
+        }
+        story.out().filter_map(|call| of_call(story, call)).collect()
+    }
+}
+
+/// When waiting for a call becomes worth telling.
+fn notice(call: &Call) -> Micros {
+    match call.timeout {
+        Some(timeout) if timeout < LONG => call.dispatched_at.after(Micros(timeout.0 / 5 * 4)),
+        _ => call.dispatched_at.after(NOTICE),
+    }
+}
+
+fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
+    debug_assert_eq!(call.outcome, Outcome::Pending);
+    let direction = story.is_awaited(call)?;
+    let now = story.now();
+    let half = now.of(direction);
+    if !half.hold.is_held() {
+        return None;
+    }
+    let until = notice(call);
+    let known_until = story.instant.known_until;
+    if known_until <= until {
+        return Some(Verdict::Pending { until });
+    }
+    if let Some(gap) = story.gap(call.dispatch, None) {
+        return Some(Verdict::Unknown { gap });
+    }
+    let held_by = story.timeline.event(half.held_by?)?;
+    let dispatch = story.timeline.event(call.dispatch)?;
+    let age = known_until.since(call.dispatched_at);
+    let limit = timeout(call.timeout);
+    let headline = format!(
+        "{} has been held in {} for {} and waits for {} ({limit}).",
+        phrases::half(direction).replacen('t', "T", 1),
+        phrases::name(held_by),
+        span(known_until.since(held_by.at)),
+        phrases::call(call),
+    );
+    let mut details = vec![
+        format!("It is held since {}.", phrases::event(held_by)),
+        format!(
+            "{} was dispatched {} ago (#{}), and no response callback has come since.",
+            phrases::call(call).replacen('c', "C", 1),
+            span(age),
+            dispatch.sequence
+        ),
+    ];
+    match call.timeout {
+        None => details.push(
+            "The call has no timeout: it ends when the callee answers or its connection breaks."
+                .to_owned(),
+        ),
+        Some(t) if age > t.after(Micros::SECOND) => details.push(format!(
+            "Its timeout passed {} ago and the host has not called back: its worker is blocked, or \
+             the VM is gone.",
+            span(age.since(t))
+        )),
+        Some(t) if t >= LONG => details.push(format!(
+            "Its timeout is {} s: the client or an idle timeout of the host is likely to end the \
+             request first.",
+            t.0 / 1_000_000
+        )),
+        Some(t) => details.push(format!("Its timeout strikes {} after the dispatch.", span(t))),
+    }
+    Some(Verdict::Found(Box::new(Finding {
+        code: CODE.to_owned(),
+        severity: Severity::Hung,
+        is_fact: false,
+        subject: Subject::Call(call.id),
+        headline,
+        details,
+        evidence: Evidence {
+            events: phrases::cited([held_by.sequence, dispatch.sequence]),
+            windows: vec![story.window(call.dispatch, None, response_kinds(call))],
+        },
+        advice: phrases::advice(
+            None,
+            &[(
+                None,
+                "Give the call a timeout below those of the client and of the host, and decide in \
+                 its callback what happens when it strikes; 0 means no timeout.",
+            )],
+        ),
+        supported_by: Vec::new(),
+    })))
+}
+
+fn response_kinds(call: &Call) -> &'static [Kind] {
+    phrases::response_kinds(call.kind)
+}
+
+const EXAMPLE: &str = r#"
+known_until 12.300000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "guardrails" timeout=300s -> ok call 4
+"#;
+
+const NEAR_MISSES: &[NearMiss] = &[
+    NearMiss {
+        because: "it has waited for less than most of its timeout",
+        script: r#"
+known_until 2.000000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "slow" timeout=5s -> ok call 4
+"#,
+    },
+    NearMiss {
+        because: "the call is answered",
+        script: r#"
+known_until 12.300000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "guardrails" timeout=300s -> ok call 4
+11.202377 #16 http_call_response root 1 call 4 headers=3 body=2 code=200
+11.202380 #14   set_effective_context context=2 -> ok
+11.202381 #15   continue_stream request -> ok
+"#,
+    },
+    NearMiss {
+        because: "nothing is held for it",
+        script: r#"
+known_until 12.300000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> continue
+0.000120 #12   dispatch http "audit" timeout=none -> ok call 4
+"#,
+    },
+    NearMiss {
+        because: "the stream has ended",
+        script: r#"
+known_until 12.300000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "guardrails" timeout=300s -> ok call 4
+10.006020 #14 log 2
+10.006031 #15 done 2
+10.006040 #16 delete 2
+"#,
+    },
+];
+
+const EXPLANATION: &str = r#"## What you see
+
+A request hangs. In the plugin's log a call was started and nothing followed.
+
+## Why it happens
+
+The plugin holds the stream until a call is answered, and the callee takes its time. As long as the plugin
+holds the end of the request, the route's timeout does not run: the router starts it only when it has seen
+the end of the request. What ends such a request is the call's own timeout, the client, or an idle timeout
+of the host (five minutes by default). A timeout of 0 means none at all.
+
+## How to be sure
+
+The timeline's last phase stopped, its call has no response callback yet, and `known_until` lies behind.
+The finding goes away when the call is answered.
+
+It is told one second after the dispatch if the call has no timeout or one of a minute and more, otherwise
+when four fifths of the timeout have passed. A short wait is what such a plugin is for.
+
+## What to do
+
+Give the call a timeout that is shorter than the client's patience, and decide what happens when it
+strikes: on Envoy the callback then gets `:status 504`. On Higress, wasm-go's last argument, 500 ms if left out:
+
+```go
+config.client.Post("/check", nil, body, func(code int, _ http.Header, _ []byte) {
+	if code == 504 {
+		proxywasm.ResumeHttpRequest() // fail open, or answer
+		return
+	}
+	// …
+}, 2000)
+```
+
+On stock Envoy:
+
+```rust
+self.dispatch_http_call("check", headers, None, vec![], Duration::from_secs(2))?;
+```
+
+If the wait is legitimate, as with a language model, raise the idle timeouts of the route
+(`idle_timeout`, `stream_idle_timeout`) above it, so that the request is not cut off.
+
+## What this cannot see
+
+Why the callee is slow, and how long the client and the host's idle timeouts will wait.
+"#;

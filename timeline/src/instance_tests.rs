@@ -1,1 +1,0 @@
-//! Deliveries in any order.
