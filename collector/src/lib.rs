@@ -1,1 +1,20 @@
-//! Placeholder.
+//! The service: takes batches, keeps them, folds them to timelines, serves these.
+//!
+//! The rooms in the order in which data passes: config, ingest, decode, pipeline, store, live, api,
+//! ui, metrics. [`start`] wires them.
+
+mod api;
+mod clock;
+mod config;
+mod decode;
+mod health;
+mod ingest;
+mod live;
+mod metrics;
+mod pipeline;
+mod running;
+pub mod store;
+pub mod ui;
+
+pub use config::{BadSettings, Settings, refuse_unknown_environment};
+pub use running::{Running, StartError, run, start};

@@ -1,0 +1,170 @@
+//! The HTTP surface: routes of both listeners, who may see what, the description of it.
+
+mod access;
+mod findings;
+mod live;
+mod openapi;
+mod operate;
+mod pages;
+mod problem;
+mod timelines;
+pub mod view;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use timeline::ids::TimelineId;
+use timeline::instance::InstanceStatus;
+use timeline::timeline::Timeline;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use problem::Problem;
+
+use crate::config::Config;
+use crate::health::Health;
+use crate::ingest::{self, Ingest};
+use crate::live::Live;
+use crate::metrics::Metrics;
+use crate::pipeline::{Input, Question};
+use crate::store::{Cursor, Query, Store};
+
+/// What the routes work with.
+pub struct Api {
+    /// Settings.
+    pub config: Config,
+    /// Where recorders ship to.
+    pub ingest_address: SocketAddr,
+    /// Stored timelines.
+    pub store: Arc<dyn Store>,
+    /// Those not stored yet.
+    pub pipeline: mpsc::UnboundedSender<Input>,
+    /// Changes.
+    pub live: Live,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// What is wrong.
+    pub health: Arc<Health>,
+    /// True when the process is to end: streams end then.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// Timelines of a list.
+pub struct Listed {
+    /// Those not stored yet first, then latest closed first.
+    pub timelines: Vec<Arc<Timeline>>,
+    /// Where it goes on.
+    pub next: Option<Cursor>,
+}
+
+impl Api {
+    /// The timeline of an id.
+    pub async fn timeline(self: &Arc<Self>, id: TimelineId) -> Result<Arc<Timeline>, Problem> {
+        if let Some(timeline) = self.ask(|reply| Question::Timeline(id, reply)).await? {
+            return Ok(timeline);
+        }
+        let store = self.store.clone();
+        let found = blocking(move || store.get(id)).await??;
+        found.map(Arc::new).ok_or_else(|| Problem::NotFound(format!("no timeline {id}")))
+    }
+
+    /// Timelines that match. The first page begins with those not stored yet.
+    pub async fn list(
+        self: &Arc<Self>,
+        query: Query,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Listed, Problem> {
+        let mut timelines = Vec::new();
+        if after.is_none() {
+            let asked = query.clone();
+            timelines = self.ask(|reply| Question::List(asked, limit, reply)).await?;
+        }
+        let store = self.store.clone();
+        let page = blocking(move || store.list(&query, after, limit)).await??;
+        let fresh: Vec<_> = timelines.iter().map(|t| t.id).collect();
+        let stored = page.found.into_iter().filter(|f| !fresh.contains(&f.timeline.id));
+        timelines.extend(stored.map(|found| Arc::new(found.timeline)));
+        Ok(Listed { timelines, next: page.next })
+    }
+
+    /// All instances.
+    pub async fn instances(&self) -> Result<Vec<InstanceStatus>, Problem> {
+        self.ask(Question::Instances).await
+    }
+
+    async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Question,
+    ) -> Result<T, Problem> {
+        let (reply, answer) = oneshot::channel();
+        self.pipeline.send(Input::Ask(question(reply))).map_err(|_| Problem::Stopping)?;
+        answer.await.map_err(|_| Problem::Stopping)
+    }
+}
+
+/// Runs what blocks on its own thread.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Problem::Stopping)
+}
+
+/// Everything but ingest.
+pub fn reading(api: Arc<Api>) -> Router {
+    let guarded = Router::new()
+        .route("/", get(pages::list))
+        .route("/timelines/{id}", get(pages::timeline))
+        .route("/api/v1/timelines", get(timelines::list))
+        .route("/api/v1/timelines/{id}", get(timelines::one))
+        .route("/api/v1/findings", get(findings::list))
+        .route("/api/v1/live", get(live::live))
+        .route("/api/v1/instances", get(operate::instances))
+        .route("/api/v1/plugins", get(operate::plugins))
+        .route("/api/v1/diagnoses", get(findings::diagnoses))
+        .route("/api/v1/openapi.json", get(openapi::document))
+        .route("/metrics", get(operate::metrics))
+        .layer(middleware::from_fn_with_state(api.clone(), access::may_read));
+    Router::new()
+        .merge(guarded)
+        .route(crate::ui::TOKEN_PATH, post(access::enter))
+        .route("/assets/{name}", get(pages::asset))
+        .route("/healthz", get(operate::healthz))
+        .route("/readyz", get(operate::readyz))
+        .layer(middleware::from_fn(harden))
+        .with_state(api)
+}
+
+/// Ingest alone.
+pub fn taking(ingest: Arc<Ingest>) -> Router {
+    Router::new()
+        .route("/v1/batches", post(ingest::batches))
+        .route("/{version}/batches", post(ingest::other_version))
+        .with_state(ingest)
+}
+
+/// Headers of every answer: no other site may frame it, feed it, or learn of it.
+async fn harden(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let fixed: [(HeaderName, &str); 4] = [
+        (header::CONTENT_SECURITY_POLICY, crate::ui::CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    for (name, value) in fixed {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}

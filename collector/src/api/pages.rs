@@ -1,0 +1,69 @@
+//! The pages: what `ui` draws, with the data it needs.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query as Parameters, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use timeline::registry::DIAGNOSES;
+use timeline::script;
+
+use super::timelines::{Filter, parse_id};
+use super::{Api, Problem};
+use crate::ui;
+
+/// Rows on one page.
+const ROWS: usize = 100;
+
+/// `GET /`
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    Parameters(filter): Parameters<Filter>,
+) -> Result<Html<String>, Problem> {
+    let listed = api.list(filter.query()?, filter.after()?, ROWS).await?;
+    let mut plugins: Vec<String> = api
+        .instances()
+        .await?
+        .iter()
+        .flat_map(|instance| instance.roots.iter().map(|root| root.plugin.clone()))
+        .chain(listed.timelines.iter().map(|timeline| timeline.root.plugin.clone()))
+        .collect();
+    plugins.sort();
+    plugins.dedup();
+    let word = |value: &Option<String>| value.clone().unwrap_or_default();
+    let view = ui::ListView {
+        rows: listed.timelines.iter().map(|t| ui::Row::of(t)).collect(),
+        filter: ui::Filter {
+            plugin: word(&filter.plugin),
+            finding: word(&filter.finding),
+            severity: word(&filter.severity),
+            request_id: word(&filter.request_id),
+        },
+        plugins,
+        codes: DIAGNOSES.iter().map(|diagnosis| diagnosis.code().to_owned()).collect(),
+        cursor: listed.next.map(|cursor| cursor.to_string()),
+        ingest: api.ingest_address.to_string(),
+    };
+    Ok(Html(ui::list_page(&view)))
+}
+
+/// `GET /timelines/{id}`
+pub async fn timeline(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+) -> Result<Html<String>, Problem> {
+    let timeline = api.timeline(parse_id(&id)?).await?;
+    Ok(Html(ui::timeline_page(&timeline, &script::print(&timeline))))
+}
+
+/// `GET /assets/{name}`
+pub async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let Some((kind, bytes, tag)) = ui::asset(&name) else {
+        return Problem::NotFound(format!("no file {name:?}")).into_response();
+    };
+    let cache = [(header::ETAG, tag), (header::CACHE_CONTROL, "no-cache")];
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+        return (StatusCode::NOT_MODIFIED, cache).into_response();
+    }
+    (cache, [(header::CONTENT_TYPE, kind)], bytes).into_response()
+}

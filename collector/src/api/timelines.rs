@@ -1,0 +1,159 @@
+//! `/api/v1/timelines`: the list, and one.
+
+// What utoipa's macro writes.
+#![allow(unused_qualifications)]
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query as Parameters, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use timeline::finding::Severity;
+use timeline::ids::TimelineId;
+use timeline::script;
+use utoipa::{IntoParams, ToSchema};
+
+use super::view::{Detail, Summary};
+use super::{Api, Problem};
+use crate::store::{Cursor, Query};
+
+const MOST: usize = 500;
+
+/// Which timelines.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// Of this plugin.
+    pub plugin: Option<String>,
+    /// With this finding.
+    pub finding: Option<String>,
+    /// With a headline of this severity.
+    pub severity: Option<String>,
+    /// Open, or closed at or after this time: milliseconds since 1970, or RFC 3339.
+    pub since: Option<String>,
+    /// Of this request.
+    pub request_id: Option<String>,
+    /// Goes on where an answer ended.
+    pub cursor: Option<String>,
+    /// At most so many, 1 to 500.
+    pub limit: Option<usize>,
+}
+
+/// A list of timelines.
+#[derive(Serialize, ToSchema)]
+pub struct TimelineList {
+    /// Those that grow first, then latest closed first.
+    pub timelines: Vec<Summary>,
+    /// For the next part; absent at the end.
+    pub cursor: Option<String>,
+}
+
+impl Filter {
+    /// What the store understands. Empty values do not filter: forms send them.
+    pub fn query(&self) -> Result<Query, Problem> {
+        let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+        let severity = given(&self.severity)
+            .map(|word| {
+                Severity::from_name(&word).ok_or_else(|| {
+                    Problem::BadParameter(format!(
+                        "severity must be note, race, failed, hung or lost, not {word:?}"
+                    ))
+                })
+            })
+            .transpose()?;
+        Ok(Query {
+            plugin: given(&self.plugin),
+            finding: given(&self.finding),
+            severity,
+            found: false,
+            since_millis: given(&self.since).map(|since| since_millis(&since)).transpose()?,
+            request_id: given(&self.request_id),
+        })
+    }
+
+    /// Where to go on.
+    pub fn after(&self) -> Result<Option<Cursor>, Problem> {
+        let cursor = self.cursor.as_ref().filter(|cursor| !cursor.is_empty());
+        cursor
+            .map(|cursor| {
+                cursor.parse().map_err(|()| {
+                    Problem::BadParameter(
+                        "cursor must be one that an answer to the same question gave".to_owned(),
+                    )
+                })
+            })
+            .transpose()
+    }
+
+    fn limit(&self, default: usize) -> usize {
+        self.limit.unwrap_or(default).clamp(1, MOST)
+    }
+}
+
+/// Milliseconds since 1970, written so or in RFC 3339.
+fn since_millis(since: &str) -> Result<i64, Problem> {
+    since
+        .parse::<i64>()
+        .ok()
+        .or_else(|| since.parse::<jiff::Timestamp>().ok().map(|at| at.as_millisecond()))
+        .ok_or_else(|| {
+            Problem::BadParameter(format!(
+                "since must be milliseconds since 1970, or RFC 3339, not {since:?}"
+            ))
+        })
+}
+
+/// Timelines, those that grow first, then latest closed first
+#[utoipa::path(get, path = "/api/v1/timelines", params(Filter), tag = "timelines",
+    responses((status = 200, body = TimelineList), (status = 400, body = super::problem::ProblemView)))]
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    filter: Result<Parameters<Filter>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<TimelineList>, Problem> {
+    let Parameters(filter) = filter.map_err(|e| Problem::BadParameter(e.body_text()))?;
+    let listed = api.list(filter.query()?, filter.after()?, filter.limit(50)).await?;
+    Ok(Json(TimelineList {
+        timelines: listed.timelines.iter().map(|t| Summary::of(t)).collect(),
+        cursor: listed.next.map(|cursor| cursor.to_string()),
+    }))
+}
+
+/// In what form.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct Shape {
+    /// `json` or `text`: the script notation.
+    #[serde(rename = "as")]
+    #[param(rename = "as")]
+    pub shape: Option<String>,
+}
+
+/// One timeline
+#[utoipa::path(get, path = "/api/v1/timelines/{id}", params(("id" = String, Path), Shape), tag = "timelines",
+    responses((status = 200, body = Detail), (status = 404, body = super::problem::ProblemView)))]
+pub async fn one(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+    Parameters(shape): Parameters<Shape>,
+) -> Result<Response, Problem> {
+    let timeline = api.timeline(parse_id(&id)?).await?;
+    match shape.shape.as_deref() {
+        None | Some("json") => Ok(Json(Detail::of(&timeline)).into_response()),
+        Some("text") => {
+            let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+            Ok((kind, script::print(&timeline)).into_response())
+        }
+        Some(other) => {
+            Err(Problem::BadParameter(format!("as must be json or text, not {other:?}")))
+        }
+    }
+}
+
+/// Reads an id.
+pub fn parse_id(id: &str) -> Result<TimelineId, Problem> {
+    id.parse().map_err(|error: timeline::ids::BadId| Problem::BadParameter(error.to_string()))
+}

@@ -1,0 +1,84 @@
+//! The one task that owns all timelines: batches and time in, updates out.
+//!
+//! Its inputs are a closed enum; nothing else touches the state, so there is no lock.
+
+mod keeper;
+mod state;
+mod vm;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use timeline::ids::{Micros, TimelineId};
+use timeline::instance::InstanceStatus;
+use timeline::timeline::Timeline;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use crate::decode::Decoded;
+use crate::store::{BatchId, Query};
+
+pub use keeper::Keeper;
+pub use state::{State, Wiring};
+
+/// How often batches are let go and bounds are looked at.
+const SWEEP: Duration = Duration::from_millis(500);
+
+/// What happens to the pipeline.
+pub enum Input {
+    /// A batch is durable.
+    Batch(Box<Arrived>),
+    /// Timelines are stored, in these revisions.
+    Stored(Vec<(TimelineId, u32)>),
+    /// Somebody wants to know.
+    Ask(Question),
+}
+
+/// A durable batch.
+pub struct Arrived {
+    /// Its number in the journal.
+    pub id: BatchId,
+    /// What it says.
+    pub decoded: Decoded,
+    /// When it came.
+    pub arrived: Micros,
+    /// Room taken by it; None in a replay.
+    pub permit: Option<OwnedSemaphorePermit>,
+}
+
+/// What can be asked of timelines that are not stored yet.
+pub enum Question {
+    /// One of them.
+    Timeline(TimelineId, oneshot::Sender<Option<Arc<Timeline>>>),
+    /// Those that match, latest first, at most so many.
+    List(Query, usize, oneshot::Sender<Vec<Arc<Timeline>>>),
+    /// All instances.
+    Instances(oneshot::Sender<Vec<InstanceStatus>>),
+}
+
+/// Runs until all senders of inputs but the keeper's are gone.
+pub async fn run(mut state: State, mut inputs: mpsc::UnboundedReceiver<Input>) {
+    let mut sweep = tokio::time::interval(SWEEP);
+    sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let deadline = state.next_deadline();
+        // Time first: a flood of batches must not hold up what is due.
+        tokio::select! {
+            biased;
+            _ = sweep.tick() => state.sweep(),
+            () = until(deadline) => state.advance(),
+            input = inputs.recv() => match input {
+                Some(Input::Batch(arrived)) => state.batch(*arrived),
+                Some(Input::Stored(stored)) => state.stored(&stored),
+                Some(Input::Ask(question)) => state.answer(question),
+                None => return,
+            },
+        }
+    }
+}
+
+async fn until(deadline: Option<std::time::Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

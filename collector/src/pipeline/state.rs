@@ -1,0 +1,360 @@
+//! The pipeline's state and what each input does to it.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Instant;
+
+use abi::{Callback, Kind};
+use timeline::ids::{InstanceId, Micros, TimelineId};
+use timeline::timeline::{State as TimelineState, Timeline, Update};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::vm::Vm;
+use super::{Arrived, Question};
+use crate::clock::{Clock, wall_millis};
+use crate::decode::SourceCounters;
+use crate::ingest::Command;
+use crate::live::Live;
+use crate::metrics::{Bounded, FindingLabels, Metrics};
+use crate::store::Row;
+
+/// Timelines waiting for the store, beyond which no new batch is taken.
+const UNSTORED: usize = 50_000;
+/// An instance of which nothing is open is let go when silent for so long.
+const SILENT: Micros = Micros(3_600_000_000);
+
+/// What the pipeline works with.
+pub struct Wiring {
+    /// Time.
+    pub clock: Clock,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Who watches.
+    pub live: Live,
+    /// Where closed timelines go.
+    pub keeper: Sender<Vec<Row>>,
+    /// Where batches are let go.
+    pub committer: UnboundedSender<Command>,
+    /// Open timelines, at most.
+    pub open_limit: usize,
+    /// Bytes of the journal, at most.
+    pub journal_limit: u64,
+}
+
+/// All that is not stored yet.
+pub struct State {
+    wiring: Wiring,
+    vms: HashMap<InstanceId, Vm>,
+    deadlines: BTreeSet<(Micros, InstanceId)>,
+    known: HashMap<TimelineId, Known>,
+    /// Closed and not stored.
+    unstored: usize,
+    waiting: Vec<OwnedSemaphorePermit>,
+    plugins: Bounded,
+    is_replay: bool,
+}
+
+/// A timeline that is open, or closed and not stored.
+struct Known {
+    timeline: Arc<Timeline>,
+    first: u64,
+    may_be_stored: bool,
+}
+
+impl Known {
+    fn is_open(&self) -> bool {
+        self.timeline.state == TimelineState::Open
+    }
+}
+
+impl State {
+    /// Nothing yet. What comes before [`State::replayed`] is a replay.
+    pub fn new(wiring: Wiring) -> State {
+        State {
+            wiring,
+            vms: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            known: HashMap::new(),
+            unstored: 0,
+            waiting: Vec::new(),
+            plugins: Bounded::new(100),
+            is_replay: true,
+        }
+    }
+
+    /// The journal has been read; from here on it is news.
+    pub fn replayed(&mut self, clock: Clock) {
+        self.wiring.clock = clock;
+        self.advance();
+        self.is_replay = false;
+    }
+
+    /// Takes a batch.
+    pub fn batch(&mut self, arrived: Arrived) {
+        let begun = Instant::now();
+        let Arrived { id, decoded, arrived, permit } = arrived;
+        let delivery = decoded.delivery;
+        let instance = delivery.instance;
+        let vm = self.vms.entry(instance).or_insert_with(|| Vm::new(instance));
+        vm.hold(id, delivery.first_sequence.0, delivery.events.len() as u64, arrived);
+        vm.heard = vm.heard.max(arrived);
+        if let Some(counters) = decoded.counters {
+            count_source(&self.wiring.metrics, vm, counters);
+        }
+        let updates = vm.instance.deliver(delivery, arrived);
+        self.reschedule(instance);
+        self.apply(instance, updates);
+        self.limit_open();
+        if self.unstored > UNSTORED {
+            self.waiting.extend(permit);
+        }
+        self.wiring.metrics.stage("correlate", begun.elapsed());
+    }
+
+    /// Timelines are stored.
+    pub fn stored(&mut self, stored: &[(TimelineId, u32)]) {
+        for (id, revision) in stored {
+            let Entry::Occupied(mut entry) = self.known.entry(*id) else { continue };
+            if entry.get().timeline.revision != *revision || entry.get().is_open() {
+                entry.get_mut().may_be_stored = true;
+                continue;
+            }
+            let known = entry.remove();
+            self.unstored -= 1;
+            if let Some(vm) = self.vms.get_mut(&known.timeline.instance) {
+                vm.release(known.first, *id);
+            }
+        }
+        if self.unstored <= UNSTORED {
+            self.waiting.clear();
+        }
+    }
+
+    /// Answers a question.
+    pub fn answer(&self, question: Question) {
+        // Who asked may be gone.
+        match question {
+            Question::Timeline(id, reply) => {
+                let _ = reply.send(self.known.get(&id).map(|known| known.timeline.clone()));
+            }
+            Question::List(query, most, reply) => {
+                let mut list: Vec<_> = self
+                    .known
+                    .values()
+                    .map(|known| &known.timeline)
+                    .filter(|timeline| query.matches(timeline))
+                    .cloned()
+                    .collect();
+                list.sort_by_cached_key(|t| std::cmp::Reverse(t.wall_nanos(t.started())));
+                list.truncate(most);
+                let _ = reply.send(list);
+            }
+            Question::Instances(reply) => {
+                let _ = reply.send(self.vms.values().map(|vm| vm.instance.status()).collect());
+            }
+        }
+    }
+
+    /// When [`State::advance`] has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(at, _)| self.wiring.clock.instant(*at))
+    }
+
+    /// Lets time pass for the instances that wait for it.
+    pub fn advance(&mut self) {
+        let now = self.wiring.clock.now();
+        let due: Vec<_> = self
+            .deadlines
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .map(|(_, instance)| *instance)
+            .collect();
+        for instance in due {
+            let Some(vm) = self.vms.get_mut(&instance) else { continue };
+            let updates = vm.instance.advance(now);
+            self.reschedule_after(instance, now);
+            self.apply(instance, updates);
+        }
+    }
+
+    /// Lets batches go, looks after bounds, forgets silent instances.
+    pub fn sweep(&mut self) {
+        let now = self.wiring.clock.now();
+        let mut free = Vec::new();
+        for vm in self.vms.values_mut().filter(|vm| vm.is_dirty) {
+            free.extend(vm.releasable(now));
+            let gaps = vm.instance.status().gaps.len();
+            self.wiring.metrics.gaps.inc_by(gaps.saturating_sub(vm.gaps) as u64);
+            vm.gaps = gaps;
+        }
+        if !free.is_empty() {
+            // The committer is gone only when the process ends.
+            let _ = self.wiring.committer.send(Command::Forget(free));
+        }
+        self.limit_journal();
+        let deadlines = &mut self.deadlines;
+        self.vms.retain(|instance, vm| {
+            let stays = !vm.is_quiet() || now.since(vm.heard) < SILENT;
+            if let Some(at) = vm.deadline.filter(|_| !stays) {
+                deadlines.remove(&(at, *instance));
+            }
+            stays
+        });
+        let metrics = &self.wiring.metrics;
+        metrics.instances.set(self.vms.len() as i64);
+        metrics.open.set((self.known.len() - self.unstored) as i64);
+        metrics.pending.set(self.known.values().map(|k| k.timeline.pending.len() as i64).sum());
+    }
+
+    fn apply(&mut self, instance: InstanceId, updates: Vec<Update>) {
+        let mut rows = Vec::new();
+        for update in updates {
+            if let Some(row) = self.update(instance, update) {
+                rows.push(row);
+            }
+        }
+        if !rows.is_empty() {
+            // The keeper is gone only when the process ends; the journal has it all.
+            let _ = self.wiring.keeper.send(rows);
+        }
+    }
+
+    /// Notes a timeline's new state. A row if it is to be stored.
+    fn update(&mut self, instance: InstanceId, update: Update) -> Option<Row> {
+        let timeline = Arc::new(update.snapshot);
+        let first = timeline.events.iter().map(|e| e.sequence.0).min().unwrap_or(u64::MAX);
+        let is_closed = timeline.state != TimelineState::Open;
+        let vm = self.vms.get_mut(&instance)?;
+        let (before, may_be_stored) = match self.known.entry(update.id) {
+            Entry::Occupied(mut entry) => {
+                let known = entry.get_mut();
+                let was_open = known.is_open();
+                let first = first.min(known.first);
+                if first != known.first {
+                    vm.release(known.first, update.id);
+                    vm.need(first, update.id);
+                    known.first = first;
+                }
+                // A closed one is on its way into the store.
+                known.may_be_stored |= !was_open;
+                known.timeline = timeline.clone();
+                (Some(was_open), known.may_be_stored)
+            }
+            Entry::Vacant(entry) => {
+                let may_be_stored = self.is_replay || update.revision > 1 || !begins(&timeline);
+                vm.need(first, update.id);
+                entry.insert(Known { timeline: timeline.clone(), first, may_be_stored });
+                (None, may_be_stored)
+            }
+        };
+        match (before, is_closed) {
+            (None | Some(true), true) => self.unstored += 1,
+            (Some(false), false) => self.unstored -= 1,
+            _ => {}
+        }
+        if is_closed && !self.is_replay && before != Some(false) {
+            self.count_close(&timeline, before.is_none() && update.revision > 1);
+        }
+        if !self.is_replay {
+            self.wiring.live.send(&timeline);
+        }
+        is_closed.then(|| Row { timeline, closed_millis: wall_millis(), may_be_stored })
+    }
+
+    fn count_close(&mut self, timeline: &Timeline, is_second: bool) {
+        if is_second {
+            return;
+        }
+        self.wiring.metrics.closed.inc();
+        for finding in &timeline.findings {
+            let labels = FindingLabels {
+                plugin: self.plugins.value(&timeline.root.plugin).to_owned(),
+                code: finding.code.clone(),
+                severity: finding.severity.name(),
+            };
+            self.wiring.metrics.findings.get_or_create(&labels).inc();
+        }
+    }
+
+    fn reschedule(&mut self, instance: InstanceId) {
+        self.reschedule_after(instance, Micros(0));
+    }
+
+    /// A deadline that an instance leaves in the past is taken up a moment later.
+    fn reschedule_after(&mut self, instance: InstanceId, now: Micros) {
+        let Some(vm) = self.vms.get_mut(&instance) else { return };
+        let next = vm
+            .instance
+            .next_deadline()
+            .map(|at| if at <= now { now.after(Micros::from_millis(10)) } else { at });
+        if next == vm.deadline {
+            return;
+        }
+        if let Some(at) = vm.deadline {
+            self.deadlines.remove(&(at, instance));
+        }
+        if let Some(at) = next {
+            self.deadlines.insert((at, instance));
+        }
+        vm.deadline = next;
+    }
+
+    fn limit_open(&mut self) {
+        while self.known.len() - self.unstored > self.wiring.open_limit {
+            let busiest = self.vms.iter().max_by_key(|(_, vm)| vm.held()).map(|(id, _)| *id);
+            if !busiest.is_some_and(|instance| self.evict(instance)) {
+                return;
+            }
+        }
+    }
+
+    /// A long open timeline keeps its instance's batches in the journal; when these fill it, the
+    /// quietest are closed. They are made whole in the store should they go on.
+    fn limit_journal(&mut self) {
+        let bytes = self.wiring.metrics.journal_bytes();
+        if bytes < self.wiring.journal_limit / 4 * 3 {
+            return;
+        }
+        let Some(instance) =
+            self.vms.iter().max_by_key(|(_, vm)| vm.held()).map(|(instance, _)| *instance)
+        else {
+            return;
+        };
+        for _ in 0..1000 {
+            if !self.evict(instance) {
+                return;
+            }
+        }
+    }
+
+    fn evict(&mut self, instance: InstanceId) -> bool {
+        let Some(update) = self.vms.get_mut(&instance).and_then(|vm| vm.instance.evict()) else {
+            return false;
+        };
+        self.wiring.metrics.evicted.inc();
+        self.apply(instance, vec![update]);
+        true
+    }
+}
+
+/// Does it have its beginning?
+fn begins(timeline: &Timeline) -> bool {
+    timeline.events.first().is_some_and(|e| e.kind == Kind::Callback(Callback::ContextCreate))
+}
+
+/// Adds what a recorder counted since its last batch. What it had counted when it was first heard
+/// of may have been added by the process before this one.
+fn count_source(metrics: &Metrics, vm: &mut Vm, counters: SourceCounters) {
+    let before = vm.counted.unwrap_or(counters);
+    metrics.events_lost_at_source.inc_by(counters.events_lost.saturating_sub(before.events_lost));
+    metrics
+        .dispatches_rejected_at_source
+        .inc_by(counters.dispatches_rejected.saturating_sub(before.dispatches_rejected));
+    let is_newer = counters.events >= before.events;
+    if is_newer || vm.counted.is_none() {
+        vm.counted = Some(counters);
+    }
+}

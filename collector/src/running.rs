@@ -1,0 +1,292 @@
+//! Starting and stopping: the rooms wired together.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::mpsc as blocking;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::http::StatusCode;
+use timeline::ids::Micros;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::api::{self, Api};
+use crate::clock::Clock;
+use crate::config::{BadSettings, Config, Settings, refuse_unknown_environment};
+use crate::decode;
+use crate::health::Health;
+use crate::ingest::{Committer, Ingest};
+use crate::live::Live;
+use crate::metrics::Metrics;
+use crate::pipeline::{self, Arrived, Keeper, State, Wiring};
+use crate::store::sqlite::Sqlite;
+use crate::store::{Store, StoreError};
+
+/// A batch must come, and be answered, within this time.
+const INGEST_TIME: Duration = Duration::from_secs(30);
+/// How long requests under way may take once the process is to end.
+const STOP_TIME: Duration = Duration::from_secs(5);
+
+/// Why the collector does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings do not hold.
+    #[error(transparent)]
+    Settings(#[from] BadSettings),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}; stop who does, or set another with --listen")]
+    Address {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The machine gives no threads.
+    #[error("the machine gives no more threads")]
+    Threads(#[source] std::io::Error),
+}
+
+/// A collector at work. Dropped without [`Running::stop`] it ends as if killed: what was answered
+/// 2xx is in the journal.
+pub struct Running {
+    /// Where everything is served.
+    pub ingest_address: SocketAddr,
+    /// Where everything but ingest is served, if that is elsewhere.
+    pub public_address: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
+    ended: blocking::Receiver<()>,
+    runtime: Option<Runtime>,
+}
+
+/// Starts a collector: opens the store, replays the journal, listens. Returns once it listens.
+///
+/// It has its own threads, and may be started from anywhere.
+pub fn start(settings: Settings) -> Result<Running, StartError> {
+    let config = settings.check()?;
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&config.data, config.retention)?);
+    let listener = listen(config.listen)?;
+    let public = config.public_listen.map(listen).transpose()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("collector")
+        .enable_all()
+        .build()
+        .map_err(StartError::Threads)?;
+    start_rooms(config, store, listener, public, runtime)
+}
+
+/// Serves until Ctrl-C or SIGTERM. Prints `listening on http://…` once it does.
+pub async fn run(settings: Settings) -> anyhow::Result<()> {
+    refuse_unknown_environment(std::env::vars_os().map(|(name, _)| name))?;
+    if settings.check_config {
+        settings.check()?;
+        println!("the settings are fine");
+        return Ok(());
+    }
+    let running = tokio::task::spawn_blocking(|| start(settings)).await??;
+    println!("listening on http://{}", running.ingest_address);
+    if let Some(address) = running.public_address {
+        println!("listening on http://{address} for reading");
+    }
+    asked_to_end().await?;
+    tracing::info!("stopping");
+    tokio::task::spawn_blocking(|| running.stop()).await?;
+    Ok(())
+}
+
+async fn asked_to_end() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed.context("cannot wait for Ctrl-C"),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+impl Running {
+    /// Ends in order: answers what is under way, stores what is closed.
+    pub fn stop(mut self) {
+        // Nobody listens only if it has ended already.
+        let _ = self.stop.send(true);
+        let _ = self.ended.recv_timeout(STOP_TIME + Duration::from_secs(5));
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+
+    /// Blocks until it ends.
+    pub fn wait(&self) {
+        // An error means that it has ended too.
+        let _ = self.ended.recv();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listen = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    listen().map_err(|source| StartError::Address { address, source })
+}
+
+fn start_rooms(
+    config: Config,
+    store: Arc<dyn Store>,
+    listener: TcpListener,
+    public: Option<TcpListener>,
+    runtime: Runtime,
+) -> Result<Running, StartError> {
+    let address = |listener: &TcpListener| {
+        listener.local_addr().map_err(|source| StartError::Address {
+            address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            source,
+        })
+    };
+    let ingest_address = address(&listener)?;
+    let public_address = public.as_ref().map(address).transpose()?;
+    let (metrics, health, live) =
+        (Arc::new(Metrics::new()), Arc::new(Health::default()), Live::new());
+    let (inputs, inputs_end) = mpsc::unbounded_channel();
+    let (commands, commands_end) = mpsc::unbounded_channel();
+    let (rows, rows_end) = blocking::channel();
+    let wiring = Wiring {
+        clock: Clock::going_on_from(Micros(0)),
+        metrics: metrics.clone(),
+        live: live.clone(),
+        keeper: rows,
+        committer: commands.clone(),
+        open_limit: config.limits.open_timelines,
+        journal_limit: config.retention.journal_bytes,
+    };
+    let (state, clock) = replay(&*store, &config, State::new(wiring))?;
+    let committer = Committer {
+        store: store.clone(),
+        clock,
+        pipeline: inputs.clone(),
+        metrics: metrics.clone(),
+        health: health.clone(),
+    };
+    let keeper = Keeper {
+        store: store.clone(),
+        pipeline: inputs.downgrade(),
+        metrics: metrics.clone(),
+        health: health.clone(),
+    };
+    let committing = thread("commit", move || committer.run(commands_end))?;
+    let keeping = thread("keep", move || keeper.run(rows_end))?;
+    let folding = runtime.spawn(pipeline::run(state, inputs_end));
+
+    let (stop, stopping) = watch::channel(false);
+    let ingest = Arc::new(Ingest::new(
+        config.limits,
+        config.ingest_token.clone(),
+        commands,
+        metrics.clone(),
+        health.clone(),
+    ));
+    let api = Arc::new(Api {
+        config,
+        ingest_address,
+        store,
+        pipeline: inputs,
+        live,
+        metrics,
+        health,
+        stopping: stopping.clone(),
+    });
+    let reading = api::reading(api).layer(CatchPanicLayer::new());
+    let timeout = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, INGEST_TIME);
+    let everything =
+        reading.clone().merge(api::taking(ingest).layer(timeout).layer(CatchPanicLayer::new()));
+
+    let mut serving = vec![runtime.spawn(serve(listener, everything, stopping.clone()))];
+    serving.extend(public.map(|public| runtime.spawn(serve(public, reading, stopping))));
+    let (end, ended) = blocking::channel();
+    runtime.spawn(async move {
+        for server in serving {
+            // A server that panicked has ended too.
+            let _ = server.await;
+        }
+        let _ = folding.await;
+        let join = tokio::task::spawn_blocking(move || {
+            let _ = committing.join();
+            let _ = keeping.join();
+        });
+        let _ = join.await;
+        let _ = end.send(());
+    });
+    tracing::info!(%ingest_address, ?public_address, "listening");
+    Ok(Running { ingest_address, public_address, stop, ended, runtime: Some(runtime) })
+}
+
+/// Folds what the journal holds. Time goes on from its last batch.
+fn replay(
+    store: &dyn Store,
+    config: &Config,
+    mut state: State,
+) -> Result<(State, Clock), StoreError> {
+    let mut last = Micros(0);
+    let mut count = 0u64;
+    store.replay(&mut |kept| {
+        last = last.max(kept.arrived);
+        // It was judged when it came: its age does not matter any more.
+        match decode::decode(&kept.bytes, &config.limits, 0) {
+            Ok(decoded) => {
+                count += 1;
+                state.batch(Arrived { id: kept.id, decoded, arrived: kept.arrived, permit: None });
+            }
+            Err(error) => tracing::error!(batch = kept.id.0, %error, "cannot read a kept batch"),
+        }
+    })?;
+    let clock = Clock::going_on_from(last);
+    state.replayed(clock);
+    if count > 0 {
+        tracing::info!(batches = count, "the journal was replayed");
+    }
+    Ok((state, clock))
+}
+
+fn thread(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<std::thread::JoinHandle<()>, StartError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(StartError::Threads)
+}
+
+async fn serve(listener: TcpListener, app: Router, mut stopping: watch::Receiver<bool>) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "cannot listen"),
+    };
+    let mut asked = stopping.clone();
+    let ends = async move {
+        // An error means that the process ends.
+        let _ = asked.wait_for(|stop| *stop).await;
+    };
+    let serving = axum::serve(listener, app).with_graceful_shutdown(ends);
+    let late = async move {
+        let _ = stopping.wait_for(|stop| *stop).await;
+        tokio::time::sleep(STOP_TIME).await;
+    };
+    tokio::select! {
+        served = serving => if let Err(error) = served {
+            tracing::error!(%error, "a listener failed");
+        },
+        () = late => tracing::warn!("clients did not end in time"),
+    }
+}

@@ -1,0 +1,164 @@
+//! The journal: raw batches and the sequence numbers seen, in one transaction, with fsync.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, params};
+use timeline::ids::{InstanceId, Micros};
+
+use super::format::{self, Format, failed};
+use super::{Appended, BatchId, Kept, Ranges, Raw, StoreError};
+
+const WHAT: &str = "journal";
+const FORMAT: Format = Format {
+    what: WHAT,
+    version: 1,
+    schema: "
+        CREATE TABLE batches(id INTEGER PRIMARY KEY, arrived INTEGER NOT NULL, bytes BLOB NOT NULL);
+        CREATE TABLE marks(instance BLOB PRIMARY KEY, seen BLOB NOT NULL, last_heard INTEGER NOT NULL)
+            WITHOUT ROWID;",
+    writing: "
+        PRAGMA page_size = 16384;
+        PRAGMA journal_mode = WAL;
+        PRAGMA synchronous = FULL;
+        PRAGMA wal_autocheckpoint = 1024;
+        PRAGMA journal_size_limit = 67108864;
+        PRAGMA cache_size = -8192;",
+};
+const PAGE_BYTES: u64 = 16384;
+
+/// The open journal.
+pub(super) struct Journal {
+    path: PathBuf,
+    db: Connection,
+    next: i64,
+    marks: HashMap<InstanceId, Mark>,
+}
+
+/// What was seen of an instance.
+#[derive(Clone, Default)]
+struct Mark {
+    seen: Ranges,
+    last_heard: i64,
+}
+
+impl Journal {
+    /// Opens the journal of a folder. `limit`: its most bytes.
+    pub fn open(folder: &Path, limit: u64) -> Result<Journal, StoreError> {
+        let path = folder.join("journal.db");
+        let db = format::open(&path, &FORMAT)?;
+        let read = |db: &Connection| -> rusqlite::Result<(i64, HashMap<InstanceId, Mark>)> {
+            db.pragma_update(None, "max_page_count", (limit / PAGE_BYTES) as i64)?;
+            let next =
+                db.query_row("SELECT ifnull(max(id), 0) + 1 FROM batches", [], |r| r.get(0))?;
+            let mut marks = HashMap::new();
+            let mut statement = db.prepare("SELECT instance, seen, last_heard FROM marks")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let mark = Mark {
+                    seen: Ranges::from_bytes(row.get_ref(1)?.as_blob()?),
+                    last_heard: row.get(2)?,
+                };
+                marks.insert(InstanceId(row.get(0)?), mark);
+            }
+            Ok((next, marks))
+        };
+        let (next, marks) = read(&db).map_err(failed(WHAT, &path))?;
+        Ok(Journal { path, db, next, marks })
+    }
+
+    /// Makes batches durable, all or none.
+    pub fn append(&mut self, batches: &[Raw<'_>]) -> Result<Vec<Appended>, StoreError> {
+        let mut touched: HashMap<InstanceId, Mark> = HashMap::new();
+        let mut outcome = Vec::with_capacity(batches.len());
+        let mut next = self.next;
+        let mut write = || -> rusqlite::Result<()> {
+            let transaction = self.db.unchecked_transaction()?;
+            let mut insert = transaction
+                .prepare_cached("INSERT INTO batches(id, arrived, bytes) VALUES (?1, ?2, ?3)")?;
+            for batch in batches {
+                let mark = touched.entry(batch.instance).or_insert_with(|| {
+                    self.marks.get(&batch.instance).cloned().unwrap_or_default()
+                });
+                mark.last_heard = mark.last_heard.max(batch.wall_millis);
+                if batch.events > 0 {
+                    let (first, last) = (batch.first.0, batch.first.0 + batch.events - 1);
+                    if mark.seen.covers(first, last) {
+                        outcome.push(Appended::Duplicate);
+                        continue;
+                    }
+                    mark.seen.add(first, last);
+                }
+                insert.execute(params![next, batch.arrived.0 as i64, batch.bytes])?;
+                outcome.push(Appended::New(BatchId(next)));
+                next += 1;
+            }
+            drop(insert);
+            let mut upsert = transaction.prepare_cached(
+                "INSERT INTO marks(instance, seen, last_heard) VALUES (?1, ?2, ?3)
+                 ON CONFLICT(instance) DO UPDATE SET seen = ?2, last_heard = ?3",
+            )?;
+            for (instance, mark) in &touched {
+                upsert.execute(params![instance.0, mark.seen.to_bytes(), mark.last_heard])?;
+            }
+            drop(upsert);
+            transaction.commit()
+        };
+        write().map_err(failed(WHAT, &self.path))?;
+        self.next = next;
+        self.marks.extend(touched);
+        Ok(outcome)
+    }
+
+    /// Lets batches go.
+    pub fn forget(&mut self, batches: &[BatchId]) -> Result<(), StoreError> {
+        let write = || -> rusqlite::Result<()> {
+            let transaction = self.db.unchecked_transaction()?;
+            let mut delete = transaction.prepare_cached("DELETE FROM batches WHERE id = ?1")?;
+            for batch in batches {
+                delete.execute([batch.0])?;
+            }
+            drop(delete);
+            transaction.commit()
+        };
+        write().map_err(failed(WHAT, &self.path))
+    }
+
+    /// Hands out all batches in the order of their coming.
+    pub fn replay(&self, each: &mut dyn FnMut(Kept)) -> Result<(), StoreError> {
+        let mut read = || -> rusqlite::Result<()> {
+            let mut statement =
+                self.db.prepare("SELECT id, arrived, bytes FROM batches ORDER BY id")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let arrived: i64 = row.get(1)?;
+                each(Kept {
+                    id: BatchId(row.get(0)?),
+                    arrived: Micros(arrived.max(0) as u64),
+                    bytes: row.get(2)?,
+                });
+            }
+            Ok(())
+        };
+        read().map_err(failed(WHAT, &self.path))
+    }
+
+    /// Lets marks go of instances not heard of since a time.
+    pub fn forget_marks(&mut self, heard_before_millis: i64) -> Result<(), StoreError> {
+        let before = self.marks.len();
+        self.marks.retain(|_, mark| mark.last_heard >= heard_before_millis);
+        if self.marks.len() < before {
+            self.db
+                .execute("DELETE FROM marks WHERE last_heard < ?1", [heard_before_millis])
+                .map_err(failed(WHAT, &self.path))?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of batches, without free pages.
+    pub fn bytes(&self) -> u64 {
+        let pragma =
+            |name| self.db.pragma_query_value(None, name, |r| r.get::<_, i64>(0)).unwrap_or(0);
+        (pragma("page_count") - pragma("freelist_count")).max(0) as u64 * PAGE_BYTES
+    }
+}

@@ -1,0 +1,92 @@
+//! What to list, and where a list goes on.
+
+use std::fmt;
+use std::str::FromStr;
+
+use timeline::finding::Severity;
+use timeline::timeline::Timeline;
+
+/// Which timelines; what is not set does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// Of this plugin.
+    pub plugin: Option<String>,
+    /// With this finding.
+    pub finding: Option<String>,
+    /// With a headline of this severity.
+    pub severity: Option<Severity>,
+    /// With any finding.
+    pub found: bool,
+    /// Closed at or after this time, or open; milliseconds since 1970.
+    pub since_millis: Option<i64>,
+    /// Of this request.
+    pub request_id: Option<String>,
+}
+
+impl Query {
+    /// Does a timeline match, its time apart?
+    pub fn matches(&self, timeline: &Timeline) -> bool {
+        self.plugin.as_ref().is_none_or(|plugin| *plugin == timeline.root.plugin)
+            && self.request_id.as_ref().is_none_or(|id| *id == timeline.stream.request_id)
+            && (!self.found || !timeline.findings.is_empty())
+            && self.severity.is_none_or(|severity| timeline.severity() == Some(severity))
+            && self
+                .finding
+                .as_ref()
+                .is_none_or(|code| timeline.findings.iter().any(|f| f.code == *code))
+    }
+}
+
+/// Where a list goes on: after this row of this slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The slice's name: when it was begun.
+    pub slice: i64,
+    /// The row.
+    pub row: i64,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.slice, self.row)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Cursor, ()> {
+        let (slice, row) = text.split_once('.').ok_or(())?;
+        let number = |text: &str| text.parse::<i64>().map_err(|_| ());
+        Ok(Cursor { slice: number(slice)?, row: number(row)? })
+    }
+}
+
+/// A stored timeline in a list.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The timeline.
+    pub timeline: Timeline,
+    /// When it was closed; milliseconds since 1970.
+    pub closed_millis: i64,
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Latest closed first.
+    pub found: Vec<Found>,
+    /// Where it goes on; None at its end.
+    pub next: Option<Cursor>,
+}
+
+/// A request id as a number, for the index; 0 for none.
+pub(super) fn request_hash(request_id: &str) -> i64 {
+    if request_id.is_empty() {
+        return 0;
+    }
+    let hash = request_id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    });
+    hash as i64
+}

@@ -1,0 +1,284 @@
+//! One slice: a database file with the timelines closed in some stretch of time.
+//!
+//! A row holds what lists filter by and where its timeline lies: a stretch of a compressed block
+//! that many timelines share.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
+use timeline::codec;
+use timeline::ids::TimelineId;
+use timeline::timeline::Timeline;
+
+use super::format::{self, Format, failed, with_ending};
+use super::query::{Cursor, Found, Page, Query, request_hash};
+use super::{Row, StoreError};
+
+const WHAT: &str = "slice";
+pub(super) const FORMAT: Format = Format {
+    what: WHAT,
+    version: 1,
+    schema: "
+        CREATE TABLE blocks(id INTEGER PRIMARY KEY, size INTEGER NOT NULL, bytes BLOB NOT NULL);
+        CREATE TABLE timelines(
+            row INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, closed INTEGER NOT NULL,
+            plugin TEXT NOT NULL, severity INTEGER NOT NULL, codes TEXT NOT NULL,
+            request INTEGER NOT NULL, block INTEGER NOT NULL, place INTEGER NOT NULL,
+            length INTEGER NOT NULL);
+        CREATE INDEX by_request ON timelines(request) WHERE request != 0;
+        CREATE INDEX by_severity ON timelines(severity) WHERE severity > 0;",
+    writing: "
+        PRAGMA page_size = 8192;
+        PRAGMA journal_mode = WAL;
+        PRAGMA synchronous = NORMAL;
+        PRAGMA wal_autocheckpoint = 2048;
+        PRAGMA cache_size = -16384;",
+};
+/// Bytes of encoded timelines that are compressed together.
+const BLOCK_BYTES: usize = 64 << 10;
+/// No block is larger: what a damaged row may make us allocate.
+const BLOCK_LIMIT: usize = 64 << 20;
+
+/// A slice, open for reading.
+pub(super) struct Slice {
+    /// Its name: milliseconds since 1970 when it was begun.
+    pub begun: i64,
+    /// Its file.
+    pub path: PathBuf,
+    reader: Mutex<Connection>,
+}
+
+impl Slice {
+    /// Opens a file for reading.
+    pub fn open(path: &Path, begun: i64) -> Result<Slice, StoreError> {
+        let reader = Mutex::new(format::open_to_read(path, &FORMAT)?);
+        Ok(Slice { begun, path: path.to_owned(), reader })
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Connection> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The timeline of an id.
+    pub fn get(&self, id: TimelineId) -> Result<Option<Timeline>, StoreError> {
+        let reader = self.reader();
+        let place = reader
+            .prepare_cached("SELECT block, place, length FROM timelines WHERE id = ?1")
+            .and_then(|mut s| s.query_row([id.0], Place::read).optional())
+            .map_err(failed(WHAT, &self.path))?;
+        place.map(|place| Blocks::of(self, &reader).timeline(place)).transpose()
+    }
+
+    /// Rows after a cursor, latest first.
+    pub fn list(
+        &self,
+        query: &Query,
+        before_row: Option<i64>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let reader = self.reader();
+        let (filter, values) = filter(query, before_row);
+        let sql = format!(
+            "SELECT block, place, length, row, closed FROM timelines WHERE {filter}
+             ORDER BY row DESC LIMIT {limit}"
+        );
+        let rows: Vec<(Place, i64, i64)> = reader
+            .prepare_cached(&sql)
+            .and_then(|mut s| {
+                s.query_map(params_from_iter(values), |row| {
+                    Ok((Place::read(row)?, row.get(3)?, row.get(4)?))
+                })?
+                .collect()
+            })
+            .map_err(failed(WHAT, &self.path))?;
+        let mut page = Page::default();
+        let is_full = rows.len() == limit;
+        let mut blocks = Blocks::of(self, &reader);
+        for (place, row, closed_millis) in rows {
+            page.next = is_full.then_some(Cursor { slice: self.begun, row });
+            let timeline = blocks.timeline(place)?;
+            if query.matches(&timeline) {
+                page.found.push(Found { timeline, closed_millis });
+            }
+        }
+        Ok(page)
+    }
+
+    /// Bytes on disk.
+    pub fn bytes(&self) -> u64 {
+        ["", "-wal"]
+            .iter()
+            .filter_map(|ending| std::fs::metadata(with_ending(&self.path, ending)).ok())
+            .map(|meta| meta.len())
+            .sum()
+    }
+
+    /// When its file was last written; milliseconds since 1970.
+    pub fn written(&self) -> i64 {
+        let latest = ["", "-wal"]
+            .iter()
+            .filter_map(|ending| std::fs::metadata(with_ending(&self.path, ending)).ok())
+            .filter_map(|meta| meta.modified().ok())
+            .filter_map(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+            .map(|since| since.as_millis() as i64)
+            .max();
+        latest.unwrap_or(self.begun)
+    }
+}
+
+/// The filter of a query, in SQL, and its values.
+fn filter(query: &Query, before_row: Option<i64>) -> (String, Vec<Value>) {
+    let mut terms = vec!["1".to_owned()];
+    let mut values = Vec::new();
+    let mut add = |term: &str, value: Value| {
+        values.push(value);
+        terms.push(term.replace('?', &format!("?{}", values.len())));
+    };
+    if let Some(row) = before_row {
+        add("row < ?", row.into());
+    }
+    if let Some(id) = &query.request_id {
+        add("request = ? AND request != 0", request_hash(id).into());
+    }
+    if let Some(plugin) = &query.plugin {
+        add("plugin = ?", plugin.clone().into());
+    }
+    if let Some(code) = &query.finding {
+        add("severity > 0 AND instr(codes, ?) > 0", format!(" {code} ").into());
+    }
+    if let Some(severity) = query.severity {
+        add("severity = ? AND severity > 0", (severity as i64 + 1).into());
+    }
+    if query.found {
+        add("severity > ?", 0.into());
+    }
+    if let Some(since) = query.since_millis {
+        add("closed >= ?", since.into());
+    }
+    (terms.join(" AND "), values)
+}
+
+/// Where a timeline lies.
+struct Place {
+    block: i64,
+    place: usize,
+    length: usize,
+}
+
+impl Place {
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
+        let number = |at| row.get::<_, i64>(at).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        Ok(Place { block: row.get(0)?, place: number(1)?, length: number(2)? })
+    }
+}
+
+/// Blocks, each decompressed once.
+struct Blocks<'a> {
+    slice: &'a Slice,
+    reader: &'a Connection,
+    known: HashMap<i64, Vec<u8>>,
+}
+
+impl<'a> Blocks<'a> {
+    fn of(slice: &'a Slice, reader: &'a Connection) -> Blocks<'a> {
+        Blocks { slice, reader, known: HashMap::new() }
+    }
+
+    fn timeline(&mut self, place: Place) -> Result<Timeline, StoreError> {
+        if !self.known.contains_key(&place.block) {
+            let bytes = self.read(place.block)?;
+            self.known.insert(place.block, bytes);
+        }
+        self.known
+            .get(&place.block)
+            .and_then(|bytes| bytes.get(place.place..place.place.checked_add(place.length)?))
+            .ok_or_else(|| StoreError::Unreadable("its block is too short".to_owned()))
+            .and_then(|b| codec::decode(b).map_err(|e| StoreError::Unreadable(e.to_string())))
+    }
+
+    fn read(&self, block: i64) -> Result<Vec<u8>, StoreError> {
+        let (size, bytes): (i64, Vec<u8>) = self
+            .reader
+            .prepare_cached("SELECT size, bytes FROM blocks WHERE id = ?1")
+            .and_then(|mut s| s.query_row([block], |row| Ok((row.get(0)?, row.get(1)?))))
+            .map_err(failed(WHAT, &self.slice.path))?;
+        let size = usize::try_from(size).unwrap_or(usize::MAX).min(BLOCK_LIMIT);
+        zstd::bulk::decompress(&bytes, size).map_err(|e| StoreError::Unreadable(e.to_string()))
+    }
+}
+
+/// Writes timelines into a slice, in one transaction.
+pub(super) fn write(
+    db: &Connection,
+    path: &Path,
+    rows: &[&Row],
+    compressor: &mut zstd::bulk::Compressor<'static>,
+) -> Result<(), StoreError> {
+    let mut write = || -> rusqlite::Result<()> {
+        let transaction = db.unchecked_transaction()?;
+        let mut rest = rows;
+        while !rest.is_empty() {
+            let mut block = Vec::with_capacity(BLOCK_BYTES + 4096);
+            let mut places = Vec::new();
+            for row in rest {
+                let begin = block.len();
+                block.extend_from_slice(&codec::encode(&row.timeline));
+                places.push((begin, block.len() - begin));
+                if block.len() >= BLOCK_BYTES {
+                    break;
+                }
+            }
+            let packed = compressor
+                .compress(&block)
+                .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
+            transaction
+                .prepare_cached("INSERT INTO blocks(size, bytes) VALUES (?1, ?2)")?
+                .execute(params![block.len() as i64, packed])?;
+            let block = transaction.last_insert_rowid();
+            let (now, later) = rest.split_at(places.len());
+            for (row, place) in now.iter().zip(places) {
+                upsert(&transaction, row, block, place)?;
+            }
+            rest = later;
+        }
+        transaction.commit()
+    };
+    write().map_err(failed(WHAT, path))
+}
+
+fn upsert(
+    db: &Connection,
+    row: &Row,
+    block: i64,
+    (place, length): (usize, usize),
+) -> rusqlite::Result<()> {
+    let timeline = &*row.timeline;
+    let mut codes = String::new();
+    for finding in &timeline.findings {
+        if codes.is_empty() {
+            codes.push(' ');
+        }
+        codes.push_str(&finding.code);
+        codes.push(' ');
+    }
+    db.prepare_cached(
+        "INSERT INTO timelines(id, closed, plugin, severity, codes, request, block, place, length)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT(id) DO UPDATE SET plugin = ?3, severity = ?4, codes = ?5, request = ?6,
+            block = ?7, place = ?8, length = ?9",
+    )?
+    .execute(params![
+        timeline.id.0,
+        row.closed_millis,
+        timeline.root.plugin,
+        timeline.severity().map_or(0, |severity| severity as i64 + 1),
+        codes,
+        request_hash(&timeline.stream.request_id),
+        block,
+        place as i64,
+        length as i64,
+    ])?;
+    Ok(())
+}

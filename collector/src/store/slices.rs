@@ -1,0 +1,232 @@
+//! All slices of a store: the one being written, and those before it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rusqlite::Connection;
+use timeline::ids::TimelineId;
+use timeline::timeline::Timeline;
+
+use super::format::{self, failed, with_ending};
+use super::merge::merge;
+use super::query::{Cursor, Page, Query};
+use super::slice::{self, FORMAT, Slice};
+use super::{Row, StoreError};
+use crate::config::Retention;
+
+/// Slices for reading, latest last. Shared with the writer.
+pub(super) struct Slices {
+    all: RwLock<Vec<Arc<Slice>>>,
+}
+
+/// Writes timelines into the latest slice.
+pub(super) struct Writer {
+    folder: PathBuf,
+    retention: Retention,
+    current: Option<(Arc<Slice>, Connection)>,
+    compressor: zstd::bulk::Compressor<'static>,
+    /// Written since the last [`Writer::settle`].
+    unsettled: Vec<PathBuf>,
+}
+
+impl Slices {
+    /// Opens what a folder holds; files of another version are set aside.
+    pub fn open(folder: &Path) -> Result<Slices, StoreError> {
+        let failed = |source| StoreError::File { place: folder.display().to_string(), source };
+        let mut all = Vec::new();
+        for file in std::fs::read_dir(folder).map_err(failed)? {
+            let path = file.map_err(failed)?.path();
+            let Some(begun) = begun_of(&path) else { continue };
+            if format::is_ours(&path, &FORMAT)? {
+                drop(format::open(&path, &FORMAT)?);
+                all.push(Arc::new(Slice::open(&path, begun)?));
+            } else {
+                format::set_aside(&path)?;
+            }
+        }
+        all.sort_by_key(|slice| slice.begun);
+        Ok(Slices { all: RwLock::new(all) })
+    }
+
+    /// Latest first.
+    fn latest_first(&self) -> Vec<Arc<Slice>> {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        all.iter().rev().cloned().collect()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Vec<Arc<Slice>>)) {
+        change(&mut self.all.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The timeline of an id, and the slice it is in.
+    pub fn find(&self, id: TimelineId) -> Result<Option<(Arc<Slice>, Timeline)>, StoreError> {
+        for slice in self.latest_first() {
+            if let Some(timeline) = slice.get(id)? {
+                return Ok(Some((slice, timeline)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stored timelines, latest closed first.
+    pub fn list(
+        &self,
+        query: &Query,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let mut page = Page::default();
+        for slice in self.latest_first() {
+            let before_row = match after {
+                Some(cursor) if slice.begun > cursor.slice => continue,
+                Some(cursor) if slice.begun == cursor.slice => Some(cursor.row),
+                _ => None,
+            };
+            let more = slice.list(query, before_row, limit - page.found.len())?;
+            page.found.extend(more.found);
+            page.next = more.next;
+            if page.next.is_some() {
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    /// Bytes on disk.
+    pub fn bytes(&self) -> u64 {
+        self.latest_first().iter().map(|slice| slice.bytes()).sum()
+    }
+}
+
+impl Writer {
+    /// Writes on where the last process stopped.
+    pub fn new(folder: &Path, retention: Retention) -> Result<Writer, StoreError> {
+        let compressor = zstd::bulk::Compressor::new(1)
+            .map_err(|source| StoreError::File { place: "zstd".to_owned(), source })?;
+        Ok(Writer {
+            folder: folder.to_owned(),
+            retention,
+            current: None,
+            compressor,
+            unsettled: Vec::new(),
+        })
+    }
+
+    /// Stores timelines; a part that is stored already stays in its slice and is made whole there.
+    pub fn put(&mut self, slices: &Slices, rows: &[Row]) -> Result<(), StoreError> {
+        let mut fresh = Vec::with_capacity(rows.len());
+        let mut merged: BTreeMap<PathBuf, Vec<Row>> = BTreeMap::new();
+        for row in rows {
+            let stored = if row.may_be_stored { slices.find(row.timeline.id)? } else { None };
+            match stored {
+                None => fresh.push(row),
+                Some((slice, stored)) => {
+                    if let Some(whole) = merge(stored, &row.timeline) {
+                        let row = Row { timeline: Arc::new(whole), ..row.clone() };
+                        merged.entry(slice.path.clone()).or_default().push(row);
+                    }
+                }
+            }
+        }
+        for (path, rows) in &merged {
+            let rows: Vec<&Row> = rows.iter().collect();
+            let db = format::open(path, &FORMAT)?;
+            slice::write(&db, path, &rows, &mut self.compressor)?;
+            self.unsettled.push(path.clone());
+        }
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let now = rows.iter().map(|row| row.closed_millis).max().unwrap_or(0);
+        let path = self.current(slices, now)?;
+        if let Some((_, db)) = &self.current {
+            slice::write(db, &path, &fresh, &mut self.compressor)?;
+        }
+        if !self.unsettled.contains(&path) {
+            self.unsettled.push(path);
+        }
+        Ok(())
+    }
+
+    /// The slice to write to: a new one when there is none, or its time or size is over.
+    fn current(&mut self, slices: &Slices, now: i64) -> Result<PathBuf, StoreError> {
+        let latest = match &self.current {
+            Some((slice, _)) => Some(slice.clone()),
+            None => slices.latest_first().first().cloned(),
+        };
+        let is_over = |slice: &Slice| {
+            now.saturating_sub(slice.begun) >= self.retention.slice_age.as_millis() as i64
+                || slice.bytes() >= self.retention.slice_bytes
+        };
+        match (latest, &self.current) {
+            (Some(slice), Some(_)) if !is_over(&slice) => return Ok(slice.path.clone()),
+            (Some(slice), None) if !is_over(&slice) => {
+                let db = format::open(&slice.path, &FORMAT)?;
+                let path = slice.path.clone();
+                self.current = Some((slice, db));
+                return Ok(path);
+            }
+            _ => {}
+        }
+        let begun = slices.latest_first().first().map_or(now, |latest| now.max(latest.begun + 1));
+        let path = self.folder.join(format!("slice-{begun}.db"));
+        let db = format::open(&path, &FORMAT)?;
+        let slice = Arc::new(Slice::open(&path, begun)?);
+        if let Some((old, db)) = self.current.replace((slice.clone(), db)) {
+            // Its log goes into it: a finished slice is one file.
+            let checkpoint = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            checkpoint.map_err(failed(FORMAT.what, &old.path))?;
+        }
+        slices.change(|all| all.push(slice));
+        Ok(path)
+    }
+
+    /// Makes what was written survive a power cut; its batches may leave the journal then.
+    pub fn settle(&mut self) -> Result<(), StoreError> {
+        for path in self.unsettled.drain(..) {
+            for ending in ["", "-wal"] {
+                let file = with_ending(&path, ending);
+                match std::fs::File::open(&file).and_then(|file| file.sync_data()) {
+                    Ok(()) => {}
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(source) => {
+                        return Err(StoreError::File { place: file.display().to_string(), source });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes slices that are too old or too many.
+    pub fn retain(&mut self, slices: &Slices, now: i64) {
+        let oldest_kept = now.saturating_sub(self.retention.age.as_millis() as i64);
+        let mut bytes = slices.bytes();
+        for slice in slices.latest_first().into_iter().rev() {
+            let is_old = slice.written() < oldest_kept;
+            let is_current = self.current.as_ref().is_some_and(|(c, _)| c.begun == slice.begun);
+            if !is_old && bytes <= self.retention.bytes || is_current && !is_old {
+                break;
+            }
+            bytes = bytes.saturating_sub(slice.bytes());
+            if is_current {
+                self.current = None;
+            }
+            slices.change(|all| all.retain(|kept| kept.begun != slice.begun));
+            self.unsettled.retain(|path| *path != slice.path);
+            for ending in ["", "-wal", "-shm"] {
+                let file = with_ending(&slice.path, ending);
+                if let Err(error) = std::fs::remove_file(&file)
+                    && error.kind() != std::io::ErrorKind::NotFound
+                {
+                    tracing::warn!(file = %file.display(), %error, "cannot delete an old slice");
+                }
+            }
+        }
+    }
+}
+
+fn begun_of(path: &Path) -> Option<i64> {
+    path.file_name()?.to_str()?.strip_prefix("slice-")?.strip_suffix(".db")?.parse().ok()
+}
