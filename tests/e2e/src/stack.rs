@@ -51,13 +51,22 @@ impl Stack {
         let request_id = format!("e2e-{}-{number}", std::process::id());
         match client::send(port, request, &request_id) {
             Ok(answer) => answer,
-            Err(error) => panic!("{request:?}: {error:#}\n{}", self.envoy.log()),
+            Err(error) => panic!("{error:#}; Envoy said last:\n{}", self.envoy_said_last()),
         }
     }
 
     /// What Envoy printed, plugins' log lines among it.
     pub fn envoy_log(&self) -> String {
         self.envoy.log()
+    }
+
+    /// The last lines that Envoy printed, cut to a readable length: for the text of a failure.
+    pub fn envoy_said_last(&self) -> String {
+        let log = self.envoy.log();
+        let lines: Vec<_> = log.lines().collect();
+        let last = &lines[lines.len().saturating_sub(30)..];
+        let cut = |line: &&str| line.chars().take(300).collect::<String>();
+        last.iter().map(cut).collect::<Vec<_>>().join("\n")
     }
 
     /// A counter or gauge of Envoy.
