@@ -1,1 +1,33 @@
-//! Placeholder.
+//! A proxy-wasm host for tests: it runs plugins on wasmtime as stock Envoy and Higress run them
+//! (host-semantics §1 and §2), on a virtual clock, with callees, upstreams and clients that follow a
+//! script, and writes down every call that crosses the border.
+//!
+//! A test reads as a script: [`Vm::load`], [`Vm::start`], [`Vm::post`], [`Vm::run_millis`], [`Vm::log`].
+//! [`compare`] runs one script on an original and on its instrumented copy and names the first
+//! difference that the plugin, the client or a callee could have seen.
+
+mod calls;
+mod clock;
+mod engine;
+mod filter_manager;
+mod headers;
+mod imports;
+mod log;
+mod memory;
+mod properties;
+mod script;
+mod state;
+mod stream;
+mod vm;
+
+pub use calls::{Call, Callee, Manner};
+pub use clock::Nanos;
+pub use engine::Dialect;
+pub use headers::Headers;
+pub use log::{Line, Log, What, Who};
+pub use memory::Digest;
+pub use script::compare::{Comparison, compare};
+pub use script::{Start, Upstream};
+pub use state::{Failing, State};
+pub use stream::{Answer, StreamId};
+pub use vm::Vm;

@@ -1,0 +1,83 @@
+//! Resume, close, local response, effective context: what they ask for is done when the VM call has
+//! returned (`envoy Context::continueStream`, `sendLocalResponse`).
+
+use abi::{Direction, Hostcall, Status, StreamSide};
+use wasmtime::Result;
+
+use super::{Args, Guest};
+use crate::state::Deferred;
+use crate::{Headers, State};
+
+pub(super) fn perform(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) -> Result<Status> {
+    let state = guest.state();
+    Ok(match hostcall {
+        Hostcall::ContinueStream => resume(state, StreamSide::from_number(args.int(0))),
+        Hostcall::ContinueRequest => resume(state, Some(StreamSide::Request)),
+        Hostcall::ContinueResponse => resume(state, Some(StreamSide::Response)),
+        Hostcall::CloseStream => {
+            let context = state.context();
+            match StreamSide::from_number(args.int(0)) {
+                Some(StreamSide::Request | StreamSide::Response)
+                    if state.streams.contains_key(&context) =>
+                {
+                    state.after_call.push_back(Deferred::Close(context));
+                    Status::Ok
+                }
+                Some(_) => Status::Ok,
+                None => Status::BadArgument,
+            }
+        }
+        Hostcall::SendLocalResponse => local_response(state, args),
+        Hostcall::SetEffectiveContext => {
+            let context = args.int(0);
+            if state.roots.contains_key(&context) || state.streams.contains_key(&context) {
+                state.effective = context;
+                Status::Ok
+            } else {
+                Status::BadArgument
+            }
+        }
+        Hostcall::ClearRouteCache => Status::Ok,
+        _ => Status::Unimplemented,
+    })
+}
+
+/// Answers Ok also where there is nothing to resume.
+fn resume(state: &mut State, side: Option<StreamSide>) -> Status {
+    let direction = match side {
+        Some(StreamSide::Request) => Direction::Request,
+        Some(StreamSide::Response) => Direction::Response,
+        Some(StreamSide::Downstream) => return Status::Ok,
+        Some(StreamSide::Upstream) => return Status::Unimplemented,
+        None => return Status::BadArgument,
+    };
+    let context = state.context();
+    if let Some(stream) = state.streams.get_mut(&context) {
+        // Envoy forgets the request's maps in both cases.
+        stream.request.map_open = false;
+        stream.request.trailers_open = false;
+        if direction == Direction::Response {
+            stream.response.map_open = false;
+            stream.response.trailers_open = false;
+        }
+        state.after_call.push_back(Deferred::Resume(context, direction));
+    }
+    Status::Ok
+}
+
+fn local_response(state: &mut State, args: &Args) -> Status {
+    let Some(headers) = Headers::from_pairs(args.bytes(3)) else { return Status::BadArgument };
+    state.replied = true;
+    let context = state.context();
+    let Some(stream) = state.streams.get(&context) else { return Status::Ok };
+    if !stream.local_response_sent {
+        state.after_call.push_back(Deferred::LocalResponse {
+            stream: context,
+            status: args.int(0),
+            headers,
+            body: args.bytes(2).to_vec(),
+            details: args.text(1),
+        });
+    }
+    Status::Ok
+}

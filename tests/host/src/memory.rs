@@ -1,0 +1,66 @@
+//! The plugin's memory as the plugin sees it: a fingerprint per page.
+
+use wasmtime::Memory;
+
+/// Bytes of a page.
+pub(crate) const PAGE: usize = 65_536;
+
+/// Fingerprints of the pages of the plugin's memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digest(pub Vec<u64>);
+
+impl Digest {
+    /// Of the memory below `limit` bytes.
+    pub(crate) fn of(memory: &[u8], limit: usize) -> Digest {
+        Digest(memory[..limit.min(memory.len())].chunks(PAGE).map(fingerprint).collect())
+    }
+
+    /// The first page in which two memories differ, or a difference of their sizes.
+    pub fn difference(&self, other: &Digest) -> Option<String> {
+        if let Some(page) = self.0.iter().zip(&other.0).position(|(a, b)| a != b) {
+            return Some(format!("page {page} (from address {})", page * PAGE));
+        }
+        (self.0.len() != other.0.len())
+            .then(|| format!("{} pages against {}", self.0.len(), other.0.len()))
+    }
+}
+
+/// Which part of a VM's memory is the plugin's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Bounds {
+    /// All of it: an original.
+    Whole,
+    /// All but the pages at the end that were added to the module's initial size.
+    AllBut {
+        /// Pages of the recorder.
+        pages: u64,
+    },
+}
+
+impl Bounds {
+    /// Bytes of the plugin's memory.
+    pub fn limit(self, memory: Memory, store: impl wasmtime::AsContext) -> usize {
+        let pages = memory.size(store);
+        let plugin = match self {
+            Bounds::Whole => pages,
+            Bounds::AllBut { pages: recorder } => pages.saturating_sub(recorder),
+        };
+        plugin as usize * PAGE
+    }
+}
+
+/// Four lanes of multiply and rotate: fast, and a changed byte changes it.
+fn fingerprint(page: &[u8]) -> u64 {
+    const PRIME: u64 = 0x9e37_79b1_85eb_ca87;
+    let mut lanes = [1u64, 2, 3, 4];
+    let mut chunks = page.chunks_exact(32);
+    for chunk in &mut chunks {
+        for (lane, word) in lanes.iter_mut().zip(chunk.chunks_exact(8)) {
+            let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
+            *lane = (*lane ^ word).wrapping_mul(PRIME).rotate_left(29);
+        }
+    }
+    let rest =
+        chunks.remainder().iter().fold(7u64, |sum, b| (sum ^ u64::from(*b)).wrapping_mul(PRIME));
+    lanes.iter().fold(rest, |sum, lane| (sum ^ lane).wrapping_mul(PRIME).rotate_left(31))
+}

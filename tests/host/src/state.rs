@@ -1,0 +1,171 @@
+//! Everything the host knows about one VM, where hostcalls can reach it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use abi::{AbiVersion, Direction, Hostcall};
+use wasmtime::{Func, Memory};
+
+use crate::calls::{CallAnswer, Callee};
+use crate::clock::{Clock, Random};
+use crate::memory::Bounds;
+use crate::stream::Stream;
+use crate::{Call, Dialect, Headers, Line, Log, StreamId, What, Who};
+
+/// A root context.
+#[derive(Debug, Default)]
+pub(crate) struct Root {
+    pub plugin: String,
+    pub configuration: Vec<u8>,
+    pub tick_millis: u32,
+    /// Set while a response callback runs.
+    pub answer: Option<CallAnswer>,
+    /// What `proxy_get_status` says; stays until it is set again.
+    pub status: (u32, &'static str),
+    /// The configuration can be read.
+    pub configuring: bool,
+    pub done_pending: bool,
+}
+
+/// What hostcalls asked for and the host does when the VM has returned.
+#[derive(Debug)]
+pub(crate) enum Deferred {
+    Resume(StreamId, Direction),
+    LocalResponse {
+        stream: StreamId,
+        status: u32,
+        headers: Headers,
+        body: Vec<u8>,
+        details: String,
+    },
+    Close(StreamId),
+}
+
+/// Makes hostcalls fail.
+#[derive(Clone, Debug)]
+pub struct Failing {
+    /// Which hostcall.
+    pub hostcall: Hostcall,
+    /// Made by whom.
+    pub by: Who,
+    /// With which status.
+    pub status: u32,
+    /// How often; then it works again.
+    pub times: usize,
+}
+
+/// A shared queue.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    pub name: String,
+    pub messages: VecDeque<Vec<u8>>,
+}
+
+/// The host's side of one VM.
+pub struct State {
+    pub(crate) dialect: Dialect,
+    pub(crate) version: AbiVersion,
+    pub(crate) memory: Option<Memory>,
+    pub(crate) allocator: Option<Func>,
+    pub(crate) bounds: Bounds,
+    pub(crate) watch_memory: bool,
+    /// Functions of the recorder: none of them may be live when the plugin makes a hostcall.
+    pub(crate) recorder_functions: Option<std::ops::Range<u32>>,
+    pub(crate) recorder_frames: Vec<String>,
+    pub(crate) clock: Clock,
+    pub(crate) log: Log,
+    pub(crate) roots: BTreeMap<u32, Root>,
+    pub(crate) streams: BTreeMap<StreamId, Stream>,
+    pub(crate) next_context: u32,
+    pub(crate) current: u32,
+    pub(crate) effective: u32,
+    pub(crate) after_call: VecDeque<Deferred>,
+    /// A local response was asked for in this invocation.
+    pub(crate) replied: bool,
+    /// Nearly every hostcall traps: a start export or the allocator runs.
+    pub(crate) restricted: bool,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) next_call: [u32; 2],
+    pub(crate) callees: BTreeMap<String, Callee>,
+    pub(crate) failing: Vec<Failing>,
+    pub(crate) refused: BTreeSet<Hostcall>,
+    pub(crate) random: [Random; 2],
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) shared: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
+    pub(crate) queues: Vec<Queue>,
+    pub(crate) metrics: Vec<(String, i64)>,
+    pub(crate) properties: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) log_level: u32,
+}
+
+impl State {
+    pub(crate) fn new(dialect: Dialect, version: AbiVersion, bounds: Bounds) -> State {
+        State {
+            dialect,
+            version,
+            memory: None,
+            allocator: None,
+            bounds,
+            watch_memory: false,
+            recorder_functions: None,
+            recorder_frames: Vec::new(),
+            clock: Clock::default(),
+            log: Log::default(),
+            roots: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            next_context: 1,
+            current: 0,
+            effective: 0,
+            after_call: VecDeque::new(),
+            replied: false,
+            restricted: false,
+            calls: Vec::new(),
+            // Ids of their own for the recorder, so that the plugin's are those of an original run.
+            next_call: [0, 0x0100_0000],
+            callees: BTreeMap::new(),
+            failing: Vec::new(),
+            refused: BTreeSet::new(),
+            random: [Random(1), Random(2)],
+            environment: Vec::new(),
+            shared: BTreeMap::new(),
+            queues: Vec::new(),
+            metrics: Vec::new(),
+            properties: BTreeMap::new(),
+            log_level: 2,
+        }
+    }
+
+    /// The context that a hostcall means: the effective one if it lives, else the current one.
+    pub(crate) fn context(&self) -> u32 {
+        if self.roots.contains_key(&self.effective) || self.streams.contains_key(&self.effective) {
+            self.effective
+        } else {
+            self.current
+        }
+    }
+
+    /// The root of that context.
+    pub(crate) fn root_id(&self) -> u32 {
+        let context = self.context();
+        self.streams.get(&context).map_or(context, |stream| stream.root)
+    }
+
+    /// The stream of that context, if it is one.
+    pub(crate) fn stream(&self) -> Option<&Stream> {
+        self.streams.get(&self.context())
+    }
+
+    /// Writes a line.
+    pub(crate) fn note(&mut self, who: Who, what: What) {
+        self.log.0.push(Line { at: self.clock.now(), who, what, memory: None });
+    }
+
+    /// The status that the script wants for this hostcall, if any.
+    pub(crate) fn scripted_failure(&mut self, hostcall: Hostcall, by: Who) -> Option<u32> {
+        let rule = self
+            .failing
+            .iter_mut()
+            .find(|rule| rule.hostcall == hostcall && rule.by == by && rule.times > 0)?;
+        rule.times -= 1;
+        Some(rule.status)
+    }
+}

@@ -1,0 +1,190 @@
+//! One VM: loading, starting, entering callbacks. A trap kills it for good (host-semantics §2.2).
+
+use std::collections::BTreeSet;
+
+use abi::{ALLOCATOR_EXPORTS, Callback};
+use anyhow::{Context as _, Result, bail};
+use wasmtime::{Extern, Instance, Module, Store, Val};
+
+use crate::memory::{Bounds, Digest};
+use crate::state::{Deferred, State};
+use crate::{Dialect, What, Who, engine, imports};
+
+/// A VM with the host around it.
+pub struct Vm {
+    pub(crate) store: Store<State>,
+    pub(crate) instance: Instance,
+    pub(crate) dead: bool,
+    /// Callbacks that the module exports.
+    pub(crate) exported: BTreeSet<Callback>,
+    pub(crate) answers: std::collections::BTreeMap<crate::StreamId, crate::Answer>,
+    pub(crate) upstream: crate::script::Upstream,
+}
+
+impl Vm {
+    /// Loads a plugin that is not instrumented.
+    pub fn load(wasm: &[u8], dialect: Dialect) -> Result<Vm> {
+        let (engine, module) = engine::compile(wasm)?;
+        let imports = module.imports().len();
+        Vm::instantiate(engine, module, dialect, imports, Bounds::Whole)
+    }
+
+    /// Loads an instrumented plugin. The original tells which imports are the plugin's: they come
+    /// first, the recorder's are entries of their own behind them; and how many pages were added.
+    pub fn load_instrumented(instrumented: &[u8], original: &[u8], dialect: Dialect) -> Result<Vm> {
+        let (engine, module) = engine::compile(instrumented)?;
+        let version = engine::version(&module, dialect)?;
+        let original = Module::new(&engine, original)
+            .map_err(engine::because("the original does not compile"))?;
+        let plugin_imports = original
+            .imports()
+            .filter(|i| dialect.offers_import(i.module(), i.name(), version))
+            .count();
+        let pages = initial_pages(&module)?.checked_sub(initial_pages(&original)?);
+        let Some(pages) = pages else {
+            bail!("the instrumented module has less memory than the original");
+        };
+        Vm::instantiate(engine, module, dialect, plugin_imports, Bounds::AllBut { pages })
+    }
+
+    fn instantiate(
+        engine: wasmtime::Engine,
+        module: Module,
+        dialect: Dialect,
+        plugin_imports: usize,
+        bounds: Bounds,
+    ) -> Result<Vm> {
+        let version = engine::version(&module, dialect)?;
+        let mut store = Store::new(&engine, State::new(dialect, version, bounds));
+        let mut externs = Vec::new();
+        for (index, import) in module.imports().enumerate() {
+            let who = if index < plugin_imports { Who::Plugin } else { Who::Recorder };
+            externs.push(Extern::Func(imports::function(&mut store, &import, who)?));
+        }
+        let instance = Instance::new(&mut store, &module, &externs)
+            .map_err(engine::because("the module cannot be instantiated"))?;
+        let memory = instance.get_memory(&mut store, "memory").context("no memory is exported")?;
+        let allocator = ALLOCATOR_EXPORTS.iter().find_map(|n| instance.get_func(&mut store, n));
+        store.data_mut().memory = Some(memory);
+        store.data_mut().allocator = allocator;
+        let exported =
+            module.exports().filter_map(|export| Callback::from_export(export.name())).collect();
+        let mut vm = Vm {
+            store,
+            instance,
+            dead: false,
+            exported,
+            answers: Default::default(),
+            upstream: Default::default(),
+        };
+        vm.run_start_exports();
+        Ok(vm)
+    }
+
+    /// A reactor's `_initialize`, then `main`; else a command's `_start`.
+    fn run_start_exports(&mut self) {
+        let has = |vm: &mut Vm, name| vm.instance.get_func(&mut vm.store, name).is_some();
+        let order: &[&str] =
+            if has(self, "_initialize") { &["_initialize", "main"] } else { &["_start"] };
+        for export in order {
+            let Some(function) = self.instance.get_func(&mut self.store, export) else { continue };
+            let ty = function.ty(&self.store);
+            let args = vec![Val::I32(0); ty.params().len()];
+            let mut results = vec![Val::I32(0); ty.results().len()];
+            self.state().note(Who::Plugin, What::Starts(export.to_string()));
+            self.state().restricted = true;
+            let outcome = function.call(&mut self.store, &args, &mut results);
+            self.state().restricted = false;
+            if let Err(trap) = outcome {
+                self.die(&trap);
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn state(&mut self) -> &mut State {
+        self.store.data_mut()
+    }
+
+    fn die(&mut self, trap: &wasmtime::Error) {
+        self.dead = true;
+        let why = format!("{trap:?}");
+        self.state().note(Who::Plugin, What::Traps(why));
+        self.state().after_call.clear();
+    }
+
+    /// Enters a callback and returns what it returned: `None` if the module lacks it, or the VM is
+    /// dead or dies. What hostcalls deferred stays queued: see [`Vm::after_call`].
+    pub(crate) fn enter(&mut self, callback: Callback, args: &[u32], own: bool) -> Option<u32> {
+        if self.dead || !self.exported.contains(&callback) {
+            return None;
+        }
+        let function = self.instance.get_func(&mut self.store, callback.row().export)?;
+        let ty = function.ty(&self.store);
+        let args = &args[..ty.params().len().min(args.len())];
+        let values: Vec<Val> = args.iter().map(|arg| Val::I32(*arg as i32)).collect();
+        let mut results = vec![Val::I32(0); ty.results().len()];
+        let who = if own { Who::Recorder } else { Who::Plugin };
+        let outer = {
+            let state = self.state();
+            state.note(who, What::Enters { callback, args: args.to_vec(), own });
+            state.effective = 0;
+            std::mem::replace(&mut state.current, args[0])
+        };
+        let outcome = function.call(&mut self.store, &values, &mut results);
+        let state = self.state();
+        state.current = outer;
+        state.effective = 0;
+        if let Err(trap) = outcome {
+            self.die(&trap);
+            return None;
+        }
+        let result = results.first().and_then(Val::i32).map(|r| r as u32);
+        self.state().note(who, What::Returns { callback, result });
+        self.watch_memory();
+        Some(result.unwrap_or(0))
+    }
+
+    /// Puts the plugin's memory beside the last line of the log.
+    fn watch_memory(&mut self) {
+        if !self.store.data().watch_memory {
+            return;
+        }
+        let Some(memory) = self.store.data().memory else { return };
+        let limit = self.store.data().bounds.limit(memory, &self.store);
+        let digest = Digest::of(memory.data(&self.store), limit);
+        if let Some(line) = self.state().log.0.last_mut() {
+            line.memory = Some(digest);
+        }
+    }
+
+    /// Does what hostcalls deferred, first in first out; a phase that runs inside it takes what is
+    /// left, as in proxy-wasm-cpp-host's `DeferAfterCallActions`.
+    pub(crate) fn after_call(&mut self) {
+        self.state().replied = false;
+        while let Some(deferred) = self.state().after_call.pop_front() {
+            match deferred {
+                Deferred::Resume(stream, direction) => self.resume(stream, direction),
+                Deferred::LocalResponse { stream, status, headers, body, details } => {
+                    self.local_response(stream, status, headers, body, &details);
+                }
+                Deferred::Close(stream) => self.reset_stream(stream, "wasm_close_stream"),
+            }
+        }
+    }
+
+    /// A callback outside any phase, with what it deferred.
+    pub(crate) fn callback(&mut self, callback: Callback, args: &[u32]) -> Option<u32> {
+        let result = self.enter(callback, args, false);
+        self.after_call();
+        result
+    }
+}
+
+/// Pages of a module's memory at its start.
+fn initial_pages(module: &Module) -> Result<u64> {
+    module
+        .exports()
+        .find_map(|export| export.ty().memory().map(wasmtime::MemoryType::minimum))
+        .context("no memory is exported")
+}
