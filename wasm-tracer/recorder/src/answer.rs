@@ -47,6 +47,8 @@ impl Recorder {
             }
             _ => self.postponed(shipment, 0, Cause::Odd, now, host),
         }
+        // A segment that waited for this place in flight leaves in a tick that comes at once.
+        self.arm(context, now, host);
     }
 
     fn accepted(&mut self, shipment: u64, lost_stamp: u64) {

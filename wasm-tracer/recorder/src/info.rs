@@ -21,16 +21,15 @@ enum Form {
     Text,
 }
 
-/// Properties read in on_log, where they are complete.
-const PROPERTIES: [(u32, Form, &[u8]); 11] = [
+/// Properties read in on_log, where they are complete. Of the sizes only the totals: the bodies' own are
+/// what the plugin's body phases saw.
+const PROPERTIES: [(u32, Form, &[u8]); 9] = [
     (property_name::RESPONSE_CODE, Form::Number, b"response\0code"),
     (property_name::RESPONSE_FLAGS, Form::Number, b"response\0flags"),
     (property_name::RESPONSE_CODE_DETAILS, Form::Text, b"response\0code_details"),
     (property_name::UPSTREAM_ADDRESS, Form::Text, b"upstream\0address"),
     (property_name::REQUEST_DURATION, Form::Number, b"request\0duration"),
-    (property_name::REQUEST_SIZE, Form::Number, b"request\0size"),
     (property_name::REQUEST_TOTAL_SIZE, Form::Number, b"request\0total_size"),
-    (property_name::RESPONSE_SIZE, Form::Number, b"response\0size"),
     (property_name::RESPONSE_TOTAL_SIZE, Form::Number, b"response\0total_size"),
     (
         property_name::UPSTREAM_TRANSPORT_FAILURE_REASON,

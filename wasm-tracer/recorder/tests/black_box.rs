@@ -1,0 +1,63 @@
+//! What still leaves when a plugin traps, exits, or ends.
+
+mod support;
+
+use abi::{Callback, Hostcall};
+use support::{ROOT, Vm, events};
+
+fn write_error(vm: &mut Vm, text: &str) {
+    let text = vm.host.put(text.as_bytes());
+    let vector: Vec<u8> = [text.0, text.1].iter().flat_map(|w| w.to_le_bytes()).collect();
+    let vector = vm.host.put(&vector);
+    vm.hostcall(Hostcall::FdWrite, 0, &[2, vector.0, 1, 0]);
+}
+
+#[test]
+fn before_a_trap_everything_leaves_with_the_open_invocation_and_the_last_words() {
+    let mut vm = Vm::start();
+    vm.call(Callback::ContextCreate, 2, [ROOT, 0, 0, 0], 0);
+    assert!(vm.enter(Callback::RequestBody, 2, [14, 1, 0, 0]));
+    let entered = vm.host.micros();
+    write_error(&mut vm, &"old ".repeat(400));
+    write_error(&mut vm, "panic: nil map\n\tmain.go:17");
+    vm.recorder.trap(&mut vm.host);
+    vm.recorder.trap(&mut vm.host);
+    assert_eq!(vm.host.sent.len(), 1, "at most once");
+    let batch = vm.last_batch();
+    assert!(events(&batch).iter().any(|r| r.event.kind == Callback::ContextCreate.number()));
+    let open = &batch.open[0];
+    assert_eq!((open.kind, open.context, open.since_micros), (14, 2, entered));
+    let words = String::from_utf8_lossy(&open.last_log).into_owned();
+    assert!(words.ends_with("main.go:17") && words.len() <= 1024, "{words}");
+    assert!(batch.known_until_micros < entered);
+}
+
+#[test]
+fn an_entry_that_returns_after_all_clears_the_latch() {
+    let mut vm = Vm::start();
+    for _ in 0..2 {
+        assert!(vm.enter(Callback::QueueReady, ROOT, [1, 0, 0, 0]));
+        vm.recorder.trap(&mut vm.host);
+        vm.leave(Callback::QueueReady, ROOT, 0);
+    }
+    assert_eq!(vm.host.sent.iter().filter(|s| !s.batch.open.is_empty()).count(), 2);
+}
+
+#[test]
+fn an_exit_flushes_and_claims_nothing() {
+    let mut vm = Vm::start();
+    assert!(vm.enter(Callback::QueueReady, ROOT, [1, 0, 0, 0]));
+    vm.recorder.exiting(&mut vm.host);
+    let batch = vm.last_batch();
+    assert!(!batch.events.is_empty() && batch.open.is_empty() && !batch.r#final);
+}
+
+#[test]
+fn the_last_root_s_end_is_said() {
+    let mut vm = Vm::start();
+    vm.call(Callback::Done, ROOT, [0; 4], 1);
+    let batch = vm.last_batch();
+    assert!(batch.r#final);
+    let kinds: Vec<_> = events(&batch).iter().map(|r| r.event.kind).collect();
+    assert_eq!(kinds.last(), Some(&Callback::Done.number()));
+}

@@ -1,0 +1,79 @@
+//! One timer a root, two deadlines.
+
+mod support;
+
+use abi::Callback;
+use support::{ROOT, Vm};
+
+fn with_period(millis: u32) -> Vm {
+    let mut vm = Vm::start();
+    vm.call_doing(Callback::VmStart, ROOT, [0; 4], 1, |vm| {
+        assert_eq!(vm.recorder.set_tick_period(millis, &mut vm.host), 0);
+    });
+    vm
+}
+
+#[test]
+fn the_plugin_is_never_early_at_most_two_milliseconds_late_and_does_not_drift() {
+    for period in [1, 7, 300, 700, 1000, 2500, 60_000] {
+        let mut vm = with_period(period);
+        let start = vm.host.micros() - 100;
+        let period = u64::from(period);
+        vm.pass_millis(period * 20 + 1);
+        assert!(vm.plugin_ticks.len() >= 19, "{period} ms: {}", vm.plugin_ticks.len());
+        for (count, at) in vm.plugin_ticks.iter().enumerate() {
+            let due = start + (count as u64 + 1) * period * 1000;
+            assert!(*at >= due, "{period} ms: tick {count} came early");
+            let late = at - due;
+            assert!(period == 1 || late <= 2000, "{period} ms: tick {count} came {late} µs late");
+        }
+    }
+}
+
+#[test]
+fn ours_come_beside_the_plugin_s() {
+    let mut vm = with_period(60_000);
+    vm.small_request(2);
+    vm.pass_millis(1500);
+    assert_eq!((vm.host.sent.len(), vm.plugin_ticks.len()), (1, 0));
+    vm.answer_all(200);
+    vm.pass_millis(10_000);
+    let batch = vm.last_batch();
+    assert!(batch.own_callbacks > 3, "ticks kept from the plugin are counted");
+    assert_eq!(batch.roots[0].tick_period_millis, 60_000);
+}
+
+#[test]
+fn setting_a_period_restarts_the_countdown_and_nothing_stops_it() {
+    let mut vm = with_period(500);
+    vm.pass_millis(400);
+    vm.call_doing(Callback::QueueReady, ROOT, [1, 0, 0, 0], 0, |vm| {
+        vm.recorder.set_tick_period(500, &mut vm.host);
+    });
+    let set = vm.host.micros() - 100;
+    vm.pass_millis(600);
+    assert!(vm.plugin_ticks[0] >= set + 500_000);
+    let seen = vm.plugin_ticks.len();
+    vm.call_doing(Callback::QueueReady, ROOT, [1, 0, 0, 0], 0, |vm| {
+        vm.recorder.set_tick_period(0, &mut vm.host);
+    });
+    vm.pass_millis(5000);
+    assert_eq!(vm.plugin_ticks.len(), seen);
+    assert!(vm.period(ROOT) > 0, "ours go on");
+}
+
+#[test]
+fn an_ended_root_s_timer_is_stopped_and_another_root_ships() {
+    let mut vm = Vm::start();
+    vm.create_root(7);
+    vm.call(Callback::Done, ROOT, [0; 4], 1);
+    let flushed = vm.last_batch();
+    assert!(!flushed.r#final, "another root lives");
+    vm.call(Callback::Delete, ROOT, [0; 4], 0);
+    assert_eq!(vm.period(ROOT), 0);
+    vm.answer_all(200);
+    vm.pass_millis(2000);
+    let batch = vm.last_batch();
+    let ended: Vec<_> = batch.roots.iter().map(|r| (r.context, r.ended)).collect();
+    assert_eq!(ended, [(ROOT, true), (7, false)]);
+}
