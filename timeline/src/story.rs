@@ -149,9 +149,7 @@ impl<'a> Story<'a> {
     /// nothing is. An event of a kind that this version does not know counts as missing.
     pub fn gap(&self, from: Sequence, to: Option<Sequence>) -> Option<String> {
         let end = to.unwrap_or(Sequence(u64::MAX));
-        // Hostcalls are numbered before the invocation around them.
-        let inside = self.step_of(from).map(|s| &self.timeline.events[s.events.clone()]);
-        let from = inside.into_iter().flatten().map(|e| e.sequence).min().unwrap_or(from);
+        let from = self.first_number(from);
         let lost = self.timeline.gaps.iter().find(|g| g.from <= end && g.to >= from);
         if let Some(gap) = lost {
             return Some(format!(
@@ -170,6 +168,16 @@ impl<'a> Story<'a> {
                     e.kind.number()
                 )
             })
+    }
+
+    /// The least number that an event of the same invocation may have. Hostcalls are numbered before
+    /// the invocation around them, so one that is lost lies anywhere after the invocation before it.
+    fn first_number(&self, of: Sequence) -> Sequence {
+        let Some(step) = self.step_of(of) else { return of };
+        let earlier = &self.timeline.events[..step.events.start];
+        let own = self.timeline.events[step.events.clone()].iter().map(|e| e.sequence).min();
+        let after = earlier.iter().map(|e| Sequence(e.sequence.0.saturating_add(1))).max();
+        own.unwrap_or(of).min(after.unwrap_or_default())
     }
 
     /// A window without a gap, in which none of some kinds happened.

@@ -1,0 +1,414 @@
+//! Whatever happens to batches on their way: the same timelines come out, or a gap that is said, and
+//! never the absence of something that happened.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use abi::{Callback, HeadersStop, Kind};
+use proptest::prelude::*;
+use timeline::delivery::{Clock, Delivery, Lost, Module, Root, StreamInfo};
+use timeline::event::Event;
+use timeline::finding::Finding;
+use timeline::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
+use timeline::registry::DIAGNOSES;
+use timeline::{Instance, Reason, State, Timeline, Update, script};
+
+const INSTANCE: InstanceId = InstanceId([7; 16]);
+/// Nothing happens any more, and every timeout has passed.
+const END: Micros = Micros(400_000_000);
+
+/// One VM's events, in the order of their numbers.
+///
+/// Every script is a stream of its own: its context, its calls and its start are moved apart.
+fn record(scripts: &[(&str, u64)]) -> Vec<Event> {
+    let mut entries: Vec<(Micros, Vec<Event>)> = Vec::new();
+    for (at, (text, start_millis)) in scripts.iter().enumerate() {
+        let timeline = script::parse(text).expect("a script");
+        let own = timeline.context;
+        let moved = ContextId(own.0 + at as u32);
+        for group in timeline.events.chunk_by(|a, b| a.entry == b.entry) {
+            let group: Vec<Event> = group
+                .iter()
+                .map(|e| {
+                    let mut e = e.clone();
+                    e.at = e.at.after(Micros::from_millis(*start_millis));
+                    if e.context == own {
+                        e.context = moved;
+                    }
+                    if e.kind == Kind::Hostcall(abi::Hostcall::SetEffectiveContext) {
+                        e.args[0] = moved.0;
+                    }
+                    if e.call != CallId(0) {
+                        e.call = CallId(e.call.0 + 400 * at as u32);
+                    }
+                    e
+                })
+                .collect();
+            entries.push((group[0].at, group));
+        }
+    }
+    entries.sort_by_key(|(at, _)| *at);
+    let mut events = Vec::new();
+    for (number, (_, mut group)) in entries.into_iter().enumerate() {
+        // Hostcalls are written when they return, before the invocation around them.
+        group.rotate_left(1);
+        for mut event in group {
+            event.entry = Entry(number as u64 + 1);
+            event.sequence = Sequence(events.len() as u64 + 1);
+            events.push(event);
+        }
+    }
+    events
+}
+
+fn batch(events: &[Event], first: u64, known_until: Micros) -> Delivery {
+    let streams = events
+        .iter()
+        .filter(|e| e.kind == Kind::Callback(Callback::RequestHeaders))
+        .map(|e| StreamInfo {
+            context: e.context,
+            root: ContextId(1),
+            request_id: format!("r-{}", e.context),
+            ..StreamInfo::default()
+        })
+        .collect();
+    Delivery {
+        instance: INSTANCE,
+        module: Module::default(),
+        node: "node".to_owned(),
+        clock: Clock { monotonic: known_until, ..Clock::default() },
+        first_sequence: Sequence(first),
+        events: events.to_vec(),
+        roots: vec![Root {
+            context: ContextId(1),
+            plugin: "body-call".to_owned(),
+            ..Root::default()
+        }],
+        streams,
+        lost: Vec::new(),
+        open: Vec::new(),
+        known_until,
+        is_final: false,
+        newer: false,
+    }
+}
+
+/// The batches of a recording, cut after these events, and an empty one at the end.
+fn batches(events: &[Event], cuts: &[usize]) -> Vec<Delivery> {
+    let mut cuts: Vec<usize> = cuts.iter().map(|c| c % events.len()).collect();
+    cuts.extend([0, events.len()]);
+    cuts.sort_unstable();
+    cuts.dedup();
+    let mut batches: Vec<Delivery> = cuts
+        .windows(2)
+        .map(|cut| {
+            let part = &events[cut[0]..cut[1]];
+            // Complete up to the moment at which the first later event happened.
+            let complete = events[cut[1]..].iter().map(|e| e.at).min();
+            let last = events.iter().map(|e| e.at).max().unwrap_or_default();
+            batch(part, cut[0] as u64 + 1, complete.unwrap_or(last))
+        })
+        .collect();
+    batches.push(batch(&[], events.len() as u64 + 1, END));
+    batches
+}
+
+/// What a collector sees: every update, and the last of each timeline.
+#[derive(Default)]
+struct Seen {
+    last: BTreeMap<TimelineId, Timeline>,
+    findings: Vec<(TimelineId, Finding)>,
+}
+
+impl Seen {
+    fn take(&mut self, updates: Vec<Update>) {
+        for update in updates {
+            let before = self.last.get(&update.id).map_or(0, |t| t.revision);
+            assert!(update.revision > before, "revisions count up");
+            assert_eq!(
+                (update.revision, update.state),
+                (update.snapshot.revision, update.snapshot.state)
+            );
+            let findings = update.snapshot.findings.iter();
+            self.findings.extend(findings.map(|f| (update.id, f.clone())));
+            self.last.insert(update.id, update.snapshot);
+        }
+    }
+
+    fn of(deliveries: impl IntoIterator<Item = Delivery>) -> Seen {
+        let mut seen = Seen::default();
+        let mut instance = Instance::new(INSTANCE);
+        let mut arrived = Micros(5_000_000);
+        for delivery in deliveries {
+            arrived = arrived.after(Micros(1_000));
+            seen.take(instance.deliver(delivery, arrived));
+        }
+        // Longer than any batch waits for those before it, and until everything is idle.
+        for seconds in [11, 700, 1_400] {
+            seen.take(instance.advance(arrived.after(Micros(seconds * 1_000_000)).after(END)));
+        }
+        assert_eq!(instance.status().open_timelines, 0);
+        seen
+    }
+
+    /// All but what a detour may change: revisions, the clock's reading, and what was known of the
+    /// VM at the moment of closing.
+    fn comparable(&self) -> Vec<Timeline> {
+        self.last.values().map(plain).collect()
+    }
+}
+
+fn plain(timeline: &Timeline) -> Timeline {
+    let mut plain = Timeline {
+        revision: 0,
+        clock: Clock::default(),
+        dialect: abi::Dialect::from_tables(None, None),
+        known_until: END,
+        ..timeline.clone()
+    };
+    plain.assess(timeline::Instant::at(END));
+    plain
+}
+
+fn scripts() -> Vec<(&'static str, u64)> {
+    let near_misses = DIAGNOSES.iter().flat_map(|d| d.near_misses()).map(|m| m.script);
+    let examples = DIAGNOSES.iter().map(|d| d.example());
+    examples.chain(near_misses).enumerate().map(|(at, text)| (text, at as u64 * 37)).collect()
+}
+
+static EVENTS: LazyLock<Vec<Event>> = LazyLock::new(|| record(&scripts()));
+static WHOLE: LazyLock<Seen> = LazyLock::new(|| Seen::of(batches(&EVENTS, &[])));
+
+fn shuffled(order: &[u32], batches: Vec<Delivery>) -> Vec<Delivery> {
+    let mut keyed: Vec<(u32, usize, Delivery)> = batches
+        .into_iter()
+        .enumerate()
+        .map(|(at, d)| (order.get(at % order.len().max(1)).copied().unwrap_or(0), at, d))
+        .collect();
+    keyed.sort_by_key(|(key, at, _)| (*key, *at));
+    keyed.into_iter().map(|(_, _, d)| d).collect()
+}
+
+/// Every absence that was ever claimed is one in the whole recording.
+fn no_false_absence(seen: &Seen) -> Result<(), TestCaseError> {
+    for (id, finding) in &seen.findings {
+        let Some(truth) = WHOLE.last.get(id) else { continue };
+        for window in &finding.evidence.windows {
+            let order = |s: Sequence| truth.event(s).map(Event::order);
+            let (from, to) = (order(window.from), window.to.and_then(order));
+            for event in &truth.events {
+                let inside = Some(event.order()) > from
+                    && to.is_none_or(|to| event.order() < to)
+                    && event.at < window.known_until;
+                prop_assert!(
+                    !(inside && window.none_of.contains(&event.kind)),
+                    "{} says that #{} did not happen",
+                    finding.code,
+                    event.sequence
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_order_and_any_repetition_give_the_same_timelines(
+        cuts in prop::collection::vec(any::<usize>(), 0..40),
+        order in prop::collection::vec(any::<u32>(), 1..60),
+        again in prop::collection::vec(any::<bool>(), 60),
+    ) {
+        let batches = batches(&EVENTS, &cuts);
+        let twice = batches.iter().zip(again.iter().cycle()).filter(|(_, a)| **a).map(|(b, _)| b.clone());
+        let all: Vec<Delivery> = batches.iter().cloned().chain(twice).collect();
+        let seen = Seen::of(shuffled(&order, all));
+        prop_assert_eq!(seen.comparable(), WHOLE.comparable());
+        no_false_absence(&seen)?;
+    }
+
+    #[test]
+    fn what_is_lost_is_a_gap_and_never_an_absence(
+        cuts in prop::collection::vec(any::<usize>(), 0..40),
+        order in prop::collection::vec(any::<u32>(), 1..60),
+        lost in prop::collection::vec(0u8..6, 60),
+        told in any::<bool>(),
+    ) {
+        let mut kept = batches(&EVENTS, &cuts);
+        let mut missing = Vec::new();
+        let mut at = 0;
+        kept.retain(|b| {
+            at += 1;
+            let goes = lost[at % lost.len()] == 0 && !b.events.is_empty();
+            if goes {
+                missing.push((b.first_sequence, Sequence(b.first_sequence.0 + b.events.len() as u64 - 1)));
+            }
+            !goes
+        });
+        if told {
+            let reason = "the buffer was full";
+            let say = |(from, to): &(Sequence, Sequence)| Lost {
+                from: *from, to: *to, reason: reason.to_owned(), contexts: Vec::new(),
+            };
+            if let Some(last) = kept.last_mut() {
+                last.lost = missing.iter().map(say).collect();
+            }
+        }
+        let seen = Seen::of(shuffled(&order, kept));
+        no_false_absence(&seen)?;
+        let gone = |s: Sequence| missing.iter().any(|(from, to)| *from <= s && s <= *to);
+        for (id, whole) in &WHOLE.last {
+            if !whole.events.iter().any(|e| gone(e.sequence)) {
+                continue;
+            }
+            if let Some(timeline) = seen.last.get(id) {
+                let less = timeline.events.len() < whole.events.len();
+                prop_assert!(!less || !timeline.gaps.is_empty(), "events are missing and no gap is said");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_stream_is_named_and_closed_with_its_reason() {
+    let closed = |reason| WHOLE.last.values().filter(|t| t.state == State::Closed(reason)).count();
+    assert_eq!(WHOLE.last.len(), scripts().len());
+    assert!(closed(Reason::Ended) > 5 && closed(Reason::TimedOut) > 0 && closed(Reason::Idle) > 0);
+    for timeline in WHOLE.last.values() {
+        assert_eq!(timeline.root.plugin, "body-call");
+        assert_eq!(timeline.stream.request_id, format!("r-{}", timeline.context));
+        assert!(timeline.gaps.is_empty());
+    }
+}
+
+const LATE: &str = r#"
+0.000000 #1 create 2 root 1
+0.000113 #2 request_headers 2 n=10 -> continue
+0.001870 #4 request_body 2 size=14 end -> pause
+0.001902 #3   dispatch http "slow" timeout=1s -> ok call 4
+0.006020 #5 log 2
+0.006031 #6 done 2
+0.006040 #7 delete 2
+"#;
+
+#[test]
+fn a_late_callback_reopens_a_timeline_that_was_given_up() {
+    let events = record(&[(LATE, 0)]);
+    let mut instance = Instance::new(INSTANCE);
+    let first = instance.deliver(batch(&events, 1, Micros(10_000)), Micros(10_000));
+    assert_eq!(first[0].state, State::Open);
+    let given_up = instance.deliver(batch(&[], 8, Micros(3_000_000)), Micros(3_000_000));
+    assert_eq!(given_up[0].state, State::Closed(Reason::TimedOut));
+    let callback = record(&[(
+        &format!("{LATE}9.0 #8 http_call_response root 1 call 4 headers=3 code=200"),
+        0,
+    )]);
+    let late = batch(&callback[7..], 8, Micros(9_000_000));
+    let reopened = instance.deliver(late, Micros(9_000_000));
+    assert_eq!(reopened[0].id, given_up[0].id);
+    assert_eq!(reopened[0].revision, given_up[0].revision + 1);
+    assert_eq!(reopened[0].state, State::Closed(Reason::Ended));
+    assert!(reopened[0].snapshot.findings.iter().any(|f| f.code == "late-callback"));
+}
+
+#[test]
+fn a_context_id_used_again_is_another_generation() {
+    let ended = "0.1 #1 create 2 root 1\n0.2 #2 log 2\n0.2 #3 done 2\n0.2 #4 delete 2\n";
+    let mut events = record(&[(ended, 0)]);
+    let again = record(&[(ended, 500)]);
+    events.extend(again.into_iter().map(|mut e| {
+        e.sequence.0 += 4;
+        e.entry.0 += 4;
+        e
+    }));
+    for cuts in [vec![], vec![4], vec![2, 6]] {
+        let seen = Seen::of(batches(&events, &cuts));
+        let generations: Vec<u32> = {
+            let mut all: Vec<u32> = seen.last.values().map(|t| t.generation).collect();
+            all.sort_unstable();
+            all
+        };
+        assert_eq!(generations, [0, 1], "cut at {cuts:?}");
+        assert!(seen.last.values().all(|t| t.events.len() == 4));
+    }
+}
+
+#[test]
+fn the_end_of_a_root_closes_only_its_own_timelines() {
+    let mut events =
+        record(&[("0.1 #1 create 2 root 1\n0.2 #2 request_headers 2 n=1 -> pause", 0)]);
+    let other = record(&[("0.3 #1 create 2 root 9\n0.4 #2 request_headers 2 n=1 -> pause", 0)]);
+    events.extend(other.into_iter().map(|mut e| {
+        e.sequence.0 += 2;
+        e.entry.0 += 2;
+        e.context = ContextId(3);
+        e
+    }));
+    let mut instance = Instance::new(INSTANCE);
+    let mut both = batch(&events, 1, Micros(500_000));
+    both.streams[1].root = ContextId(9);
+    instance.deliver(both, Micros(500_000));
+    let mut end = batch(&[], 5, Micros(600_000));
+    end.roots[0].ended = true;
+    let updates = instance.deliver(end, Micros(600_000));
+    assert_eq!(updates.len(), 1);
+    assert_eq!(updates[0].state, State::Closed(Reason::RootEnded));
+    assert_eq!(updates[0].snapshot.context, ContextId(2));
+    assert_eq!(instance.status().open_timelines, 1);
+}
+
+#[test]
+fn known_until_waits_for_what_came_out_of_order() {
+    let events = record(&[(LATE, 0)]);
+    let mut instance = Instance::new(INSTANCE);
+    let later = batch(&events[3..], 4, Micros(6_040));
+    instance.deliver(later, Micros(20_000));
+    assert_eq!(instance.known_until(), Micros(0));
+    assert_eq!(instance.next_deadline(), Some(Micros(20_000 + 10_000_000)));
+    instance.deliver(batch(&events[..3], 1, Micros(1_902)), Micros(30_000));
+    assert_eq!(instance.known_until(), Micros(6_040));
+    assert!(instance.status().gaps.is_empty());
+}
+
+#[test]
+fn what_a_vm_does_calibrates_its_dialect() {
+    let body_while_held = "0.1 #1 create 2 root 1\n0.2 #2 request_headers 2 n=1 -> pause
+        0.3 #3 request_body 2 size=3 end -> continue";
+    let mut instance = Instance::new(INSTANCE);
+    assert_eq!(instance.status().dialect.headers_stop, HeadersStop::Unknown);
+    let events = record(&[(body_while_held, 0)]);
+    instance.deliver(batch(&events, 1, Micros(300_000)), Micros(300_000));
+    assert_eq!(instance.status().dialect.headers_stop, HeadersStop::Iteration);
+
+    let body_after_resume = "0.1 #1 create 2 root 1\n0.2 #3 request_headers 2 n=1 -> pause
+        0.2 #2   dispatch http \"slow\" timeout=5s -> ok call 4
+        0.3 #6 http_call_response root 1 call 4 headers=3 code=200
+        0.3 #4   set_effective_context context=2 -> ok
+        0.3 #5   continue_stream request -> ok
+        0.4 #7 request_body 2 size=3 end -> continue";
+    for (streams, expected) in [(2, HeadersStop::Unknown), (3, HeadersStop::All)] {
+        let scripts: Vec<(&str, u64)> =
+            (0..streams).map(|at| (body_after_resume, at * 1_000)).collect();
+        let events = record(&scripts);
+        let mut instance = Instance::new(INSTANCE);
+        instance.deliver(batch(&events, 1, Micros(9_000_000)), Micros(9_000_000));
+        assert_eq!(instance.status().dialect.headers_stop, expected);
+    }
+}
+
+#[test]
+fn a_newer_recorders_events_are_kept_and_count_as_a_gap() {
+    let asked = "0.000000 #1 create 2 root 1
+0.000113 #3 request_headers 2 n=10 end -> pause
+0.000120 #2   dispatch http \"guardrails\" timeout=300s -> ok call 4
+0.000130 #4 kind_45 2";
+    let events = record(&[(asked, 0)]);
+    let mut instance = Instance::new(INSTANCE);
+    let updates = instance.deliver(batch(&events, 1, Micros(9_000_000)), Micros(9_000_000));
+    let timeline = &updates[0].snapshot;
+    assert!(timeline.events.iter().any(|e| e.kind == Kind::Unknown(45)));
+    assert!(timeline.findings.is_empty());
+    assert_eq!(timeline.unknown[0].code, "waiting-on-call");
+}
