@@ -31,7 +31,7 @@ fn finding(html: &mut Html, finding: &Finding, number: usize, timeline: &Timelin
     html.line();
     html.element("article", &[("id", &id), ("class", &class)], |html| {
         html.element("h3", &[], |html| {
-            badge(html, Some(finding.severity));
+            badge(html, Some(finding.severity), false);
             html.leaf("code", &[], &finding.code);
         });
         html.element("p", &[("class", "kind")], |html| {

@@ -253,14 +253,18 @@ fn row(html: &mut Html, row: &Row) {
     let class = row.severity.map_or("clear", Severity::name);
     html.line();
     html.element("tr", &[("class", class), ("data-id", &id)], |html| {
-        html.element("td", &[("class", "severity")], |html| badge(html, row.severity));
+        html.element("td", &[("class", "severity")], |html| {
+            badge(html, row.severity, row.state == State::Open || row.pending > 0)
+        });
         html.element("td", &[("class", "what")], |html| {
             html.element("a", &[("href", &link)], |html| match &row.headline {
                 Some((code, headline)) => {
                     html.leaf("b", &[], code);
                     html.leaf("span", &[], headline);
                 }
-                None if row.pending > 0 => html.leaf("span", &[], "nothing yet, still watched"),
+                None if row.state == State::Open || row.pending > 0 => {
+                    html.leaf("span", &[], "nothing so far");
+                }
                 None => html.leaf("span", &[], "nothing found"),
             });
         });

@@ -51,14 +51,15 @@ fn header(html: &mut Html) {
     });
 }
 
-/// A severity as a badge: sign, word and colour. None: nothing was found.
-pub fn badge(html: &mut Html, severity: Option<Severity>) {
+/// A severity as a badge: sign, word and colour. None: nothing was found, so far if it is `open`.
+pub fn badge(html: &mut Html, severity: Option<Severity>, open: bool) {
     let (class, sign, word) = match severity {
         Some(Severity::Lost) => ("badge lost", "✕", "lost"),
         Some(Severity::Hung) => ("badge hung", "‖", "hung"),
         Some(Severity::Failed) => ("badge failed", "!", "failed"),
         Some(Severity::Race) => ("badge race", "≈", "race"),
         Some(Severity::Note) => ("badge note", "i", "note"),
+        None if open => ("badge watched", "…", "pending"),
         None => ("badge clear", "✓", "clear"),
     };
     html.element("span", &[("class", class)], |html| {

@@ -46,7 +46,7 @@ pub fn timeline_page(timeline: &Timeline, script: &str) -> String {
 fn heading(html: &mut Html, timeline: &Timeline) {
     html.element("div", &[("class", "heading")], |html| {
         html.element("h1", &[], |html| {
-            badge(html, timeline.severity());
+            badge(html, timeline.severity(), timeline.state == State::Open);
             let stream = &timeline.stream;
             html.element("span", &[("class", "path")], |html| {
                 if stream.path.is_empty() {
@@ -96,7 +96,8 @@ fn facts(html: &mut Html, timeline: &Timeline) {
     let known = where_known.into_iter().filter(|(_, value)| !value.is_empty());
     html.element("dl", &[("class", "facts")], |html| {
         for (name, value) in always.into_iter().chain(known).chain(last) {
-            html.element("div", &[], |html| {
+            let class = if name == "Instance" { "wide" } else { "" };
+            html.element("div", &[("class", class)], |html| {
                 html.leaf("dt", &[], name);
                 html.element("dd", &[], |html| text_or_dash(html, &value));
             });

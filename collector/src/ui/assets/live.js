@@ -9,6 +9,7 @@ const BADGES = {
   race: ["≈", "race"],
   note: ["i", "note"],
   clear: ["✓", "clear"],
+  watched: ["…", "pending"],
 };
 const STATES = {
   ended: "ended",
@@ -52,8 +53,9 @@ function span(micros) {
   return `${Math.floor(seconds / 3600)} h ${two(Math.floor(seconds / 60) % 60)} min`;
 }
 
-function badge(severity) {
-  const known = BADGES[severity] ? severity : "clear";
+function badge(timeline) {
+  const nothing = timeline.state === "open" ? "watched" : "clear";
+  const known = BADGES[timeline.severity] ? timeline.severity : nothing;
   const sign = element("span", "", BADGES[known][0]);
   sign.setAttribute("aria-hidden", "true");
   return element("span", `badge ${known}`, sign, BADGES[known][1]);
@@ -64,7 +66,7 @@ function found(timeline) {
   link.href = `/timelines/${encodeURIComponent(timeline.id)}`;
   const first = timeline.findings && timeline.findings[0];
   if (first) link.append(element("b", "", first.code), element("span", "", first.headline));
-  else link.append(element("span", "", timeline.state === "open" ? "nothing yet" : "nothing found"));
+  else link.append(element("span", "", timeline.state === "open" ? "nothing so far" : "nothing found"));
   return link;
 }
 
@@ -85,7 +87,7 @@ function row(timeline) {
   const made = element(
     "tr",
     BADGES[timeline.severity] ? timeline.severity : "clear",
-    element("td", "severity", badge(timeline.severity)),
+    element("td", "severity", badge(timeline)),
     element("td", "what", found(timeline)),
     element("td", "plugin", textOrDash(timeline.plugin)),
     request,
@@ -108,7 +110,7 @@ function fits(timeline) {
     is("plugin", timeline.plugin) &&
     is("request_id", timeline.request_id) &&
     (!asked.get("finding") || findings.some((f) => f.code === asked.get("finding"))) &&
-    (!asked.get("severity") || findings.some((f) => f.severity === asked.get("severity")))
+    is("severity", timeline.severity)
   );
 }
 

@@ -206,7 +206,10 @@ fn place<'a>(
         let free = |row: &[(f64, f64)], span: (f64, f64)| {
             row.iter().all(|other| span.1 <= other.0 - 4.0 || span.0 >= other.1 + 4.0)
         };
-        let choices = [(right, x + width + 4.0), (left, x - text + 2.0)];
+        let mut choices = [(right, x + width + 4.0), (left, x - text + 2.0)];
+        // The line of the end crosses no label, if it can be had.
+        let line = end.map(|end| axis.x(end));
+        choices.sort_by_key(|((from, to), _)| line.is_some_and(|at| *from < at && at < *to));
         let fits = |(span, _): &&((f64, f64), f64)| span.0 >= LEFT && span.1 <= RIGHT + 12.0;
         let mut found = None;
         for (span, label_x) in choices.iter().filter(fits) {
