@@ -1,9 +1,9 @@
 //! Findings with what proves them and what to do, and what could not be said.
 
-use ::timeline::Timeline;
 use ::timeline::finding::{Advice, Finding, Subject, Window};
 use ::timeline::ids::{Micros, Sequence};
 use ::timeline::registry;
+use ::timeline::{State, Timeline};
 use abi::{Host, Kind};
 
 use super::escape::Html;
@@ -14,10 +14,11 @@ use super::words;
 pub fn findings(html: &mut Html, timeline: &Timeline) {
     html.leaf("h2", &[], "Findings");
     if timeline.findings.is_empty() {
-        let words = match timeline.pending.is_empty() && timeline.unknown.is_empty() {
-            true => "Nothing was found: every callback that was due came in time.",
-            false => "Nothing was found so far.",
-        };
+        let all_said = timeline.state != State::Open
+            && timeline.pending.is_empty()
+            && timeline.unknown.is_empty()
+            && timeline.gaps.is_empty();
+        let words = if all_said { "No diagnosis holds." } else { "Nothing was found so far." };
         html.leaf("p", &[("class", "faint")], words);
     }
     for (at, one) in timeline.findings.iter().enumerate() {
