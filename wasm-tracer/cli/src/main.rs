@@ -1,2 +1,60 @@
-//! Placeholder.
-fn main() {}
+//! `wasm-tracer`: rewrite a plugin so that it records itself, run the collector, read what it found.
+
+mod client;
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A flight recorder for proxy-wasm plugins on Envoy, Istio and Higress
+#[derive(Parser)]
+#[command(name = "wasm-tracer", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Rewrite a plugin so that it records itself
+    Instrument(commands::instrument::Args),
+    /// Say what a module is and what instrumenting it would do
+    Inspect(commands::inspect::Args),
+    /// Run the collector
+    Collector(commands::collector::Args),
+    /// Print findings and timelines as they come
+    Tail(commands::tail::Args),
+    /// Print a timeline and its findings, by timeline id or request id
+    Show(commands::show::Args),
+    /// Explain a diagnosis
+    Explain(commands::explain::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Instrument(args) => commands::instrument::run(&args),
+        Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Collector(args) => commands::collector::run(args),
+        Command::Tail(args) => commands::tail::run(&args),
+        Command::Show(args) => commands::show::run(&args),
+        Command::Explain(args) => commands::explain::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // A closed pipe (`wasm-tracer show … | head`) is the reader's choice, not an error.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

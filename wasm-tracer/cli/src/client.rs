@@ -1,0 +1,104 @@
+//! Reads from a collector over HTTP.
+
+use std::io::{BufRead, BufReader};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::de::DeserializeOwned;
+use ureq::Agent;
+use ureq::http::Response;
+
+/// Where the collector is.
+#[derive(clap::Args)]
+pub struct Client {
+    /// Address of the collector
+    #[arg(
+        long = "collector",
+        value_name = "URL",
+        env = "WASM_TRACER_URL",
+        default_value = "http://127.0.0.1:4000"
+    )]
+    url: String,
+    /// Token for reading, where the collector demands one
+    #[arg(long, env = "WASM_TRACER_READ_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+impl Client {
+    /// The collector's address without a slash at its end.
+    pub fn url(&self) -> &str {
+        self.url.trim_end_matches('/')
+    }
+
+    /// A JSON answer, or None where the collector knows no such thing.
+    pub fn json<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
+        let Some(mut response) = self.get(path, Some(Duration::from_secs(30)))? else {
+            return Ok(None);
+        };
+        let text = response.body_mut().read_to_string()?;
+        let value = serde_json::from_str(&text).with_context(|| {
+            format!("{}{path} is not what this version of wasm-tracer expects", self.url())
+        })?;
+        Ok(Some(value))
+    }
+
+    /// A text answer, or None where the collector knows no such thing.
+    pub fn text(&self, path: &str) -> Result<Option<String>> {
+        match self.get(path, Some(Duration::from_secs(30)))? {
+            Some(mut response) => Ok(Some(response.body_mut().read_to_string()?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The `data` of each server-sent event called `name`, until the collector ends the stream or
+    /// `each` says stop.
+    pub fn events(
+        &self,
+        path: &str,
+        name: &str,
+        mut each: impl FnMut(&str) -> Result<bool>,
+    ) -> Result<()> {
+        let response = self
+            .get(path, None)?
+            .ok_or_else(|| anyhow!("{}{path} does not exist: is this a collector?", self.url()))?;
+        let mut event = String::new();
+        let mut data = String::new();
+        for line in BufReader::new(response.into_body().into_reader()).lines() {
+            let line = line.with_context(|| format!("{} ended the stream", self.url()))?;
+            match line.split_once(':') {
+                Some(("event", value)) => event = value.trim().to_owned(),
+                Some(("data", value)) => data.push_str(value.strip_prefix(' ').unwrap_or(value)),
+                None if line.is_empty() => {
+                    if event == name && !data.is_empty() && !each(&data)? {
+                        return Ok(());
+                    }
+                    event.clear();
+                    data.clear();
+                }
+                _ => {}
+            }
+        }
+        bail!("the collector at {} ended the stream", self.url())
+    }
+
+    fn get(&self, path: &str, timeout: Option<Duration>) -> Result<Option<Response<ureq::Body>>> {
+        let agent: Agent =
+            Agent::config_builder().timeout_global(timeout).http_status_as_error(false).build().into();
+        let mut request = agent.get(format!("{}{path}", self.url()));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let mut response = request.call().with_context(|| {
+            format!("no collector answers at {}; start one with `wasm-tracer collector`, or name another with --collector", self.url())
+        })?;
+        match response.status().as_u16() {
+            200..=299 => Ok(Some(response)),
+            404 => Ok(None),
+            401 | 403 => bail!("the collector at {} demands a token for reading: give --token", self.url()),
+            status => {
+                let said = response.body_mut().read_to_string().unwrap_or_default();
+                bail!("{} answered {status}: {}", self.url(), said.trim())
+            }
+        }
+    }
+}

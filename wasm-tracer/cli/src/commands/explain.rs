@@ -1,0 +1,29 @@
+//! `explain CODE`: what a diagnosis means, why it happens, what to do.
+
+use std::io::Write;
+
+use anyhow::{Result, bail};
+use timeline::registry;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Code of the diagnosis, e.g. late-callback; without one all are listed
+    code: Option<String>,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let Some(code) = &args.code else {
+        for diagnosis in registry::DIAGNOSES {
+            writeln!(out, "{:42} {}", diagnosis.code(), diagnosis.title())?;
+        }
+        return Ok(());
+    };
+    let Some(diagnosis) = registry::find(code) else {
+        bail!("no diagnosis has the code {code:?}: `wasm-tracer explain` lists them");
+    };
+    writeln!(out, "{} ({})\n{}\n", diagnosis.code(), diagnosis.severity().name(), diagnosis.title())?;
+    writeln!(out, "{}\n", diagnosis.explanation().trim())?;
+    writeln!(out, "## Example\n\n{}", diagnosis.example().trim())?;
+    Ok(())
+}

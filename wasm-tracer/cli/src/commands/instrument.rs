@@ -1,0 +1,123 @@
+//! `instrument`: module in, module out. Nothing half-written: the output appears whole or not at all.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use instrument::Options;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The compiled plugin
+    plugin: PathBuf,
+    /// Where to write the traced plugin
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Cluster that leads to the collector, as the host names it
+    #[arg(long, value_name = "NAME", default_value = "wasm-tracer")]
+    collector_cluster: String,
+    /// Host that will run it; without it the plugin's ABI marker decides
+    #[arg(long, value_parser = ["envoy", "higress"])]
+    host: Option<String>,
+    /// :authority of shipments
+    #[arg(long)]
+    authority: Option<String>,
+    /// Share of streams to record, 0.0 to 1.0
+    #[arg(long, value_parser = rate)]
+    rate: Option<f64>,
+    /// Bytes of events kept while nothing can be shipped
+    #[arg(long)]
+    buffer_bytes: Option<u32>,
+    /// Milliseconds between shipments
+    #[arg(long)]
+    flush_millis: Option<u32>,
+    /// Seconds between heartbeats of an idle plugin
+    #[arg(long)]
+    heartbeat_seconds: Option<u32>,
+    /// Headers to record, separated by commas; authorization and cookies never are
+    #[arg(long, value_delimiter = ',')]
+    headers: Vec<String>,
+    /// Least level of log lines to record
+    #[arg(long, value_parser = ["trace", "debug", "info", "warn", "error", "critical"])]
+    log_level: Option<String>,
+    /// Seconds between two warnings of one cause in the host's log
+    #[arg(long)]
+    warn_seconds: Option<u32>,
+    /// Record every hostcall, for comparing with the host's own trace log
+    #[arg(long)]
+    record_all_hostcalls: bool,
+    /// Print nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let original = read(&args.plugin)?;
+    let traced = instrument::instrument(&original, &options(args))
+        .with_context(|| format!("cannot instrument {}", args.plugin.display()))?;
+    write_whole(&args.output, &traced.wasm)?;
+    if !args.quiet {
+        print!("{}", traced.report);
+        println!("written to {}", args.output.display());
+    }
+    Ok(())
+}
+
+fn options(args: &Args) -> Options {
+    Options {
+        host: args.host.as_deref().and_then(abi::Host::from_name),
+        cluster: args.collector_cluster.clone(),
+        authority: args.authority.clone(),
+        rate: args.rate,
+        buffer_bytes: args.buffer_bytes,
+        flush_millis: args.flush_millis,
+        heartbeat_seconds: args.heartbeat_seconds,
+        headers: args.headers.clone(),
+        log_level: args.log_level.as_deref().map(level),
+        warn_seconds: args.warn_seconds,
+        record_all_hostcalls: args.record_all_hostcalls,
+        ..Options::default()
+    }
+}
+
+/// Reads a module; the sentence names the file.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read the plugin {}", path.display()))
+}
+
+/// Numbers of `proxy_log`.
+fn level(name: &str) -> u32 {
+    match name {
+        "trace" => 0,
+        "debug" => 1,
+        "info" => 2,
+        "warn" => 3,
+        "error" => 4,
+        _ => 5,
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.0..=1.0).contains(&rate) => Ok(rate),
+        _ => Err("a rate is a number from 0.0 to 1.0".to_owned()),
+    }
+}
+
+/// Writes beside the target, then renames: a reader never sees half a module.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let Some(name) = path.file_name() else {
+        bail!("{} is not a file name; give one with -o", path.display());
+    };
+    let mut temporary = name.to_owned();
+    temporary.push(format!(".{}.part", std::process::id()));
+    let temporary = path.with_file_name(temporary);
+    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // What could not be renamed is not left lying about; the first error is the one to tell.
+        let _ = fs::remove_file(&temporary);
+    }
+    written.with_context(|| {
+        format!("cannot write {}; is the folder there and writable?", path.display())
+    })
+}

@@ -1,0 +1,8 @@
+//! One file per subcommand.
+
+pub mod collector;
+pub mod explain;
+pub mod inspect;
+pub mod instrument;
+pub mod show;
+pub mod tail;
