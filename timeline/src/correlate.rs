@@ -58,6 +58,8 @@ struct Held {
     timeline: Timeline,
     watch: [Watch; 2],
     deleted: bool,
+    /// Closed, and among the dormant ones.
+    resting: bool,
     deadline: Option<Micros>,
     idle: Micros,
 }
@@ -231,6 +233,7 @@ impl Correlator {
             timeline,
             watch: Default::default(),
             deleted: false,
+            resting: false,
             deadline: None,
             idle: Micros(u64::MAX),
         };
@@ -260,8 +263,11 @@ impl Correlator {
 
     fn touch(&mut self, key: Key) {
         self.touched.insert(key);
-        if let Some(at) = self.dormant.iter().position(|k| *k == key) {
-            self.dormant.remove(at);
+        // The closed ones are many and rarely touched: search only for one of them.
+        if let Some(held) = self.held.get_mut(&key)
+            && std::mem::take(&mut held.resting)
+        {
+            self.dormant.retain(|k| *k != key);
         }
     }
 
@@ -307,8 +313,8 @@ impl Correlator {
 
     /// Closes the timeline that began first.
     pub fn evict(&mut self, gaps: &[InstanceGap], instant: Instant) -> Option<Update> {
-        let open = |key: &&Key| !self.dormant.contains(key);
-        let key = *self.held.keys().filter(open).min()?;
+        let open = self.held.iter().filter(|(_, held)| !held.resting);
+        let key = *open.map(|(key, _)| key).min()?;
         self.update(key, gaps, instant, Some(Reason::Evicted), true)
     }
 
@@ -375,7 +381,9 @@ impl Correlator {
 
     /// Keeps a closed timeline for a callback that may still come.
     fn rest(&mut self, key: Key) {
-        if !self.dormant.contains(&key) {
+        if let Some(held) = self.held.get_mut(&key)
+            && !std::mem::replace(&mut held.resting, true)
+        {
             self.dormant.push_back(key);
         }
         if self.dormant.len() > MOST_DORMANT
@@ -388,6 +396,9 @@ impl Correlator {
     fn forget(&mut self, key: Key) -> Option<Timeline> {
         let held = self.held.remove(&key)?;
         self.idle.remove(&(held.idle, key));
+        if held.resting {
+            self.dormant.retain(|k| *k != key);
+        }
         let timeline = held.timeline;
         for call in timeline.calls.iter().filter(|c| c.id != CallId(0)) {
             if self.owners.get(&call.id) == Some(&key) {

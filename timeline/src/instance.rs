@@ -90,6 +90,11 @@ impl Instance {
         }
     }
 
+    /// An instance whose events before a number were taken, and are stored, by a process before.
+    pub fn resuming(id: InstanceId, next: Sequence) -> Instance {
+        Instance { next: Some(next.0), ..Instance::new(id) }
+    }
+
     /// Its id.
     pub fn id(&self) -> InstanceId {
         self.id
