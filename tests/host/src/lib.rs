@@ -24,7 +24,7 @@ pub use calls::{Call, Callee, Manner};
 pub use clock::Nanos;
 pub use engine::Dialect;
 pub use headers::Headers;
-pub use log::{Line, Log, What, Who};
+pub use log::{Line, Log, Value, What, Who};
 pub use memory::Digest;
 pub use script::compare::{Comparison, compare};
 pub use script::{Start, Upstream};

@@ -233,3 +233,13 @@ impl fmt::Display for Line {
         }
     }
 }
+
+impl Value {
+    /// The number, 0 for anything else.
+    pub fn number(&self) -> u64 {
+        match self {
+            Value::Number(number) => *number,
+            Value::Bytes(_) | Value::BadPointer => 0,
+        }
+    }
+}

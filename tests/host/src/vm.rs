@@ -31,10 +31,14 @@ impl Vm {
 
     /// Loads an instrumented plugin. The original tells which imports are the plugin's: they come
     /// first, the recorder's are entries of their own behind them; and how many pages were added.
-    pub fn load_instrumented(instrumented: &[u8], original: &[u8], dialect: Dialect) -> Result<Vm> {
+    pub fn load_instrumented(
+        instrumented: &[u8],
+        original_wasm: &[u8],
+        dialect: Dialect,
+    ) -> Result<Vm> {
         let (engine, module) = engine::compile(instrumented)?;
         let version = engine::version(&module, dialect)?;
-        let original = Module::new(&engine, original)
+        let original = Module::new(&engine, original_wasm)
             .map_err(engine::because("the original does not compile"))?;
         let plugin_imports = original
             .imports()
@@ -44,7 +48,14 @@ impl Vm {
         let Some(pages) = pages else {
             bail!("the instrumented module has less memory than the original");
         };
-        Vm::instantiate(engine, module, dialect, plugin_imports, Bounds::AllBut { pages })
+        let imports = module.imports().len() as u32;
+        let mut vm =
+            Vm::instantiate(engine, module, dialect, plugin_imports, Bounds::AllBut { pages })?;
+        // The plugin's functions come first, then the recorder's, then shims and adaptors.
+        let first = imports + defined_functions(original_wasm)?;
+        let recorder = defined_functions(instrument::GRAFT)?;
+        vm.state().recorder_functions = Some(first..first + recorder);
+        Ok(vm)
     }
 
     fn instantiate(
@@ -108,7 +119,11 @@ impl Vm {
 
     fn die(&mut self, trap: &wasmtime::Error) {
         self.dead = true;
-        let why = format!("{trap:?}");
+        // The cause alone: the frames of an instrumented module have other numbers.
+        let why = match trap.downcast_ref::<wasmtime::Trap>() {
+            Some(cause) => cause.to_string(),
+            None => trap.root_cause().to_string(),
+        };
         self.state().note(Who::Plugin, What::Traps(why));
         self.state().after_call.clear();
     }
@@ -187,4 +202,14 @@ fn initial_pages(module: &Module) -> Result<u64> {
         .exports()
         .find_map(|export| export.ty().memory().map(wasmtime::MemoryType::minimum))
         .context("no memory is exported")
+}
+
+/// Functions that a module defines.
+fn defined_functions(wasm: &[u8]) -> Result<u32> {
+    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
+        if let wasmparser::Payload::FunctionSection(section) = payload? {
+            return Ok(section.count());
+        }
+    }
+    Ok(0)
 }

@@ -387,6 +387,11 @@ impl Vm {
         self.store.data().streams.contains_key(&stream)
     }
 
+    /// Does the module export this callback?
+    pub fn exports(&self, callback: Callback) -> bool {
+        self.exported.contains(&callback)
+    }
+
     /// Has the VM trapped?
     pub fn is_dead(&self) -> bool {
         self.dead

@@ -1,0 +1,78 @@
+//! Compiled plugins: those of Higress from PyPI, and the examples in Go and Rust. Rewritten without
+//! hooks, and instrumented, they do what they did.
+
+mod plugins;
+
+use abi::Host;
+use host::{Callee, Dialect, Upstream, Vm, Who, compare};
+use plugins::{COLLECTOR, example, higress, traced};
+
+/// A GET, a POST in two pieces and a client that leaves, with time for calls and ticks.
+fn script(configuration: &str) -> impl Fn(&mut Vm) {
+    move |vm| {
+        vm.callee(COLLECTOR, Callee::answers(200).with_body(""));
+        vm.callee("callee", Callee::answers(200).after_millis(300));
+        vm.start(configuration);
+        for upstream in [Upstream::patient(200, "{\"a\":1}"), Upstream::early(200, "early")] {
+            vm.upstream(upstream);
+            vm.get("/v1/models?x=1");
+            let json = [("content-type", "application/json")];
+            let post = vm.open("POST /v1/chat/completions", &json, false);
+            vm.body(post, r#"{"model":"a","messages":[{"role":"user","#, false);
+            vm.body(post, r#""content":"hello"}]}"#, false);
+            vm.body(post, "", true);
+            let left = vm.open("POST /left", &json, false);
+            vm.body(left, "{", false);
+            vm.run_millis(1_500);
+            vm.leave(left);
+            vm.run_millis(1_000);
+        }
+    }
+}
+
+#[test]
+fn higress_plugins_rewritten_without_hooks_are_alike() {
+    for (name, original) in higress() {
+        let identity = instrument::identity(&original).expect("it can be rewritten");
+        let mut runs = [original, identity].map(|wasm| {
+            let mut vm = Vm::load(&wasm, Dialect::Higress).expect("it loads");
+            script("{}")(&mut vm);
+            vm
+        });
+        let lines = runs[0].log().text();
+        assert!(lines.lines().count() > 20, "{name} does nothing:\n{lines}");
+        let [one, other] = &mut runs;
+        assert_eq!(one.log().text(), other.log().text(), "{name}");
+    }
+}
+
+#[test]
+fn higress_plugins_instrumented_are_alike() {
+    for (name, original) in higress() {
+        let instrumented = traced(&original, Host::Higress);
+        let ran = compare(&original, &instrumented, Dialect::Higress, script("{}"))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        println!("{name}: {} lines, {} memories alike", ran.lines, ran.memories);
+        if !ran.original.is_dead() {
+            assert!(!ran.instrumented.calls(Who::Recorder).is_empty(), "{name} ships nothing");
+        }
+    }
+}
+
+#[test]
+fn examples_instrumented_are_alike() {
+    for (file, dialect, host) in [
+        ("body-call-rust.wasm", Dialect::Envoy, Host::Envoy),
+        ("body-call-go.wasm", Dialect::Higress, Host::Higress),
+    ] {
+        for mode in ["body", "fixed", "forget"] {
+            let original = example(file);
+            let configuration = format!(
+                r#"{{"cluster":"callee","path":"/check","timeout_millis":2000,"mode":"{mode}"}}"#
+            );
+            let ran = compare(&original, &traced(&original, host), dialect, script(&configuration))
+                .unwrap_or_else(|error| panic!("{file} {mode}: {error}"));
+            assert!(!ran.original.calls(Who::Plugin).is_empty(), "{file} {mode} dispatches");
+        }
+    }
+}
