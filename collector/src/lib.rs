@@ -6,7 +6,7 @@
 mod api;
 mod clock;
 mod config;
-mod decode;
+pub mod decode;
 mod health;
 mod ingest;
 mod live;
@@ -16,5 +16,5 @@ mod running;
 pub mod store;
 pub mod ui;
 
-pub use config::{BadSettings, Settings, refuse_unknown_environment};
+pub use config::{BadSettings, Limits, Settings, refuse_unknown_environment};
 pub use running::{Running, StartError, run, start};

@@ -173,7 +173,8 @@ fn start_rooms(
         open_limit: config.limits.open_timelines,
         journal_limit: config.retention.journal_bytes,
     };
-    let (state, clock) = replay(&*store, &config, State::new(wiring))?;
+    let resume = store.resume_points()?.into_iter().collect();
+    let (state, clock) = replay(&*store, &config, State::new(wiring, resume))?;
     let committer = Committer {
         store: store.clone(),
         clock,

@@ -7,7 +7,7 @@ use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 use abi::{Callback, Kind};
-use timeline::ids::{InstanceId, Micros, TimelineId};
+use timeline::ids::{InstanceId, Micros, Sequence, TimelineId};
 use timeline::timeline::{State as TimelineState, Timeline, Update};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedSender;
@@ -55,6 +55,8 @@ pub struct State {
     waiting: Vec<OwnedSemaphorePermit>,
     plugins: Bounded,
     is_replay: bool,
+    /// Where instances go on that a process before this one knew.
+    resume: HashMap<InstanceId, Sequence>,
 }
 
 /// A timeline that is open, or closed and not stored.
@@ -72,7 +74,7 @@ impl Known {
 
 impl State {
     /// Nothing yet. What comes before [`State::replayed`] is a replay.
-    pub fn new(wiring: Wiring) -> State {
+    pub fn new(wiring: Wiring, resume: HashMap<InstanceId, Sequence>) -> State {
         State {
             wiring,
             vms: HashMap::new(),
@@ -82,6 +84,7 @@ impl State {
             waiting: Vec::new(),
             plugins: Bounded::new(100),
             is_replay: true,
+            resume,
         }
     }
 
@@ -98,7 +101,10 @@ impl State {
         let Arrived { id, decoded, arrived, permit } = arrived;
         let delivery = decoded.delivery;
         let instance = delivery.instance;
-        let vm = self.vms.entry(instance).or_insert_with(|| Vm::new(instance));
+        let vm = self
+            .vms
+            .entry(instance)
+            .or_insert_with(|| Vm::new(instance, self.resume.remove(&instance)));
         vm.hold(id, delivery.first_sequence.0, delivery.events.len() as u64, arrived);
         vm.heard = vm.heard.max(arrived);
         if let Some(counters) = decoded.counters {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use timeline::Instance;
-use timeline::ids::{InstanceId, Micros, TimelineId};
+use timeline::ids::{InstanceId, Micros, Sequence, TimelineId};
 
 use crate::decode::SourceCounters;
 use crate::store::BatchId;
@@ -42,9 +42,12 @@ struct Held {
 
 impl Vm {
     /// An instance of which nothing has come.
-    pub fn new(id: InstanceId) -> Vm {
+    pub fn new(id: InstanceId, resumes_at: Option<Sequence>) -> Vm {
         Vm {
-            instance: Instance::new(id),
+            instance: match resumes_at {
+                Some(next) => Instance::resuming(id, next),
+                None => Instance::new(id),
+            },
             deadline: None,
             heard: Micros(0),
             counted: None,
@@ -53,7 +56,7 @@ impl Vm {
             needed: BTreeSet::new(),
             held: BTreeMap::new(),
             // Recorders number from 0 or 1.
-            frontier: 1,
+            frontier: resumes_at.map_or(1, |next| next.0.max(1)),
         }
     }
 
@@ -118,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_batch_stays_while_a_timeline_of_it_or_of_one_before_is_open() {
-        let mut vm = Vm::new(INSTANCE);
+        let mut vm = Vm::new(INSTANCE, None);
         vm.hold(BatchId(1), 0, 10, Micros(0));
         vm.hold(BatchId(2), 10, 10, Micros(0));
         vm.hold(BatchId(3), 20, 10, Micros(0));
@@ -134,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_batch_behind_a_hole_stays_until_the_instance_has_stopped_waiting_for_it() {
-        let mut vm = Vm::new(INSTANCE);
+        let mut vm = Vm::new(INSTANCE, None);
         vm.hold(BatchId(1), 0, 10, Micros(0));
         vm.hold(BatchId(3), 20, 10, Micros(0));
         assert_eq!(vm.releasable(Micros(0)), [BatchId(1)]);

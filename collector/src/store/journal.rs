@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
-use timeline::ids::{InstanceId, Micros};
+use timeline::ids::{InstanceId, Micros, Sequence};
 
 use super::format::{self, Format, failed};
 use super::{Appended, BatchId, Kept, Ranges, Raw, StoreError};
@@ -14,7 +14,8 @@ const FORMAT: Format = Format {
     what: WHAT,
     version: 1,
     schema: "
-        CREATE TABLE batches(id INTEGER PRIMARY KEY, arrived INTEGER NOT NULL, bytes BLOB NOT NULL);
+        CREATE TABLE batches(id INTEGER PRIMARY KEY, arrived INTEGER NOT NULL,
+            instance BLOB NOT NULL, first INTEGER NOT NULL, bytes BLOB NOT NULL);
         CREATE TABLE marks(instance BLOB PRIMARY KEY, seen BLOB NOT NULL, last_heard INTEGER NOT NULL)
             WITHOUT ROWID;",
     writing: "
@@ -75,7 +76,7 @@ impl Journal {
         let mut write = || -> rusqlite::Result<()> {
             let transaction = self.db.unchecked_transaction()?;
             let mut insert = transaction
-                .prepare_cached("INSERT INTO batches(id, arrived, bytes) VALUES (?1, ?2, ?3)")?;
+                .prepare_cached("INSERT INTO batches(id, arrived, instance, first, bytes) VALUES (?1, ?2, ?3, ?4, ?5)")?;
             for batch in batches {
                 let mark = touched.entry(batch.instance).or_insert_with(|| {
                     self.marks.get(&batch.instance).cloned().unwrap_or_default()
@@ -89,7 +90,8 @@ impl Journal {
                     }
                     mark.seen.add(first, last);
                 }
-                insert.execute(params![next, batch.arrived.0 as i64, batch.bytes])?;
+                let (arrived, first) = (batch.arrived.0 as i64, batch.first.0 as i64);
+                insert.execute(params![next, arrived, batch.instance.0, first, batch.bytes])?;
                 outcome.push(Appended::New(BatchId(next)));
                 next += 1;
             }
@@ -122,6 +124,25 @@ impl Journal {
             transaction.commit()
         };
         write().map_err(failed(WHAT, &self.path))
+    }
+
+    /// Where instances go on.
+    pub fn resume_points(&self) -> Result<Vec<(InstanceId, Sequence)>, StoreError> {
+        let read = || -> rusqlite::Result<HashMap<InstanceId, u64>> {
+            let sql = "SELECT instance, min(first) FROM batches GROUP BY instance";
+            let mut statement = self.db.prepare(sql)?;
+            let rows = statement.query_map([], |row| {
+                Ok((InstanceId(row.get(0)?), row.get::<_, i64>(1)?.max(0) as u64))
+            })?;
+            rows.collect()
+        };
+        let held = read().map_err(failed(WHAT, &self.path))?;
+        let point = |(instance, mark): (&InstanceId, &Mark)| {
+            let complete = mark.seen.complete_until()?;
+            let next = held.get(instance).map_or(complete, |first| (*first).min(complete));
+            Some((*instance, Sequence(next)))
+        };
+        Ok(self.marks.iter().filter_map(point).collect())
     }
 
     /// Hands out all batches in the order of their coming.

@@ -128,6 +128,10 @@ pub trait Store: Send + Sync + 'static {
     /// Lets batches go whose timelines are stored, and makes sure first that these are durable.
     fn forget(&self, batches: &[BatchId]) -> Result<(), StoreError>;
 
+    /// Where instances go on: all their events before a number were kept and let go. An instance
+    /// that is not named begins anew.
+    fn resume_points(&self) -> Result<Vec<(InstanceId, Sequence)>, StoreError>;
+
     /// Hands out the batches not let go, in the order of their coming.
     fn replay(&self, each: &mut dyn FnMut(Kept)) -> Result<(), StoreError>;
 

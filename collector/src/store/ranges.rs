@@ -28,6 +28,11 @@ impl Ranges {
         }
     }
 
+    /// The number after the first range, if that begins at 0 or 1: all below were seen.
+    pub fn complete_until(&self) -> Option<u64> {
+        self.0.first().filter(|(from, _)| *from <= 1).map(|(_, to)| to.saturating_add(1))
+    }
+
     /// The highest number.
     pub fn highest(&self) -> Option<u64> {
         self.0.last().map(|(_, to)| *to)

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use timeline::ids::TimelineId;
+use timeline::ids::{InstanceId, Sequence, TimelineId};
 use timeline::timeline::Timeline;
 
 use super::journal::Journal;
@@ -52,6 +52,10 @@ impl Store for Sqlite {
     fn forget(&self, batches: &[BatchId]) -> Result<(), StoreError> {
         self.writer().settle()?;
         self.journal().forget(batches)
+    }
+
+    fn resume_points(&self) -> Result<Vec<(InstanceId, Sequence)>, StoreError> {
+        self.journal().resume_points()
     }
 
     fn replay(&self, each: &mut dyn FnMut(Kept)) -> Result<(), StoreError> {

@@ -1,0 +1,103 @@
+//! What was answered 2xx is there after a crash, once.
+
+mod support;
+
+use collector::{Settings, start};
+use support::{Collector, Recorder, bytes};
+
+#[test]
+fn a_crash_loses_nothing_that_was_answered_and_doubles_nothing() {
+    let mut collector = Collector::start();
+    let mut recorder = Recorder::new(1);
+    let mut sent = Vec::new();
+    for _ in 0..5 {
+        for _ in 0..4 {
+            let batch = bytes(&recorder.requests(3));
+            assert_eq!(collector.send(&batch).0, 200);
+            sent.push(batch);
+        }
+        collector.crash_and_restart();
+        let last = sent.last().expect("a batch");
+        assert_eq!(collector.send(last).0, 200, "a resend after the crash");
+    }
+    let timelines = collector.closed(60);
+    let mut ids: Vec<_> = timelines.iter().map(|t| t["id"].to_string()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!((timelines.len(), ids.len()), (60, 60));
+    assert!(timelines.iter().all(|t| t["event_count"] == 9));
+}
+
+#[test]
+fn a_stream_goes_on_where_the_crash_cut_it() {
+    let mut collector = Collector::start();
+    let mut recorder = Recorder::new(1);
+    let mut whole = recorder.requests(1);
+    let mut rest = whole.clone();
+    rest.events = whole.events.split_off(5);
+    rest.first_sequence += 5;
+    rest.first_entry += 4;
+    rest.first_at_micros += 60;
+    rest.streams.clear();
+    whole.known_until_micros = rest.first_at_micros;
+    assert_eq!(collector.send(&bytes(&whole)).0, 200);
+    collector.until("/api/v1/timelines", |l| l["timelines"][0]["state"] == "open");
+    collector.crash_and_restart();
+    collector.until("/api/v1/timelines", |l| l["timelines"][0]["state"] == "open");
+    assert_eq!(collector.send(&bytes(&rest)).0, 200);
+    let timelines = collector.closed(1);
+    assert_eq!(timelines[0]["event_count"], 9);
+    assert_eq!(timelines[0]["request_id"], "request-2");
+}
+
+#[test]
+fn a_batch_leaves_the_journal_once_its_timelines_are_stored() {
+    let mut collector = Collector::start();
+    let mut recorder = Recorder::new(1);
+    assert_eq!(collector.send(&bytes(&recorder.requests(5))).0, 200);
+    collector.closed(5);
+    let batches = |collector: &Collector| {
+        let journal = collector.folder.path().join("journal.db");
+        let db = rusqlite::Connection::open(journal).expect("the journal");
+        db.query_row("SELECT count(*) FROM batches", [], |row| row.get::<_, i64>(0))
+            .expect("a count")
+    };
+    let begun = std::time::Instant::now();
+    while batches(&collector) > 0 {
+        assert!(begun.elapsed().as_secs() < 10, "the batch stays");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    collector.restart();
+    assert_eq!(collector.send(&bytes(&recorder.requests(5))).0, 200);
+    assert_eq!(collector.closed(10).len(), 10);
+}
+
+#[test]
+fn a_second_process_does_not_open_the_store() {
+    let collector = Collector::start();
+    let second = start(Settings {
+        listen: Some("127.0.0.1:0".parse().expect("an address")),
+        data: Some(collector.folder.path().to_owned()),
+        ..Settings::default()
+    });
+    let refusal = second.err().expect("it is refused").to_string();
+    assert!(refusal.starts_with("another collector uses "), "{refusal}");
+}
+
+#[test]
+fn a_store_of_another_version_is_set_aside_and_not_overwritten() {
+    let mut collector = Collector::start();
+    assert_eq!(collector.send(&bytes(&Recorder::new(1).requests(1))).0, 200);
+    collector.closed(1);
+    let journal = collector.folder.path().join("journal.db");
+    let db = rusqlite::Connection::open(&journal).expect("the journal");
+    db.pragma_update(None, "user_version", 99).expect("another version");
+    drop(db);
+    collector.restart();
+    let names: Vec<_> = std::fs::read_dir(collector.folder.path())
+        .expect("the folder")
+        .map(|file| file.expect("a file").file_name().to_string_lossy().into_owned())
+        .collect();
+    assert!(names.iter().any(|name| name.starts_with("journal.db.aside-")), "{names:?}");
+    assert_eq!(collector.send(&bytes(&Recorder::new(2).requests(1))).0, 200);
+}
