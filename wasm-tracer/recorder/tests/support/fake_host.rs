@@ -14,12 +14,16 @@ pub struct Sent {
     pub cluster: String,
     pub headers: Vec<(String, String)>,
     pub bytes: usize,
+    /// The batch as the recorder wrote it.
+    pub raw: Vec<u8>,
     pub batch: Batch,
 }
 
 /// A host that does what the test says.
 pub struct FakeHost {
     nanos: u64,
+    /// What the wall clock was set ahead (or back) by, in ns.
+    wall_ahead: i64,
     pub wall_only: bool,
     pub environment: Vec<u8>,
     pub request: Vec<(String, String)>,
@@ -49,6 +53,7 @@ impl FakeHost {
         let text = |n: &str, v: &str| (n.to_owned(), v.to_owned());
         FakeHost {
             nanos: 5_000_000_000,
+            wall_ahead: 0,
             wall_only: false,
             environment: Vec::new(),
             request: vec![
@@ -103,6 +108,11 @@ impl FakeHost {
 
     pub fn pass_micros(&mut self, micros: u64) {
         self.nanos += micros * 1000;
+    }
+
+    /// Somebody sets the wall clock.
+    pub fn step_wall_seconds(&mut self, seconds: i64) {
+        self.wall_ahead += seconds * 1_000_000_000;
     }
 
     pub fn in_context(&mut self, context: u32) {
@@ -171,7 +181,7 @@ impl Host for FakeHost {
     }
 
     fn wall_nanos(&mut self) -> u64 {
-        1_700_000_000_000_000_000 + self.nanos
+        (1_700_000_000_000_000_000 + self.nanos).saturating_add_signed(self.wall_ahead)
     }
 
     fn random(&mut self, into: &mut [u8]) {
@@ -209,6 +219,7 @@ impl Host for FakeHost {
             cluster: String::from_utf8_lossy(cluster).into_owned(),
             headers: read_pairs(headers),
             bytes: length,
+            raw: self.arena[..length].to_vec(),
             batch,
         });
         self.in_flight.push(call);

@@ -36,6 +36,7 @@ pub fn baked(more: &[(u8, &[u8])]) -> [u8; CONFIG_SIZE] {
         (config::ABI, b"0.2.1"),
         (config::HOST, b"envoy"),
         (config::SDK, b"rust"),
+        (config::TRACER_VERSION, b"0.1.0"),
         (config::ORIGINAL_SHA256, &[7; 32]),
         (config::CALLBACKS, &mask),
         (config::HOSTCALLS, &[64, 72, 78]),
