@@ -5,7 +5,7 @@ use proto::fields::{batch, root};
 use crate::bytes::Text;
 use crate::wire::Writer;
 
-const ROOTS: usize = 12;
+const ROOTS: usize = 10;
 
 /// One root context.
 pub struct Root {

@@ -15,7 +15,7 @@ use wasmparser::{
 
 /// Bytes of stack that the graft is linked with.
 const STACK_BYTES: u32 = 16 * 1024;
-/// Bytes of memory in all, and what a later slab for skeletons takes of it (design §8).
+/// Memory in all (design §8); a slab of 32 KiB for skeletons has to fit later.
 const MEMORY_PAGES: u64 = 4;
 
 /// Builds the graft of the workspace, checks it and answers its bytes.
