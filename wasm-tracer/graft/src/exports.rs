@@ -17,10 +17,11 @@ pub static mut CONFIG: [u8; CONFIG_SIZE] = {
 };
 
 fn recorder() -> &'static mut Recorder {
+    let place = &raw mut RECORDER;
     // SAFETY: the VM has one thread, and no two of these live at once: a shim's call ends before plugin
     // code runs, and while the recorder is in a hostcall the host enters only `arena_alloc`, which does
     // not touch the recorder.
-    let recorder = unsafe { &mut *(&raw mut RECORDER) };
+    let recorder = unsafe { &mut *place };
     if !recorder.is_started() {
         let mut baked = [0; CONFIG_SIZE];
         for (at, byte) in baked.iter_mut().enumerate() {
