@@ -82,8 +82,11 @@ impl Client {
     }
 
     fn get(&self, path: &str, timeout: Option<Duration>) -> Result<Option<Response<ureq::Body>>> {
-        let agent: Agent =
-            Agent::config_builder().timeout_global(timeout).http_status_as_error(false).build().into();
+        let agent: Agent = Agent::config_builder()
+            .timeout_global(timeout)
+            .http_status_as_error(false)
+            .build()
+            .into();
         let mut request = agent.get(format!("{}{path}", self.url()));
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -94,7 +97,9 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => Ok(Some(response)),
             404 => Ok(None),
-            401 | 403 => bail!("the collector at {} demands a token for reading: give --token", self.url()),
+            401 | 403 => {
+                bail!("the collector at {} demands a token for reading: give --token", self.url())
+            }
             status => {
                 let said = response.body_mut().read_to_string().unwrap_or_default();
                 bail!("{} answered {status}: {}", self.url(), said.trim())

@@ -22,7 +22,13 @@ pub fn run(args: &Args) -> Result<()> {
     let Some(diagnosis) = registry::find(code) else {
         bail!("no diagnosis has the code {code:?}: `wasm-tracer explain` lists them");
     };
-    writeln!(out, "{} ({})\n{}\n", diagnosis.code(), diagnosis.severity().name(), diagnosis.title())?;
+    writeln!(
+        out,
+        "{} ({})\n{}\n",
+        diagnosis.code(),
+        diagnosis.severity().name(),
+        diagnosis.title()
+    )?;
     writeln!(out, "{}\n", diagnosis.explanation().trim())?;
     writeln!(out, "## Example\n\n{}", diagnosis.example().trim())?;
     Ok(())
