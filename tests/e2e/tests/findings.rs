@@ -1,0 +1,122 @@
+//! The whole way on a real Envoy: each case in Go and in Rust, from the request to the finding that
+//! the collector's API tells. One Envoy and one collector for all scenarios of this file.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use e2e::{Finding, Mode, Plugin, Request, Sdk, Stack};
+
+static STACK: LazyLock<Stack> = LazyLock::new(|| {
+    let mut stack = Stack::builder();
+    for (sdk, name) in BOTH {
+        let body = Plugin::new(sdk, Mode::Body).traced();
+        stack = stack
+            .plugin(name, body.clone())
+            .plugin(&format!("{name}-fixed"), Plugin::new(sdk, Mode::Fixed).traced())
+            .plugin(&format!("{name}-forgets"), Plugin::new(sdk, Mode::Forget).traced())
+            .plugin(&format!("{name}-to-nowhere"), body.clone().calls("nowhere"))
+            .plugin(&format!("{name}-waits"), body.timeout_millis(300_000));
+    }
+    stack.start().unwrap_or_else(|error| panic!("{error:#}"))
+});
+
+const BOTH: [(Sdk, &str); 2] = [(Sdk::Rust, "rust"), (Sdk::Go, "go")];
+
+const HEADERS_GONE: &str = "headers-forwarded-before-body-call";
+
+fn post(path: &str) -> Request {
+    Request::post(path, "some text")
+}
+
+/// Sends the request, waits until its timeline is closed, and compares its findings.
+fn finds(plugin: &str, request: &Request, expected: &[(&str, &str)]) {
+    let answer = STACK.send(plugin, request);
+    let timeline = STACK.collector().closed_timeline(&answer.request_id);
+    let found = labels(&Finding::all(&timeline));
+    assert_eq!(found, wanted(expected), "{plugin}: {timeline:#}");
+}
+
+fn labels(findings: &[Finding]) -> BTreeSet<(String, String)> {
+    findings.iter().map(|finding| (finding.code.clone(), finding.severity.clone())).collect()
+}
+
+fn wanted(expected: &[(&str, &str)]) -> BTreeSet<(String, String)> {
+    expected.iter().map(|(code, severity)| ((*code).to_owned(), (*severity).to_owned())).collect()
+}
+
+#[test]
+fn an_early_upstream_loses_the_decision() {
+    for (_, plugin) in BOTH {
+        for path in ["/early-400?callee=after-300", "/early-200?callee=after-300,status-403"] {
+            let answer = STACK.send(plugin, &post(path));
+            let timeline = STACK.collector().closed_timeline(&answer.request_id);
+            let findings = Finding::all(&timeline);
+            let headline = findings.first().expect("a finding");
+            assert_eq!((&*headline.code, &*headline.severity), (HEADERS_GONE, "lost"), "{plugin}");
+            assert!(headline.is_cause);
+            assert!(findings.iter().any(|found| found.code == "late-callback"), "{timeline:#}");
+            let causes: Vec<_> = findings.iter().filter(|found| found.is_cause).collect();
+            assert_eq!(causes.len(), 1, "{plugin}: one cause, {causes:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_patient_upstream_is_a_race_that_was_won() {
+    for (_, plugin) in BOTH {
+        finds(plugin, &post("/patient?callee=after-50"), &[(HEADERS_GONE, "race")]);
+    }
+}
+
+#[test]
+fn the_fixed_plugin_and_a_request_without_body_have_no_findings() {
+    for (_, name) in BOTH {
+        finds(&format!("{name}-fixed"), &post("/early-200?callee=after-50"), &[]);
+        finds(&format!("{name}-fixed"), &post("/early-200?callee=status-403"), &[]);
+        finds(name, &Request::get("/patient"), &[]);
+    }
+}
+
+#[test]
+fn a_call_to_an_unknown_cluster_is_rejected() {
+    for (_, name) in BOTH {
+        let answer = STACK.send(&format!("{name}-to-nowhere"), &post("/patient"));
+        let timeline = STACK.collector().closed_timeline(&answer.request_id);
+        let codes: Vec<_> = Finding::all(&timeline).into_iter().map(|found| found.code).collect();
+        assert_eq!(codes, ["dispatch-rejected"], "{name}");
+    }
+}
+
+#[test]
+fn a_callback_that_forgets_to_resume_is_found() {
+    for (_, name) in BOTH {
+        let request = post("/patient?callee=after-10").patience(Duration::from_secs(2));
+        let answer = STACK.send(&format!("{name}-forgets"), &request);
+        let timeline = STACK.collector().closed_timeline(&answer.request_id);
+        let codes: Vec<_> = Finding::all(&timeline).into_iter().map(|found| found.code).collect();
+        assert!(codes.iter().any(|code| code == "callback-ran-no-resume"), "{name}: {codes:?}");
+    }
+}
+
+#[test]
+fn a_request_that_waits_says_for_what_while_it_waits() {
+    for (_, name) in BOTH {
+        let plugin = format!("{name}-waits");
+        std::thread::scope(|scope| {
+            let request = post("/patient?callee=after-6000").patience(Duration::from_secs(12));
+            let waiting = scope.spawn(move || STACK.send(&plugin, &request));
+            let seen = e2e::until("waiting-on-call is live", Duration::from_secs(10), || {
+                let live = STACK.collector().json("/api/v1/findings?since_ms=0")?;
+                let found = live["findings"].as_array().cloned().unwrap_or_default();
+                let waits = |finding: &&serde_json::Value| {
+                    finding["code"] == "waiting-on-call"
+                        && finding["plugin"] == format!("{name}-waits")
+                };
+                Ok(found.iter().find(waits).cloned())
+            });
+            seen.unwrap_or_else(|error| panic!("{error:#}\n{}", STACK.collector().log()));
+            assert_eq!(waiting.join().expect("the client ends").status, 200);
+        });
+    }
+}
