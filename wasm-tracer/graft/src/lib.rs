@@ -2,7 +2,7 @@
 //!
 //! Exports the functions of `abi::graft::exports` over one recorder in static memory. `unsafe` lives
 //! only in this crate. For native targets the crate is empty.
-#![no_std]
+#![cfg_attr(target_arch = "wasm32", no_std)]
 #![allow(unsafe_code)] // the seam to wasm: imports, exports and static memory; reasons stand beside
 
 #[cfg(target_arch = "wasm32")]
