@@ -1,5 +1,6 @@
 //! What we claim about speed, as commands.
 
+mod ingest;
 mod overhead;
 
 use clap::Parser;
@@ -8,11 +9,13 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "bench")]
 enum Bench {
+    Ingest(ingest::Args),
     Overhead(overhead::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Bench::parse() {
+        Bench::Ingest(args) => ingest::run(&args),
         Bench::Overhead(args) => overhead::run(&args),
     }
 }

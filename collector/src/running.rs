@@ -169,7 +169,7 @@ fn start_rooms(
         metrics: metrics.clone(),
         live: live.clone(),
         keeper: rows,
-        committer: commands.clone(),
+        committer: commands.downgrade(),
         open_limit: config.limits.open_timelines,
         journal_limit: config.retention.journal_bytes,
     };

@@ -25,7 +25,7 @@ fn a_crash_loses_nothing_that_was_answered_and_doubles_nothing() {
     ids.sort();
     ids.dedup();
     assert_eq!((timelines.len(), ids.len()), (60, 60));
-    assert!(timelines.iter().all(|t| t["event_count"] == 9));
+    assert!(timelines.iter().all(|t| t["event_count"] == 9), "{timelines:#?}");
 }
 
 #[test]
@@ -46,7 +46,13 @@ fn a_stream_goes_on_where_the_crash_cut_it() {
     collector.until("/api/v1/timelines", |l| l["timelines"][0]["state"] == "open");
     assert_eq!(collector.send(&bytes(&rest)).0, 200);
     let timelines = collector.closed(1);
-    assert_eq!(timelines[0]["event_count"], 9);
+    let text = collector
+        .get(
+            &format!("/api/v1/timelines/{}?as=text", timelines[0]["id"].as_str().expect("an id")),
+            &[],
+        )
+        .1;
+    assert_eq!(timelines[0]["event_count"], 9, "{text}");
     assert_eq!(timelines[0]["request_id"], "request-2");
 }
 

@@ -23,6 +23,10 @@ use crate::metrics::Metrics;
 /// Media type of batches and answers.
 pub const MEDIA_TYPE: &str = "application/x-protobuf";
 
+/// A body larger than the limit by at most this factor is read to its end and dropped: a client that
+/// is cut off while it sends does not see the answer.
+const DRAIN: usize = 8;
+
 /// What ingest works with.
 pub struct Ingest {
     limits: Limits,
@@ -51,7 +55,10 @@ impl Ingest {
         self.admit(headers)?;
         let most = self.limits.body_bytes;
         let said = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-        if said.is_some_and(|length: usize| length > most) {
+        if let Some(length) = said.filter(|length: &usize| *length > most) {
+            if length <= most.saturating_mul(DRAIN) {
+                drain(body).await;
+            }
             return Err(Refusal::TooLarge { most });
         }
         let kib = said.unwrap_or(most).div_ceil(1024).max(1);
@@ -103,6 +110,10 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+async fn drain(mut body: Body) {
+    while let Some(Ok(_)) = body.frame().await {}
 }
 
 async fn read(body: Body, most: usize) -> Result<Bytes, Refusal> {

@@ -10,7 +10,7 @@ use abi::{Callback, Kind};
 use timeline::ids::{InstanceId, Micros, Sequence, TimelineId};
 use timeline::timeline::{State as TimelineState, Timeline, Update};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::WeakUnboundedSender;
 
 use super::vm::Vm;
 use super::{Arrived, Question};
@@ -37,7 +37,9 @@ pub struct Wiring {
     /// Where closed timelines go.
     pub keeper: Sender<Vec<Row>>,
     /// Where batches are let go.
-    pub committer: UnboundedSender<Command>,
+    ///
+    /// Weak: the committer feeds the pipeline, and ends first.
+    pub committer: WeakUnboundedSender<Command>,
     /// Open timelines, at most.
     pub open_limit: usize,
     /// Bytes of the journal, at most.
@@ -196,9 +198,11 @@ impl State {
             self.wiring.metrics.gaps.inc_by(gaps.saturating_sub(vm.gaps) as u64);
             vm.gaps = gaps;
         }
-        if !free.is_empty() {
+        if let Some(committer) = self.wiring.committer.upgrade()
+            && !free.is_empty()
+        {
             // The committer is gone only when the process ends.
-            let _ = self.wiring.committer.send(Command::Forget(free));
+            let _ = committer.send(Command::Forget(free));
         }
         self.limit_journal();
         let deadlines = &mut self.deadlines;

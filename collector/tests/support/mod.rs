@@ -190,8 +190,7 @@ impl Recorder {
         let dispatch = v1::Event {
             kind: Hostcall::HttpCall as u32,
             context,
-            entry_step: -1,
-            at_step_micros: 5,
+            at_step_micros: 15,
             args: vec![3, 7, 0, 0, 5000],
             call,
             text: b"slow".to_vec(),
@@ -208,8 +207,13 @@ impl Recorder {
         let events = vec![
             callback(Callback::ContextCreate, &[1], 0),
             callback(Callback::RequestHeaders, &[10], 0),
-            callback(Callback::RequestBody, &[14, 1], 1),
+            // Written when it returned: before the invocation around it.
             dispatch,
+            v1::Event {
+                entry_step: -1,
+                at_step_micros: -5,
+                ..callback(Callback::RequestBody, &[14, 1], 1)
+            },
             callback(Callback::ResponseHeaders, &[5], 0),
             callback(Callback::Log, &[], 0),
             callback(Callback::Done, &[], 1),
@@ -247,7 +251,7 @@ impl Recorder {
         }
         self.sequence += events.len() as u64;
         for event in &events {
-            self.at += event.at_step_micros as u64;
+            self.at = self.at.saturating_add_signed(event.at_step_micros);
             self.entry = (self.entry as i64 + 1 + event.entry_step) as u64;
         }
         v1::Batch {
