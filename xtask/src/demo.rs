@@ -17,14 +17,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let artifacts = examples::build(examples::Which::All)?;
     let envoy = setup::envoy()?;
     command::step("building collector and instrumenter (minutes the first time)", || {
-        command::output(command::cargo().args([
-            "build",
-            "--quiet",
-            "--package",
-            "e2e",
-            "--bin",
-            "demo",
-        ]))
+        let mut cargo = command::cargo();
+        cargo.args(["build", "--quiet", "--package", "e2e", "--package", "wasm-tracer"]);
+        command::output(cargo.args(["--bin", "demo", "--bin", "wasm-tracer"]))
     })?;
     let mut demo = std::process::Command::new(places::target().join("debug/demo"));
     demo.env("ENVOY", envoy).env("WASM_TRACER_ARTIFACTS", artifacts);

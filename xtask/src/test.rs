@@ -66,6 +66,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if !args.quick {
         report.part("e2e", |log| {
             let envoy = setup::envoy()?;
+            // The scenarios use the command as users do.
+            run_logged(command::cargo().args(["build", "--package", "wasm-tracer"]), log)?;
             let mut cargo = tests_of("e2e", &artifacts);
             run_logged(cargo.env("ENVOY", envoy), log)
         });
