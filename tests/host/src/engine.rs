@@ -51,7 +51,7 @@ impl Dialect {
     pub(crate) fn offers_import(self, module: &str, name: &str, version: AbiVersion) -> bool {
         match Hostcall::from_import(module, name) {
             Some(hostcall) => self.offers(hostcall, version),
-            None => module == "wasi_snapshot_preview1" && wasi::is_offered(name),
+            None => wasi::is_offered(module, name),
         }
     }
 }

@@ -15,6 +15,7 @@ pub struct Vm {
     pub(crate) store: Store<State>,
     pub(crate) instance: Instance,
     pub(crate) dead: bool,
+    started: bool,
     /// Callbacks that the module exports.
     pub(crate) exported: BTreeSet<Callback>,
     pub(crate) answers: std::collections::BTreeMap<crate::StreamId, crate::Answer>,
@@ -80,20 +81,23 @@ impl Vm {
         store.data_mut().allocator = allocator;
         let exported =
             module.exports().filter_map(|export| Callback::from_export(export.name())).collect();
-        let mut vm = Vm {
+        Ok(Vm {
             store,
             instance,
             dead: false,
+            started: false,
             exported,
             answers: Default::default(),
             upstream: Default::default(),
-        };
-        vm.run_start_exports();
-        Ok(vm)
+        })
     }
 
-    /// A reactor's `_initialize`, then `main`; else a command's `_start`.
-    fn run_start_exports(&mut self) {
+    /// Once: a reactor's `_initialize`, then `main`; else a command's `_start`. Not at loading, so that
+    /// a script can set the environment first.
+    pub(crate) fn run_start_exports(&mut self) {
+        if std::mem::replace(&mut self.started, true) {
+            return;
+        }
         let has = |vm: &mut Vm, name| vm.instance.get_func(&mut vm.store, name).is_some();
         let order: &[&str] =
             if has(self, "_initialize") { &["_initialize", "main"] } else { &["_start"] };
@@ -212,4 +216,29 @@ fn defined_functions(wasm: &[u8]) -> Result<u32> {
         }
     }
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_live_frame_of_the_recorder_is_noticed() {
+        let wasm = wat::parse_str(
+            r#"(module
+              (import "env" "proxy_done" (func $done (result i32)))
+              (memory (export "memory") 1)
+              (func (export "proxy_abi_version_0_2_1"))
+              (func $inner (drop (call $done)))
+              (func (export "proxy_on_context_create") (param i32 i32) (call $inner)))"#,
+        )
+        .expect("it is a module");
+        // Functions: 0 the import, 1 the marker, 2 $inner, 3 the callback.
+        for (recorder, live) in [(1..2, 0), (2..3, 1), (3..4, 1)] {
+            let mut vm = Vm::load(&wasm, Dialect::Envoy).expect("it loads");
+            vm.state().recorder_functions = Some(recorder);
+            vm.start("");
+            assert_eq!(vm.state().recorder_frames.len(), live);
+        }
+    }
 }

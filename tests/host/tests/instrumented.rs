@@ -211,3 +211,20 @@ fn a_plugin_that_gives_up_leaves_a_black_box() {
     let said = String::from_utf8_lossy(&open[0].last_log).into_owned();
     assert!(said.contains("panic: no body wanted"), "{said}");
 }
+
+#[test]
+fn one_other_byte_in_memory_or_answer_is_found() {
+    let original = plugin("body_call");
+    let other = |from: &[u8], to: &[u8]| {
+        let mut copy = original.clone();
+        let at = copy.windows(from.len()).position(|w| w == from).expect("it is there");
+        copy[at..at + to.len()].copy_from_slice(to);
+        let instrumented = traced(&copy, Host::Envoy);
+        let error = compare(&original, &instrumented, Dialect::Envoy, traffic).err();
+        error.map(|error| error.to_string()).unwrap_or_default()
+    };
+    let memory = other(b"no call", b"NO call");
+    assert!(memory.contains("memory differs in page 0"), "{memory}");
+    let call = other(b"slow", b"fast");
+    assert!(call.contains("differs"), "{call}");
+}

@@ -1,4 +1,5 @@
-//! The part of WASI preview 1 that hosts offer to plugins (`cpp-host src/wasm.cc: registerCallbacks`).
+//! The part of WASI preview 1 that hosts offer to plugins, and Emscripten's one import (`cpp-host
+//! src/wasm.cc: registerCallbacks`).
 
 use abi::Hostcall;
 use wasmtime::{Func, FuncType, Result, Store, Val};
@@ -13,8 +14,12 @@ const FAULT: u32 = 21;
 const INVALID: u32 = 28;
 const NOT_IMPLEMENTED: u32 = 52;
 
+/// Of module `env`: C++ plugins tell the host that their memory grew.
+const MEMORY_GROWTH: &str = "emscripten_notify_memory_growth";
+
 /// Imports without a row in the abi tables, and what they answer.
 const OTHERS: &[(&str, u32)] = &[
+    (MEMORY_GROWTH, SUCCESS),
     ("args_get", SUCCESS),
     ("args_sizes_get", SUCCESS),
     ("fd_close", NOT_IMPLEMENTED),
@@ -34,9 +39,10 @@ const OTHERS: &[(&str, u32)] = &[
     ("sched_yield", SUCCESS),
 ];
 
-/// Is a WASI import outside the abi tables offered?
-pub(crate) fn is_offered(name: &str) -> bool {
-    OTHERS.iter().any(|(offered, _)| *offered == name)
+/// Is an import outside the abi tables offered?
+pub(crate) fn is_offered(module: &str, name: &str) -> bool {
+    let home = if name == MEMORY_GROWTH { "env" } else { "wasi_snapshot_preview1" };
+    module == home && OTHERS.iter().any(|(offered, _)| *offered == name)
 }
 
 /// The function for such an import.

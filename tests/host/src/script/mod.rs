@@ -131,6 +131,7 @@ impl Vm {
 
     /// The same for a plugin of another name in the same VM.
     pub fn start_plugin(&mut self, plugin: &str, configuration: &str) -> Start {
+        self.run_start_exports();
         let id = self.new_context();
         let bytes = configuration.as_bytes().to_vec();
         let size = bytes.len() as u32;
