@@ -57,7 +57,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     report.part("host", |log| {
         let mut cargo = tests_of("host", &artifacts);
         if args.quick {
-            cargo.env("WASM_TRACER_QUICK", "1");
+            // These need Go and plugins from PyPI.
+            cargo.args(["--", "--skip", "higress_plugins", "--skip", "examples_instrumented"]);
         } else {
             cargo.env("WASM_TRACER_HIGRESS_PLUGINS", setup::higress_plugins()?);
         }
