@@ -309,11 +309,10 @@ impl Vm {
     /// The upstream answers on headers alone, or when it has read the whole request.
     fn wake_upstream(&mut self, id: StreamId, now: bool, end: bool) {
         let Some(stream) = self.stream_mut(id) else { return };
-        if (now || end) && !stream.upstream_pending {
-            if let Some(after) = stream.upstream.after_millis() {
-                stream.upstream_pending = true;
-                self.state().clock.arm_in_millis(after, Due::Upstream(id));
-            }
+        let after = stream.upstream.after_millis();
+        if let (true, Some(after)) = ((now || end) && !stream.upstream_pending, after) {
+            stream.upstream_pending = true;
+            self.state().clock.arm_in_millis(after, Due::Upstream(id));
         }
     }
 
