@@ -206,7 +206,7 @@ impl Writer {
         for slice in slices.latest_first().into_iter().rev() {
             let is_old = slice.written() < oldest_kept;
             let is_current = self.current.as_ref().is_some_and(|(c, _)| c.begun == slice.begun);
-            if !is_old && bytes <= self.retention.bytes || is_current && !is_old {
+            if !is_old && (is_current || bytes <= self.retention.bytes) {
                 break;
             }
             bytes = bytes.saturating_sub(slice.bytes());
