@@ -33,7 +33,10 @@ pub struct Finding {
 
 impl Collector {
     /// Starts a collector on `port` (0: any free one) and waits until it serves.
-    pub(crate) fn start(port: u16) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When it does not start; then with what it printed.
+    pub fn start(port: u16) -> anyhow::Result<Self> {
         let address = free_address(port)?;
         let folder = tempfile::Builder::new().prefix("wasm-tracer-collector").tempdir()?.keep();
         let process = Self::spawn(folder, address)?;
@@ -61,14 +64,39 @@ impl Collector {
     /// # Errors
     /// When it does not start again.
     pub fn kill_and_restart(&mut self) -> anyhow::Result<()> {
-        self.process.kill()?;
-        let folder = tempfile::Builder::new().prefix("wasm-tracer-collector").tempdir()?.keep();
-        std::fs::rename(self.process.folder().join("data"), folder.join("data"))?;
-        self.process = Self::spawn(folder, self.address)?;
+        self.kill()?;
+        self.start_again()?;
         self.wait_until_ready()
     }
 
-    fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+    /// Kills it (SIGKILL) and waits for its end, whatever it is doing.
+    ///
+    /// # Errors
+    /// When there is nothing to kill.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.kill()
+    }
+
+    /// Starts a killed one anew on the same address and store, and does not wait for it.
+    ///
+    /// # Errors
+    /// When no process can be started.
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        let folder = tempfile::Builder::new().prefix("wasm-tracer-collector").tempdir()?.keep();
+        let data = self.process.folder().join("data");
+        // Killed at once, it has no store yet.
+        if data.exists() {
+            std::fs::rename(data, folder.join("data"))?;
+        }
+        self.process = Self::spawn(folder, self.address)?;
+        Ok(())
+    }
+
+    /// Waits until it takes batches.
+    ///
+    /// # Errors
+    /// When it ended, or is not ready in time; then with what it printed.
+    pub fn wait_until_ready(&mut self) -> anyhow::Result<()> {
         wait::until("the collector is ready", START_LIMIT, || {
             if self.process.has_ended() {
                 bail!("the collector ended");

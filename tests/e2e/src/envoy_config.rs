@@ -72,6 +72,26 @@ pub(crate) fn listener(name: &str, plugin: &Plugin, wasm: &Path) -> Value {
     })
 }
 
+/// A cluster without any endpoint.
+pub(crate) fn empty_cluster(name: &str) -> Value {
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": { "cluster_name": name },
+    })
+}
+
+/// The file of clusters that come and go while Envoy runs.
+pub(crate) fn discovered(clusters: Vec<Value>) -> Value {
+    let kind = type_url("envoy.config.cluster.v3.Cluster");
+    let typed = clusters.into_iter().map(|mut cluster| {
+        cluster["@type"] = kind.as_str().into();
+        cluster
+    });
+    json!({ "resources": typed.collect::<Vec<_>>() })
+}
+
 /// A cluster with one endpoint.
 pub(crate) fn cluster(name: &str, endpoint: SocketAddr) -> Value {
     json!({
@@ -85,13 +105,24 @@ pub(crate) fn cluster(name: &str, endpoint: SocketAddr) -> Value {
     })
 }
 
-/// The whole bootstrap.
-pub(crate) fn bootstrap(listeners: Vec<Value>, clusters: Vec<Value>) -> Value {
-    json!({
+/// The whole bootstrap. `discovery`: the file of clusters that come and go.
+pub(crate) fn bootstrap(
+    listeners: Vec<Value>,
+    clusters: Vec<Value>,
+    discovery: Option<&Path>,
+) -> Value {
+    let mut bootstrap = json!({
         "node": { "id": "e2e", "cluster": "e2e" },
         "admin": { "address": address(ANY_PORT) },
         "static_resources": { "listeners": listeners, "clusters": clusters },
-    })
+    });
+    if let Some(path) = discovery {
+        bootstrap["dynamic_resources"] = json!({ "cds_config": {
+            "resource_api_version": "V3",
+            "path_config_source": { "path": path },
+        } });
+    }
+    bootstrap
 }
 
 fn address(address: SocketAddr) -> Value {

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
+use crate::wait;
+
 /// `$1` the folder, the rest the command. The guard's exit code is the command's.
 const GUARD: &str = r#"
 folder=$1; shift
@@ -67,7 +69,12 @@ impl Guarded {
 
     /// Kills the process (SIGKILL) and waits for its end; its folder stays until this is dropped.
     pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
-        let pid = std::fs::read_to_string(self.folder.join("pid"))?;
+        let file = self.folder.join("pid");
+        // Just started, the guard may not have said the number yet.
+        let pid = wait::until("the process has a number", Duration::from_secs(10), || {
+            let pid = std::fs::read_to_string(&file).unwrap_or_default();
+            Ok(pid.ends_with('\n').then_some(pid))
+        })?;
         Command::new("kill").args(["-9", pid.trim()]).status()?;
         self.guard.wait()?;
         Ok(())

@@ -1,6 +1,6 @@
 //! A plugin as the scenarios name it: SDK, mode, where its calls go.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Which of the two example plugins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +31,22 @@ pub struct Plugin {
     pub(crate) timeout_millis: u32,
     pub(crate) traced: bool,
     pub(crate) own_vm: bool,
+    pub(crate) variables: Vec<(String, String)>,
 }
 
 impl Plugin {
     /// The example plugin of an SDK, un-instrumented, calling the callee with a timeout of 5 s.
     pub fn new(sdk: Sdk, mode: Mode) -> Self {
         let cluster = crate::envoy_config::CALLEE.to_owned();
-        Self { sdk, mode, cluster, timeout_millis: 5000, traced: false, own_vm: false }
+        Self {
+            sdk,
+            mode,
+            cluster,
+            timeout_millis: 5000,
+            traced: false,
+            own_vm: false,
+            variables: Vec::new(),
+        }
     }
 
     /// Dispatches to this cluster instead of the callee's.
@@ -60,6 +69,12 @@ impl Plugin {
         Self { own_vm: true, ..self }
     }
 
+    /// A variable in the environment of its VM. With one it needs a VM of its own.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self.in_its_own_vm()
+    }
+
     pub(crate) fn configuration(&self) -> Value {
         let mode = match self.mode {
             Mode::Body => "body",
@@ -76,10 +91,13 @@ impl Plugin {
 
     /// The Go plugin registers its headers handler by the environment of its VM.
     pub(crate) fn environment(&self) -> Value {
-        match (self.sdk, self.mode) {
-            (Sdk::Go, Mode::Fixed) => json!({ "HOLD_HEADERS": "1" }),
-            _ => json!({}),
+        let mut all = Map::new();
+        if (self.sdk, self.mode) == (Sdk::Go, Mode::Fixed) {
+            all.insert("HOLD_HEADERS".to_owned(), "1".into());
         }
+        let more = self.variables.iter();
+        all.extend(more.map(|(name, value)| (name.clone(), value.as_str().into())));
+        all.into()
     }
 
     pub(crate) fn file_name(&self) -> &'static str {

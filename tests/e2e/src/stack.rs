@@ -22,7 +22,8 @@ pub struct Stack {
     /// How many requests have reached the upstream, and calls the callee.
     upstream: Upstream,
     callee: Callee,
-    _modules: tempfile::TempDir,
+    /// Modules, and the file of clusters that come and go.
+    folder: tempfile::TempDir,
     _runtime: tokio::runtime::Runtime,
     requests: AtomicU64,
 }
@@ -33,7 +34,13 @@ pub struct Builder {
     plugins: Vec<(String, Plugin)>,
     wasm_log: Option<&'static str>,
     collector_port: u16,
+    discovered: Vec<Cluster>,
 }
+
+/// A cluster that comes and goes: its name and its endpoint, if it has one.
+pub type Cluster = (String, Option<SocketAddr>);
+
+const DISCOVERY: &str = "clusters.json";
 
 impl Stack {
     /// An empty configuration.
@@ -87,6 +94,29 @@ impl Stack {
         self.callee.calls()
     }
 
+    /// Has Envoy know these clusters from now on, beside those of the configuration.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    ///
+    /// # Panics
+    /// When the configuration was started without such clusters.
+    pub fn discover(&self, clusters: &[Cluster]) -> anyhow::Result<()> {
+        assert!(self.folder.path().join(DISCOVERY).exists(), "no clusters are discovered here");
+        discover(self.folder.path(), clusters)
+    }
+
+    /// Takes the collector away, to do with it what one wants while requests go on.
+    ///
+    /// # Panics
+    /// As [`Stack::collector`].
+    pub fn take_collector(&mut self) -> Collector {
+        match self.collector.take() {
+            Some(collector) => collector,
+            None => panic!("this stack has no collector (any more)"),
+        }
+    }
+
     /// The collector.
     ///
     /// # Panics
@@ -116,6 +146,12 @@ impl Builder {
         Self { collector_port, ..self }
     }
 
+    /// Adds a cluster that may come and go ([`Stack::discover`]); it may begin without an endpoint.
+    pub fn discovers(mut self, name: &str, endpoint: Option<SocketAddr>) -> Self {
+        self.discovered.push((name.to_owned(), endpoint));
+        self
+    }
+
     /// Starts servers, collector (when a plugin is traced) and Envoy, and waits until they serve.
     ///
     /// # Errors
@@ -135,25 +171,34 @@ impl Builder {
         if let Some(collector) = &collector {
             clusters.push(envoy_config::cluster(envoy_config::TRACER, collector.address()));
         }
-        let modules = tempfile::tempdir()?;
+        let folder = tempfile::tempdir()?;
         let mut listeners = Vec::new();
         for (name, plugin) in &self.plugins {
-            let wasm = module(plugin, modules.path())?;
+            let wasm = module(plugin, folder.path())?;
             listeners.push(envoy_config::listener(name, plugin, &wasm));
         }
-        let bootstrap = envoy_config::bootstrap(listeners, clusters);
+        let discovery = folder.path().join(DISCOVERY);
+        let discovery = (!self.discovered.is_empty()).then_some(discovery);
+        if discovery.is_some() {
+            discover(folder.path(), &self.discovered)?;
+        }
+        let bootstrap = envoy_config::bootstrap(listeners, clusters, discovery.as_deref());
         let envoy = Envoy::start(&bootstrap, self.wasm_log.unwrap_or("info"))?;
         let requests = AtomicU64::new(0);
-        Ok(Stack {
-            envoy,
-            collector,
-            upstream,
-            callee,
-            _modules: modules,
-            _runtime: runtime,
-            requests,
-        })
+        Ok(Stack { envoy, collector, upstream, callee, folder, _runtime: runtime, requests })
     }
+}
+
+/// Writes the file of clusters; Envoy reads it when it is moved into place.
+fn discover(folder: &Path, clusters: &[Cluster]) -> anyhow::Result<()> {
+    let clusters = clusters.iter().map(|(name, endpoint)| match endpoint {
+        Some(endpoint) => envoy_config::cluster(name, *endpoint),
+        None => envoy_config::empty_cluster(name),
+    });
+    let file = envoy_config::discovered(clusters.collect());
+    let draft = folder.join("clusters.draft");
+    std::fs::write(&draft, serde_json::to_vec_pretty(&file)?)?;
+    Ok(std::fs::rename(draft, folder.join(DISCOVERY))?)
 }
 
 /// The file of a plugin as Envoy shall load it, made when it is not there yet.
