@@ -108,10 +108,16 @@ pub fn of(timeline: &Timeline) -> Vec<Call> {
             {
                 calls.push(dispatched(hostcall, event));
             }
-            // The plugin gave the call up: no response callback follows.
-            Kind::Hostcall(Hostcall::GrpcCancel | Hostcall::GrpcClose) if event.result == 0 => {
+            // The plugin gave the call up: no response callback follows. Closing a gRPC stream closes
+            // only the plugin's half of it (Envoy `Context::grpcClose`).
+            Kind::Hostcall(hostcall @ (Hostcall::GrpcCancel | Hostcall::GrpcClose))
+                if event.result == 0 =>
+            {
                 let call = calls.iter_mut().find(|c| c.id == event.call);
-                if let Some(call) = call.filter(|c| c.outcome == Outcome::Pending) {
+                let ends = |c: &&mut Call| {
+                    hostcall == Hostcall::GrpcCancel || c.kind == CallKind::GrpcCall
+                };
+                if let Some(call) = call.filter(ends).filter(|c| c.outcome == Outcome::Pending) {
                     let answer = Answer { callback: event.sequence, at: event.at, code: 1 };
                     call.outcome = Outcome::Failed(answer);
                 }

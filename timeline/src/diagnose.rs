@@ -2,8 +2,8 @@
 
 use abi::Kind;
 
-use crate::finding::{Finding, Severity, Verdict};
-use crate::ids::{Micros, Sequence};
+use crate::finding::{Finding, Severity, Subject, Verdict};
+use crate::ids::Micros;
 use crate::registry::DIAGNOSES;
 use crate::story::Story;
 use crate::timeline::{PendingVerdict, Timeline, UnknownVerdict};
@@ -109,23 +109,41 @@ pub fn diagnose(timeline: &Timeline, instant: Instant) -> Verdicts {
         }
     }
     support(&mut verdicts.findings);
-    verdicts.findings.sort_by_key(|f| (f.is_fact, std::cmp::Reverse(f.severity)));
+    let explained: Vec<(String, Subject)> = explained(&verdicts.findings);
+    verdicts.findings.sort_by_key(|f| {
+        let is_explained = explained.contains(&(f.code.clone(), f.subject));
+        (is_explained, std::cmp::Reverse(f.severity), f.is_fact)
+    });
     verdicts
 }
 
-/// A fact supports a cause when both cite an event.
+/// A fact supports a cause when both cite an event, and are not about two different calls.
+fn supports(fact: &Finding, cause: &Finding) -> bool {
+    let two_calls = match (fact.subject, cause.subject) {
+        (Subject::Call(a), Subject::Call(b)) => a != b,
+        _ => false,
+    };
+    let mut events = fact.evidence.events.iter();
+    !two_calls && events.any(|e| cause.evidence.events.contains(e))
+}
+
 fn support(findings: &mut [Finding]) {
-    let facts: Vec<(String, Vec<Sequence>)> = findings
-        .iter()
-        .filter(|f| f.is_fact)
-        .map(|f| (f.code.clone(), f.evidence.events.clone()))
-        .collect();
+    let facts: Vec<Finding> = findings.iter().filter(|f| f.is_fact).cloned().collect();
     for cause in findings.iter_mut().filter(|f| !f.is_fact) {
-        for (code, events) in &facts {
-            let shared = events.iter().any(|e| cause.evidence.events.contains(e));
-            if shared && !cause.supported_by.contains(code) {
-                cause.supported_by.push(code.clone());
+        for fact in &facts {
+            if supports(fact, cause) && !cause.supported_by.contains(&fact.code) {
+                cause.supported_by.push(fact.code.clone());
             }
         }
     }
+}
+
+/// The facts that a cause explains which is as bad: they come after all causes.
+fn explained(findings: &[Finding]) -> Vec<(String, Subject)> {
+    let causes = || findings.iter().filter(|f| !f.is_fact);
+    let facts = findings.iter().filter(|f| f.is_fact);
+    facts
+        .filter(|fact| causes().any(|c| c.severity >= fact.severity && supports(fact, c)))
+        .map(|fact| (fact.code.clone(), fact.subject))
+        .collect()
 }

@@ -191,6 +191,32 @@ pub fn resumes(event: &Event) -> Option<Direction> {
     }
 }
 
+/// What can let a direction go: its phases, and what ends a pause.
+pub fn releases(direction: Direction) -> &'static [Kind] {
+    const REQUEST: &[Kind] = &[
+        Kind::Callback(Callback::RequestHeaders),
+        Kind::Callback(Callback::RequestBody),
+        Kind::Callback(Callback::RequestTrailers),
+        Kind::Hostcall(Hostcall::ContinueStream),
+        Kind::Hostcall(Hostcall::ContinueRequest),
+        Kind::Hostcall(Hostcall::SendLocalResponse),
+        Kind::Hostcall(Hostcall::CloseStream),
+    ];
+    const RESPONSE: &[Kind] = &[
+        Kind::Callback(Callback::ResponseHeaders),
+        Kind::Callback(Callback::ResponseBody),
+        Kind::Callback(Callback::ResponseTrailers),
+        Kind::Hostcall(Hostcall::ContinueStream),
+        Kind::Hostcall(Hostcall::ContinueResponse),
+        Kind::Hostcall(Hostcall::SendLocalResponse),
+        Kind::Hostcall(Hostcall::CloseStream),
+    ];
+    match direction {
+        Direction::Request => REQUEST,
+        Direction::Response => RESPONSE,
+    }
+}
+
 /// The hostcalls of one invocation that the host applied to a context: that of the invocation until
 /// set_effective_context names another.
 pub fn hostcalls_on(context: ContextId, hostcalls: &[Event]) -> impl Iterator<Item = &Event> {

@@ -1,9 +1,11 @@
 //! A timeline read once, for all diagnoses: its invocations with the state before and after each,
 //! its calls, how it ended.
 
+mod ending;
+
 use std::ops::Range;
 
-use abi::{Callback, Direction, Kind};
+use abi::{CallKind, Callback, Direction, Kind};
 
 use crate::calls::{Call, Outcome};
 use crate::diagnose::Instant;
@@ -12,6 +14,8 @@ use crate::finding::Window;
 use crate::hold::Halves;
 use crate::ids::{Entry, Micros, Sequence};
 use crate::timeline::Timeline;
+
+pub use ending::Ending;
 
 /// A timeline as the diagnoses read it.
 pub struct Story<'a> {
@@ -191,91 +195,91 @@ impl<'a> Story<'a> {
         }
     }
 
+    /// Shows that a direction was still held right before an event (`None`: is held now): the last phase
+    /// that stopped, and a window after it without a further phase and without a resume. None if it
+    /// was not held; the gap, a sentence, if events between are missing.
+    pub fn still_held(
+        &self,
+        direction: Direction,
+        until: Option<&Event>,
+    ) -> Option<Result<StillHeld, String>> {
+        let before = |e: &Event| until.is_none_or(|u| e.order() < u.order());
+        let state = match until {
+            Some(until) => self.step_of(until.sequence)?.before,
+            None => self.now(),
+        };
+        if !state.of(direction).hold.is_held() {
+            return None;
+        }
+        let is_phase = |e: &&Event| match e.kind {
+            Kind::Callback(c) => c.phase().is_some_and(|p| p.direction() == direction),
+            _ => false,
+        };
+        let own = self.timeline.events.iter().filter(|e| e.context == self.timeline.context);
+        let phase = own.filter(is_phase).filter(|e| before(e)).max_by_key(|e| e.order())?;
+        let to = until.map(|e| e.sequence);
+        if let Some(gap) = self.gap(phase.sequence, to) {
+            return Some(Err(gap));
+        }
+        let inside = |e: &&Event| e.order() > phase.order() && before(e);
+        let releases = crate::hold::releases(direction);
+        let without_effect: Vec<&Event> = self
+            .timeline
+            .events
+            .iter()
+            .filter(|e| inside(e) && releases.contains(&e.kind))
+            .collect();
+        let none_of: Vec<Kind> = releases
+            .iter()
+            .copied()
+            .filter(|kind| without_effect.iter().all(|e| e.kind != *kind))
+            .collect();
+        Some(Ok(StillHeld {
+            phase: phase.sequence,
+            window: self.window(phase.sequence, to, &none_of),
+            without_effect: without_effect.iter().map(|e| e.sequence).collect(),
+        }))
+    }
+
+    /// Did the upstream have nothing but the headers when the response came: was every part of the
+    /// body kept since it came?
+    fn on_headers_alone(&self, response: &Event) -> bool {
+        let Some(end) = self.steps.iter().position(|s| s.entry == response.entry) else {
+            return false;
+        };
+        let is_body = |s: &Step| {
+            let body = Kind::Callback(Callback::RequestBody);
+            self.invocation(s).is_some_and(|e| e.kind == body)
+        };
+        let Some(body) = self.steps[..end].iter().position(is_body) else { return false };
+        let Some(first) = self.invocation(&self.steps[body]) else { return false };
+        let kept = self.steps[body..end].iter().all(|s| s.after.request.hold.is_held());
+        let went = self.steps[body].before.request.forwarded_by.is_some();
+        went && kept && self.gap(first.sequence, Some(response.sequence)).is_none()
+    }
+
     /// How the stream ended, or what answered it.
     pub fn ending(&self) -> Ending {
         Ending::of(self)
     }
 }
 
-/// What ended a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// The upstream answered.
-    UpstreamAnswered,
-    /// The upstream's connection ended before it answered.
-    UpstreamClosed,
-    /// The client went away.
-    ClientLeft,
-    /// A timeout of the host.
-    HostTimeout,
-    /// The host or another filter answered.
-    AnsweredByOthers,
-    /// The plugin's own local response.
-    OwnReply,
-    /// A response came; by whom the host did not say.
-    Response,
-    /// It ended without a response; why the host did not say.
-    WithoutResponse,
-    /// It has not ended.
-    Not,
+/// What shows that a direction was still held.
+#[derive(Clone, Debug)]
+pub struct StillHeld {
+    /// The last phase of the direction; it stopped.
+    pub phase: Sequence,
+    /// From it on nothing let the direction go.
+    pub window: Window,
+    /// Hostcalls in the window that let nothing go: refused, on another context, or the other way.
+    pub without_effect: Vec<Sequence>,
 }
 
-impl Ending {
-    fn of(story: &Story<'_>) -> Ending {
-        const DOWNSTREAM_TERMINATION: u64 = 0x4000;
-        const STREAM_IDLE: u64 = 0x1_0000;
-        let stream = &story.timeline.stream;
-        let details = stream.response_code_details.as_deref().unwrap_or_default();
-        let flags = stream.response_flags.unwrap_or_default();
-        let reply = story.now().replied.and_then(|reply| story.step_of(reply));
-        let response = story.first(Callback::ResponseHeaders);
-        if let Some(step) = reply
-            && response.is_none_or(|r| r.entry >= step.entry)
-        {
-            return Ending::OwnReply;
-        }
-        match details {
-            "via_upstream" => Ending::UpstreamAnswered,
-            d if d.starts_with("upstream_reset") => Ending::UpstreamClosed,
-            d if d.starts_with("downstream_remote_disconnect") => Ending::ClientLeft,
-            d if d.contains("timeout") => Ending::HostTimeout,
-            _ if flags & DOWNSTREAM_TERMINATION != 0 => Ending::ClientLeft,
-            _ if flags & STREAM_IDLE != 0 => Ending::HostTimeout,
-            "" => match (response, story.ended()) {
-                (Some(_), _) => Ending::Response,
-                (None, Some(_)) => Ending::WithoutResponse,
-                (None, None) => Ending::Not,
-            },
-            _ => Ending::AnsweredByOthers,
-        }
-    }
-
-    /// A clause: "the upstream answered on the headers alone (via_upstream)".
-    pub fn clause(self, story: &Story<'_>) -> String {
-        let stream = &story.timeline.stream;
-        let with = |text: &str| match &stream.response_code_details {
-            Some(details) if !details.is_empty() => format!("{text} ({details})"),
-            _ => text.to_owned(),
-        };
-        let code = stream.response_code.filter(|c| *c != 0);
-        let status = code.map(|c| format!(" with {c}")).unwrap_or_default();
-        match self {
-            Ending::UpstreamAnswered => {
-                with(&format!("the upstream answered on the headers alone{status}"))
-            }
-            Ending::UpstreamClosed => with("the upstream closed the connection before it answered"),
-            Ending::ClientLeft => with("the client left"),
-            Ending::HostTimeout => with("a timeout of the host ended the stream"),
-            Ending::AnsweredByOthers => with(&format!(
-                "the host or another filter answered in the upstream's place{status}"
-            )),
-            Ending::OwnReply => "the plugin sent a local response itself".to_owned(),
-            Ending::Response => format!("a response came{status}, by whom the host did not say"),
-            Ending::WithoutResponse => {
-                "the stream ended without a response: most likely the client left".to_owned()
-            }
-            Ending::Not => "the stream has not ended".to_owned(),
-        }
+impl StillHeld {
+    /// The events to cite.
+    pub fn cited(&self) -> impl Iterator<Item = Sequence> + use<> {
+        let phase = self.phase;
+        [phase].into_iter().chain(self.without_effect.clone())
     }
 }
 
@@ -288,9 +292,10 @@ pub fn span(span: Micros) -> String {
     }
 }
 
-/// A timeout for people.
-pub fn timeout(timeout: Option<Micros>) -> String {
-    match timeout {
+/// The timeout of a call for people.
+pub fn timeout(call: &Call) -> String {
+    match call.timeout {
+        None if call.kind == CallKind::Redis => "the timeout of its redis_init".to_owned(),
         None => "no timeout".to_owned(),
         Some(t) if t.0 % 1_000_000 == 0 => format!("timeout {} s", t.0 / 1_000_000),
         Some(t) => format!("timeout {} ms", t.0 / 1_000),

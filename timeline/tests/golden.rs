@@ -1,5 +1,7 @@
 //! The golden traces of host-semantics §0, seen on a live Envoy 1.40, and what must be said of each.
 
+mod traces;
+
 use timeline::script;
 
 /// `severity code` of every finding, headline first.
@@ -21,24 +23,7 @@ const SEED: [&str; 3] = [
 
 #[test]
 fn the_upstream_answers_on_the_headers_alone() {
-    let script = r#"
-response code 200 details "via_upstream"
-0.222000 #1 create 2 root 1
-0.222100 #2 request_headers 2 n=10 -> continue
-0.223000 #3 request_body 2 size=14 -> pause
-0.223500 #5 request_body 2 size=14 end -> pause
-0.223600 #4   dispatch http "slow" pseudo=7 timeout=5s -> ok call 4
-0.226000 #6 response_headers 2 n=2 -> continue
-0.226100 #7 response_body 2 size=6 -> continue
-0.226200 #8 response_body 2 end -> continue
-0.226300 #9 log 2
-0.226400 #10 done 2
-0.226500 #11 delete 2
-2.226000 #15 http_call_response root 1 call 4 headers=3 body=2 code=200
-2.226100 #12   set_effective_context context=2 -> bad_argument
-2.226200 #13   get_header_map_pairs -> ok
-2.226300 #14   send_local_response "denied" status=403 -> ok
-"#;
+    let script = traces::THE_UPSTREAM_ANSWERS_ON_THE_HEADERS_ALONE;
     assert_eq!(found(script), SEED);
     let timeline = script::parse(script).expect("a script");
     let cause = timeline.headline().expect("a cause");
@@ -53,53 +38,21 @@ response code 200 details "via_upstream"
 
 #[test]
 fn the_upstream_closes() {
-    let script = r#"
-response code 503 details "upstream_reset_before_response_started{connection_termination}"
-0.222000 #1 create 2 root 1
-0.222100 #2 request_headers 2 n=10 -> continue
-0.223500 #4 request_body 2 size=14 end -> pause
-0.223600 #3   dispatch http "slow" timeout=300s -> ok call 4
-0.226000 #5 response_headers 2 n=3 -> continue
-0.226100 #6 response_body 2 size=95 end -> continue
-0.226300 #7 log 2
-0.226400 #8 done 2
-0.226500 #9 delete 2
-2.226000 #10 http_call_response root 1 call 4 headers=3 body=2 code=200
-"#;
+    let script = traces::THE_UPSTREAM_CLOSES;
     assert_eq!(found(script), SEED);
     assert!(headline(script).contains("the upstream closed the connection before it answered"));
 }
 
 #[test]
 fn the_client_leaves() {
-    let script = r#"
-response code 0 flags 0x4000
-0.222000 #1 create 2 root 1
-0.222100 #2 request_headers 2 n=10 -> continue
-0.223500 #4 request_body 2 size=14 end -> pause
-0.223600 #3   dispatch http "slow" timeout=5s -> ok call 4
-1.226300 #5 log 2
-1.226400 #6 done 2
-1.226500 #7 delete 2
-2.226000 #8 http_call_response root 1 call 4 headers=3 body=2 code=200
-"#;
+    let script = traces::THE_CLIENT_LEAVES;
     assert_eq!(found(script), ["lost headers-forwarded-before-body-call", "lost late-callback"]);
     assert!(headline(script).contains("the client left"));
 }
 
 #[test]
 fn the_end_is_told_before_the_late_callback_comes() {
-    let script = r#"
-response code 400 details "via_upstream"
-0.222000 #1 create 2 root 1
-0.222100 #2 request_headers 2 n=10 -> continue
-0.223500 #4 request_body 2 size=14 end -> pause
-0.223600 #3   dispatch http "slow" timeout=5s -> ok call 4
-0.226000 #5 response_headers 2 n=2 -> continue
-0.226300 #6 log 2
-0.226400 #7 done 2
-0.226500 #8 delete 2
-"#;
+    let script = traces::THE_END_IS_TOLD_BEFORE_THE_LATE_CALLBACK_COMES;
     assert_eq!(
         found(script),
         ["lost headers-forwarded-before-body-call", "lost response-while-request-held"]
@@ -113,62 +66,21 @@ response code 400 details "via_upstream"
 
 #[test]
 fn a_patient_upstream_makes_it_a_race_with_a_margin() {
-    let script = r#"
-response code 200 details "via_upstream"
-0.222000 #1 create 2 root 1
-0.222100 #2 request_headers 2 n=10 -> continue
-0.223500 #4 request_body 2 size=14 end -> pause
-0.223600 #3   dispatch http "slow" timeout=5s -> ok call 4
-2.226000 #7 http_call_response root 1 call 4 headers=3 body=2 code=200
-2.226100 #5   set_effective_context context=2 -> ok
-2.226200 #6   continue_stream request -> ok
-2.230000 #8 response_headers 2 n=2 -> continue
-2.230300 #9 log 2
-2.230400 #10 done 2
-2.230500 #11 delete 2
-"#;
+    let script = traces::A_PATIENT_UPSTREAM_MAKES_IT_A_RACE_WITH_A_MARGIN;
     assert_eq!(found(script), ["race headers-forwarded-before-body-call"]);
     assert!(headline(script).contains("it worked this time, by 4.00 ms"), "{}", headline(script));
 }
 
 #[test]
 fn a_denial_in_time_is_a_race_too() {
-    let script = r#"
-response code 403 details "denied"
-0.222000 #1 create 2 root 1
-0.222100 #2 request_headers 2 n=10 -> continue
-0.223500 #4 request_body 2 size=14 end -> pause
-0.223600 #3   dispatch http "slow" timeout=5s -> ok call 4
-2.226000 #7 http_call_response root 1 call 4 headers=3 body=2 code=403
-2.226100 #5   set_effective_context context=2 -> ok
-2.226200 #6   send_local_response "denied" status=403 -> ok
-2.226300 #8 response_headers 2 n=2 -> continue
-2.226400 #9 response_body 2 size=3 end -> continue
-2.230300 #10 log 2
-2.230400 #11 done 2
-2.230500 #12 delete 2
-"#;
+    let script = traces::A_DENIAL_IN_TIME_IS_A_RACE_TOO;
     assert_eq!(found(script), ["race headers-forwarded-before-body-call"]);
     assert!(headline(script).contains("the plugin's local response was the first"));
 }
 
 #[test]
 fn a_response_before_the_callback_is_failed_while_the_stream_lives() {
-    let script = r#"
-response code 200 details "via_upstream"
-0.222000 #1 create 2 root 1
-0.222100 #2 request_headers 2 n=10 -> continue
-0.223500 #4 request_body 2 size=14 end -> pause
-0.223600 #3   dispatch http "slow" timeout=5s -> ok call 4
-0.226000 #5 response_headers 2 n=2 -> continue
-0.426000 #8 http_call_response root 1 call 4 headers=3 body=2 code=200
-0.426100 #6   set_effective_context context=2 -> ok
-0.426200 #7   continue_stream request -> ok
-2.230000 #9 response_body 2 size=6 end -> continue
-2.230300 #10 log 2
-2.230400 #11 done 2
-2.230500 #12 delete 2
-"#;
+    let script = traces::A_RESPONSE_BEFORE_THE_CALLBACK_IS_FAILED_WHILE_THE_STREAM_LIVES;
     assert_eq!(
         found(script),
         ["failed headers-forwarded-before-body-call", "failed response-while-request-held"]
@@ -178,41 +90,14 @@ response code 200 details "via_upstream"
 #[test]
 fn a_second_call_after_the_resume_is_the_same_race() {
     // tetratelabs/proxy-wasm-go-sdk#158: the first pause works, the second does not.
-    let script = r#"
-module abi 0.2.1 host envoy
-0.222000 #1 create 2 root 1
-0.222100 #3 request_headers 2 n=10 -> pause
-0.222200 #2   dispatch http "one" timeout=5s -> ok call 4
-0.322000 #6 http_call_response root 1 call 4 headers=3 body=2 code=200
-0.322100 #4   set_effective_context context=2 -> ok
-0.322200 #5   continue_stream request -> ok
-0.323500 #8 request_body 2 size=14 end -> pause
-0.323600 #7   dispatch http "two" timeout=5s -> ok call 8
-0.326000 #9 response_headers 2 n=2 -> continue
-0.326300 #10 log 2
-0.326400 #11 done 2
-0.326500 #12 delete 2
-1.226000 #13 http_call_response root 1 call 8 headers=3 body=2 code=200
-"#;
+    let script = traces::A_SECOND_CALL_AFTER_THE_RESUME_IS_THE_SAME_RACE;
     assert_eq!(found(script), SEED);
     assert!(headline(script).contains("call 8 to \"two\""));
 }
 
 #[test]
 fn a_call_in_the_response_body_is_noted() {
-    let script = r#"
-0.222000 #1 create 2 root 1
-0.222100 #2 request_headers 2 n=10 end -> continue
-0.223000 #3 response_headers 2 n=2 -> continue
-0.223500 #5 response_body 2 size=14 end -> pause
-0.223600 #4   dispatch http "slow" timeout=5s -> ok call 4
-0.426000 #8 http_call_response root 1 call 4 headers=3 body=2 code=200
-0.426100 #6   set_effective_context context=2 -> ok
-0.426200 #7   continue_stream response -> ok
-0.430300 #9 log 2
-0.430400 #10 done 2
-0.430500 #11 delete 2
-"#;
+    let script = traces::A_CALL_IN_THE_RESPONSE_BODY_IS_NOTED;
     assert_eq!(found(script), ["note headers-forwarded-before-body-call"]);
     let denied = script.replace("continue_stream response", "send_local_response status=403");
     assert_eq!(found(&denied), ["failed headers-forwarded-before-body-call"]);
@@ -220,19 +105,7 @@ fn a_call_in_the_response_body_is_noted() {
 
 #[test]
 fn held_headers_give_nothing() {
-    let script = r#"
-0.222000 #1 create 2 root 1
-0.222100 #2 request_headers 2 n=10 -> pause
-0.223500 #4 request_body 2 size=14 end -> pause
-0.223600 #3   dispatch http "slow" timeout=5s -> ok call 4
-2.226000 #7 http_call_response root 1 call 4 headers=3 body=2 code=200
-2.226100 #5   set_effective_context context=2 -> ok
-2.226200 #6   continue_stream request -> ok
-2.230000 #8 response_headers 2 n=2 -> continue
-2.230300 #9 log 2
-2.230400 #10 done 2
-2.230500 #11 delete 2
-"#;
+    let script = traces::HELD_HEADERS_GIVE_NOTHING;
     for module in ["", "module abi 0.2.1 host envoy", "module abi 0.2.100 host higress"] {
         assert!(found(&format!("{module}\n{script}")).is_empty(), "{module}");
     }
@@ -240,25 +113,13 @@ fn held_headers_give_nothing() {
 
 #[test]
 fn a_pause_in_the_headers_without_a_call_is_not_taken_for_a_call() {
-    let script = r#"
-known_until 10.500000
-0.222000 #1 create 2 root 1
-0.222100 #2 request_headers 2 n=10 -> pause
-10.226300 #3 log 2
-10.226400 #4 done 2
-10.226500 #5 delete 2
-"#;
+    let script = traces::A_PAUSE_IN_THE_HEADERS_WITHOUT_A_CALL_IS_NOT_TAKEN_FOR_A_CALL;
     assert!(found(script).is_empty());
 }
 
 #[test]
 fn an_unknown_cluster_is_a_rejected_dispatch() {
-    let script = r#"
-0.222000 #1 create 2 root 1
-0.222100 #2 request_headers 2 n=10 -> continue
-0.223500 #4 request_body 2 size=14 end -> pause
-0.223600 #3   dispatch http "outbound|80||nowhere.static" pseudo=7 timeout=5s -> bad_argument
-"#;
+    let script = traces::AN_UNKNOWN_CLUSTER_IS_A_REJECTED_DISPATCH;
     assert_eq!(found(script), ["failed dispatch-rejected"]);
     let timeline = script::parse(script).expect("a script");
     let stopped = timeline.findings[0].details.last().expect("details");
@@ -269,15 +130,7 @@ fn an_unknown_cluster_is_a_rejected_dispatch() {
 
 #[test]
 fn an_unknown_dialect_says_if() {
-    let script = r#"
-module abi 0.2.1 host envoy
-known_until 9.000000
-0.000000 #11 create 2 root 1
-0.000113 #13 request_headers 2 n=10 -> pause
-0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
-0.202377 #15 http_call_response root 1 call 4 headers=3 body=2 code=500
-0.202380 #14   set_effective_context context=2 -> ok
-"#;
+    let script = traces::AN_UNKNOWN_DIALECT_SAYS_IF;
     assert_eq!(found(script), ["hung callback-ran-no-resume"]);
     let timeline = script::parse(script).expect("a script");
     assert!(timeline.findings[0].details.iter().any(|d| d.starts_with("If this host")));
@@ -306,4 +159,76 @@ fn a_slow_call_is_told_and_withdrawn() {
 5.001200 #15   continue_stream request -> ok
 ";
     assert!(found(&format!("known_until 6.500000\n{asked}{answered}")).is_empty());
+}
+
+#[test]
+fn another_calls_resume_takes_the_forwarded_headers_blame_away() {
+    let script = traces::ONE_OF_TWO_CALLS_RESUMES;
+    assert_eq!(
+        found(script),
+        ["lost late-callback", "race headers-forwarded-before-body-call"],
+        "the second call was lost by the first one's resume: no cause known here explains it"
+    );
+    let timeline = script::parse(script).expect("a script");
+    assert!(timeline.findings[1].supported_by.is_empty(), "another call's fact supports nothing");
+    assert_eq!(found(traces::ONE_OF_TWO_CALLS_DENIES), ["note late-callback"]);
+}
+
+#[test]
+fn a_response_that_the_plugin_holds_is_not_too_late() {
+    assert_eq!(
+        found(traces::THE_RESPONSE_IS_HELD_UNTIL_THE_CALLBACK),
+        ["failed response-while-request-held", "note headers-forwarded-before-body-call"]
+    );
+}
+
+#[test]
+fn the_upstream_is_not_said_to_have_answered_on_headers_alone_when_part_of_the_body_had_gone() {
+    let headline = headline(traces::PART_OF_THE_BODY_HAD_GONE);
+    assert!(headline.contains("; the upstream answered with 413 (via_upstream)"), "{headline}");
+}
+
+#[test]
+fn a_client_that_leaves_during_the_response_loses_the_callback_by_itself() {
+    assert_eq!(
+        found(traces::THE_CLIENT_LEAVES_DURING_THE_RESPONSE),
+        ["lost late-callback", "note headers-forwarded-before-body-call"]
+    );
+}
+
+#[test]
+fn a_redis_call_is_not_said_to_have_no_timeout() {
+    let headline = headline(traces::A_REDIS_CALL);
+    assert!(headline.ends_with("(the timeout of its redis_init)."), "{headline}");
+}
+
+#[test]
+fn every_end_is_named_by_what_the_host_said_of_it() {
+    for (details, clause) in [
+        ("upstream_reset_before_response_started{connection_termination}", "the upstream closed"),
+        ("upstream_reset_before_response_started{remote_connection_failure}", "could not connect"),
+        ("upstream_reset_before_response_started{remote_reset}", "the upstream reset the stream"),
+        ("upstream_reset_before_response_started{overflow}", "a circuit breaker of the host"),
+        (
+            "upstream_reset_after_response_started{connection_termination}",
+            "broke off in the middle",
+        ),
+        ("http2.remote_reset", "the client left"),
+        ("stream_idle_timeout", "a timeout of the host"),
+        ("my_filter_timeout_policy", "the host or another filter answered"),
+        ("wasm_close_stream", "a plugin closed the stream"),
+    ] {
+        let script =
+            traces::THE_UPSTREAM_ANSWERS_ON_THE_HEADERS_ALONE.replace("via_upstream", details);
+        let headline = headline(&script);
+        assert!(headline.contains(clause), "{details}: {headline}");
+    }
+}
+
+#[test]
+fn every_trace_is_a_script_of_one_stream() {
+    for trace in traces::ALL {
+        let timeline = script::parse(trace).unwrap_or_else(|e| panic!("{e} in {trace}"));
+        assert!(timeline.events.len() > 2, "{trace}");
+    }
 }

@@ -1,15 +1,15 @@
 //! The last call was answered, its callback ran, and nobody resumed the stream (host-semantics PW203).
 
-use abi::{Callback, Direction, Hostcall, Kind};
+use abi::{CallKind, Callback, Direction, Hostcall, Kind};
 
 use super::phrases;
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss, Triggers};
-use crate::event::Event;
+use crate::event::{Event, Marks};
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
 use crate::hold::{Half, Hold};
 use crate::ids::Micros;
-use crate::story::{Story, span};
+use crate::story::{StillHeld, Story, span};
 
 const CODE: &str = "callback-ran-no-resume";
 /// A plugin may resume from its next tick or from the callback of another stream.
@@ -79,6 +79,10 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
         return None;
     }
     let (call, callback) = last_answered(story)?;
+    // The VM trapped in it: that is another cause.
+    if callback.marks.has(Marks::UNFINISHED) {
+        return None;
+    }
     let direction = story.is_awaited(call)?;
     let end = end(story, direction);
     let state = match end {
@@ -99,10 +103,15 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
     if seen_until <= until {
         return Some(Verdict::Pending { until });
     }
-    if let Some(gap) = story.gap(callback.sequence, end.map(|e| e.sequence)) {
+    // From the first dispatch on: one that was lost would mean a call that may still be out.
+    let first = story.calls().iter().map(|c| c.dispatch).min().unwrap_or(callback.sequence);
+    if let Some(gap) = story.gap(first, end.map(|e| e.sequence)) {
         return Some(Verdict::Unknown { gap });
     }
-    found(story, call, callback, direction, half, end)
+    match story.still_held(direction, end)? {
+        Ok(held) => found(story, Stuck { call, callback, direction, half, end, held }),
+        Err(gap) => Some(Verdict::Unknown { gap }),
+    }
 }
 
 /// The response callback that came last, if the stream was still there.
@@ -133,14 +142,18 @@ fn grace(half: &Half) -> Option<Micros> {
     }
 }
 
-fn found(
-    story: &Story<'_>,
-    call: &Call,
-    callback: &Event,
+/// A direction that nobody let go.
+struct Stuck<'a> {
+    call: &'a Call,
+    callback: &'a Event,
     direction: Direction,
     half: Half,
-    end: Option<&Event>,
-) -> Option<Verdict> {
+    end: Option<&'a Event>,
+    held: StillHeld,
+}
+
+fn found(story: &Story<'_>, stuck: Stuck<'_>) -> Option<Verdict> {
+    let Stuck { call, callback, direction, half, end, held } = stuck;
     let held_by = story.timeline.event(half.held_by?)?;
     let seen_until = end.map_or(story.instant.known_until, |end| end.at);
     let headline = format!(
@@ -160,22 +173,25 @@ fn found(
         .collect();
     let mut details = vec![
         format!(
-            "{} was held by {}, which dispatched the call (#{}).",
+            "{} is held since {}, and the call was dispatched (#{}).",
             phrases::half(direction).replacen('t', "T", 1),
             phrases::event(held_by),
             call.dispatch
         ),
         format!(
-            "The response callback ran {} after the dispatch ({}), with code {}.",
+            "The response callback ran {} after the dispatch ({}), {}.",
             span(callback.at.since(call.dispatched_at)),
             phrases::event(callback),
-            call.outcome.answer().map_or(0, |a| a.code)
+            match call.outcome.answer().map_or(0, |a| a.code) {
+                0 if call.kind == CallKind::Http => "without a status".to_owned(),
+                code => format!("with code {code}"),
+            }
         ),
         match did.is_empty() {
             true => "In it the plugin made no recorded hostcall.".to_owned(),
             false => format!("In it the plugin called {}.", did.join(", ")),
         },
-        "No other call of the stream is out that could resume it.".to_owned(),
+        "Every call that the stream dispatched has been answered: none is out that could resume it.".to_owned(),
     ];
     if let Some(end) = end {
         details.push(format!("The wait ended with {}.", phrases::event(end)));
@@ -188,8 +204,9 @@ fn found(
                 .to_owned(),
         );
     }
-    let events = [held_by.sequence, call.dispatch, callback.sequence];
-    let events = events.into_iter().chain(end.map(|e| e.sequence));
+    let answered = story.calls().iter().filter_map(|c| Some((c.dispatch, c.outcome.answer()?)));
+    let events = answered.flat_map(|(dispatch, answer)| [dispatch, answer.callback]);
+    let events = events.chain([held_by.sequence]).chain(end.map(|e| e.sequence));
     Some(Verdict::Found(Box::new(Finding {
         code: CODE.to_owned(),
         severity: Severity::Hung,
@@ -198,8 +215,11 @@ fn found(
         headline,
         details,
         evidence: Evidence {
-            events: phrases::cited(events),
-            windows: vec![story.window(callback.sequence, end.map(|e| e.sequence), NONE_OF)],
+            events: phrases::cited(events.chain(held.cited())),
+            windows: vec![
+                story.window(callback.sequence, end.map(|e| e.sequence), NONE_OF),
+                held.window,
+            ],
         },
         advice: phrases::advice(
             None,

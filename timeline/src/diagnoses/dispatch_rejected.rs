@@ -3,9 +3,11 @@
 use abi::{Hostcall, Kind};
 
 use super::phrases;
+use crate::calls::Outcome;
 use crate::diagnose::{Diagnosis, NearMiss, Triggers};
 use crate::event::{Event, Marks};
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::hold::Hold;
 use crate::story::Story;
 
 const CODE: &str = "dispatch-rejected";
@@ -85,7 +87,20 @@ fn cause(event: &Event) -> String {
     if event.arg(4) > i32::MAX as u32 {
         return "its timeout is negative".to_owned();
     }
-    format!("the host knows no cluster {:?}", event.text_lossy())
+    match event.kind {
+        Kind::Hostcall(Hostcall::GrpcCall | Hostcall::GrpcStream) => format!(
+            "the host knows no cluster {:?}, or cannot read it as a gRPC service",
+            event.text_lossy()
+        ),
+        _ => format!("the host knows no cluster {:?}", event.text_lossy()),
+    }
+}
+
+/// Is there nothing wrong with it but the cluster?
+fn only_the_cluster(event: &Event) -> bool {
+    !event.marks.has(Marks::BAD_POINTER)
+        && missing_pseudo_headers(event).is_empty()
+        && event.arg(4) <= i32::MAX as u32
 }
 
 fn judge(story: &Story<'_>) -> Option<Verdict> {
@@ -120,22 +135,31 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
     let mut events: Vec<_> = rejected.iter().map(|e| e.sequence).collect();
     let accepted =
         dispatches().find(|e| e.result == 0 && e.text == first.text && e.order() > first.order());
-    if let Some(accepted) = accepted {
+    if let Some(accepted) = accepted.filter(|_| only_the_cluster(first)) {
         details.push(format!(
-            "A later dispatch to the same cluster was accepted (#{}): the cluster had probably not \
-             been delivered to this worker before.",
+            "A later dispatch to the same cluster was accepted (#{}): the cluster had not been \
+             delivered to this worker before.",
             accepted.sequence
         ));
         events.push(accepted.sequence);
     }
     let held = phase.filter(|p| {
         let Kind::Callback(callback) = p.kind else { return false };
-        let stops = callback.phase().is_some_and(|p| step.after.of(p.direction()).hold.is_held());
-        stops && !story.calls().iter().any(|c| c.entry == first.entry && c.id.0 != 0)
+        let half = callback.phase().map(|phase| *step.after.of(phase.direction()));
+        // A body that is still to come brings the next phase, and with it another chance.
+        let stops =
+            half.is_some_and(|half| half.hold == Hold::All || (half.hold.is_held() && half.ended));
+        stops
+            && !story.calls().iter().any(|c| {
+                let is_out = c.outcome == Outcome::Pending && c.entry <= first.entry;
+                is_out || (c.entry == first.entry && c.id.0 != 0) || story.was_out(c, p)
+            })
     });
+    let begun = story.timeline.events.first().map_or(first.sequence, |e| e.sequence);
+    let held = held.filter(|phase| story.gap(begun, Some(phase.sequence)).is_none());
     if let Some(phase) = held {
         details.push(format!(
-            "The phase stopped all the same ({}), although nothing was left that could resume it.",
+            "The phase stopped all the same ({}), and no call of the stream was out that could resume it.",
             phrases::event(phase)
         ));
         events.push(phase.sequence);

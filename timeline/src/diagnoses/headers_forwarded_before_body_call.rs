@@ -111,27 +111,26 @@ impl<'a> Case<'a> {
     }
 
     fn judge(&self) -> Option<Verdict> {
-        let before = |a: &Event, b: &Event| a.order() < b.order();
-        match (self.callback, self.deleted) {
-            (Some(callback), Some(deleted)) if before(deleted, callback) => {
-                Some(self.lost(deleted, Some(callback)))
-            }
-            (None, Some(deleted)) => {
-                match self.story.gap(self.dispatch.sequence, Some(deleted.sequence)) {
-                    Some(gap) => Some(Verdict::Unknown { gap }),
-                    None => Some(self.lost(deleted, None)),
-                }
-            }
-            _ if self.direction == Direction::Response => Some(self.on_response()),
-            (Some(callback), _) => match self.response.filter(|r| before(r, callback)) {
-                Some(response) => Some(self.failed(response, Some(callback))),
-                None => Some(self.in_time(callback)),
-            },
-            (None, None) => match self.response {
-                Some(response) => Some(self.failed(response, None)),
-                None => Some(self.open()),
-            },
+        if self.direction == Direction::Response {
+            return Some(self.on_response());
         }
+        let before = |a: &Event, b: &Event| a.order() < b.order();
+        let first = [self.response, self.story.ended()].into_iter().flatten();
+        let end = first.min_by_key(|e| e.order());
+        let Some(end) = end.filter(|end| self.callback.is_none_or(|c| before(end, c))) else {
+            return Some(self.callback.map_or_else(|| self.open(), |c| self.in_time(c)));
+        };
+        // Another callback's resume or reply came first: not these headers' doing.
+        let held = match self.story.still_held(self.direction, Some(end))? {
+            Ok(held) => held,
+            Err(gap) => return Some(Verdict::Unknown { gap }),
+        };
+        let deleted = self.deleted.filter(|d| self.callback.is_none_or(|c| before(d, c)));
+        Some(match (deleted, self.response) {
+            (Some(deleted), _) => self.lost(end, held, deleted),
+            (None, Some(response)) => self.failed(response, held),
+            (None, None) => self.open(),
+        })
     }
 }
 
@@ -306,8 +305,8 @@ fn on_http_request_body(&mut self, _: usize, end_of_stream: bool) -> Action {
 }
 ```
 
-On the way back the same holds for the response's headers and body: there the callback is not lost, but
-status and headers can no longer be changed.
+On the way back the same holds for the response's headers and body: there the held body keeps the stream
+until the callback, but status and headers can no longer be changed. That is a note.
 
 ## What this cannot see
 

@@ -67,7 +67,7 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
     let callback = story.timeline.event(answer.callback)?;
     let dispatch = story.timeline.event(call.dispatch)?;
     let hostcalls = story.step_of(answer.callback).map_or(&[][..], |s| story.hostcalls(s));
-    let tried = hostcalls.iter().find(|e| phrases::decides(e));
+    let tried = phrases::tried(callback, hostcalls);
     // Nobody waited for it, and it touched nothing: fire and forget.
     if awaited.is_none() && tried.is_none() {
         return None;
@@ -78,7 +78,7 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
         phrases::call(call),
         span(callback.at.since(deleted.at))
     );
-    let details = vec![
+    let mut details = vec![
         format!("It was dispatched in {} (#{}).", phrases::event(phase), dispatch.sequence),
         format!(
             "The stream was deleted {} after the dispatch ({}).",
@@ -90,12 +90,22 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
             callback.context,
             phrases::event(callback)
         ),
-        phrases::too_late(hostcalls),
+        phrases::too_late(callback, hostcalls),
     ];
-    let events = [phase, dispatch, deleted, callback].into_iter().chain(tried).map(|e| e.sequence);
+    // The plugin answered the client by itself and so needed the call no more (host-semantics §2.5).
+    let reply = story.now().replied.and_then(|reply| story.timeline.event(reply));
+    let reply = reply.filter(|reply| tried.is_none() && reply.order() < deleted.order());
+    if let Some(reply) = reply {
+        details.push(format!(
+            "The plugin had answered the request itself before ({}), so the call was no longer needed.",
+            phrases::event(reply)
+        ));
+    }
+    let events = [phase, dispatch, deleted, callback].into_iter().chain(tried).chain(reply);
+    let events = events.map(|e| e.sequence);
     Some(Verdict::Found(Box::new(Finding {
         code: CODE.to_owned(),
-        severity: Severity::Lost,
+        severity: if reply.is_some() { Severity::Note } else { Severity::Lost },
         is_fact: true,
         subject: Subject::Call(call.id),
         headline,
@@ -208,5 +218,6 @@ that needs no answer is better made from the root context's tick.
 ## What this cannot see
 
 Whether the answer mattered. A call from a phase that went on, or from the end of the stream, is taken for
-fire and forget and gives no finding, unless its callback tries to resume or to answer.
+fire and forget and gives no finding, unless its callback tries to resume or to answer. One that is still
+out when the plugin has answered the request itself is a note.
 "#;

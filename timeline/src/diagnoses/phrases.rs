@@ -5,6 +5,7 @@ use abi::{CallKind, Callback, Direction, Host, Hostcall, Kind};
 use crate::calls::Call;
 use crate::event::Event;
 use crate::finding::Advice;
+use crate::hold::hostcalls_on;
 use crate::ids::Sequence;
 
 /// `call 4 to "slow"`
@@ -54,14 +55,15 @@ pub const RESPONSES: &[Kind] = &[
     Kind::Callback(Callback::RedisCallResponse),
 ];
 
+/// The first resume, reply or close in a late response callback that was meant for the stream that is
+/// gone: not one on another stream, which set_effective_context named.
+pub fn tried<'a>(callback: &Event, hostcalls: &'a [Event]) -> Option<&'a Event> {
+    hostcalls_on(callback.context, hostcalls).find(|e| decides(e))
+}
+
 /// What the plugin did in a response callback, as a sentence about a decision that came too late.
-pub fn too_late(hostcalls: &[Event]) -> String {
-    let tried: Vec<&Event> = hostcalls.iter().filter(|e| decides(e)).collect();
-    match tried.first() {
-        None => "In it the plugin decided nothing that the host could see: an SDK discards the \
-                 callback of a stream that is gone without a word, so whatever its handler would \
-                 have decided was not enforced."
-            .to_owned(),
+pub fn too_late(callback: &Event, hostcalls: &[Event]) -> String {
+    match tried(callback, hostcalls) {
         Some(first) => format!(
             "In it the plugin called {} (#{}), which the host answered with status {} and did not \
              act on: the stream was gone, so the decision was not enforced.",
@@ -69,6 +71,15 @@ pub fn too_late(hostcalls: &[Event]) -> String {
             first.sequence,
             first.result
         ),
+        None if hostcalls.is_empty() => {
+            "In it the plugin made no recorded hostcall: the Go and Rust SDKs discard the callback \
+             of a stream that is gone without a word, so whatever its handler would have decided \
+             was not enforced."
+                .to_owned()
+        }
+        None => {
+            "In it the plugin decided nothing about this stream, which was gone already.".to_owned()
+        }
     }
 }
 

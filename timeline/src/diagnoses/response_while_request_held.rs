@@ -6,6 +6,7 @@ use super::phrases;
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss, Triggers};
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::ids::Sequence;
 use crate::story::{Story, span};
 
 const CODE: &str = "response-while-request-held";
@@ -64,18 +65,37 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
         return None;
     }
     let held_by = story.timeline.event(request.held_by?)?;
-    let out: Vec<&Call> = story.calls().iter().filter(|c| story.was_out(c, response)).collect();
-    let deleted = story.first(Callback::Delete).is_some();
-    let lost = |c: &&&Call| match c.outcome {
-        Outcome::Late(_) => true,
-        Outcome::Pending => deleted,
-        _ => false,
+    let held = match story.still_held(Direction::Request, Some(response))? {
+        Ok(held) => held,
+        Err(gap) => return Some(Verdict::Unknown { gap }),
     };
-    let severity = match (out.is_empty(), out.iter().any(|c| lost(&c))) {
-        (true, _) => Severity::Note,
-        (false, true) => Severity::Lost,
-        (false, false) => Severity::Failed,
-    };
+    // Calls that the request waited for; others are fire and forget.
+    let awaited = |c: &&Call| story.is_awaited(c) == Some(Direction::Request);
+    let out: Vec<&Call> =
+        story.calls().iter().filter(|c| story.was_out(c, response)).filter(awaited).collect();
+    let deleted = story.first(Callback::Delete);
+    let mut windows = vec![held.window.clone()];
+    let mut events: Vec<Sequence> = held.cited().collect();
+    let mut severity = if out.is_empty() { Severity::Note } else { Severity::Failed };
+    for call in &out {
+        events.push(call.dispatch);
+        let answer = call.outcome.answer().map(|a| a.callback);
+        events.extend(answer);
+        if answer.is_none() {
+            // Not answered: by the time of the response, or of the end.
+            let to = deleted.map_or(response, |d| d).sequence;
+            if let Some(gap) = story.gap(call.dispatch, Some(to)) {
+                return Some(Verdict::Unknown { gap });
+            }
+            let kinds = phrases::response_kinds(call.kind);
+            windows.push(story.window(call.dispatch, Some(to), kinds));
+        }
+        let is_lost = matches!(call.outcome, Outcome::Late(_) | Outcome::Pending);
+        if let Some(deleted) = deleted.filter(|_| is_lost) {
+            severity = Severity::Lost;
+            events.push(deleted.sequence);
+        }
+    }
     let waiting = match out.first() {
         Some(call) => format!(", which was waiting for {}", phrases::call(call)),
         None => String::new(),
@@ -99,8 +119,7 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
             call.dispatch
         ));
     }
-    let events = [held_by.sequence, response.sequence];
-    let events = events.into_iter().chain(out.iter().map(|c| c.dispatch));
+    events.extend([held_by.sequence, response.sequence]);
     Some(Verdict::Found(Box::new(Finding {
         code: CODE.to_owned(),
         severity,
@@ -108,7 +127,7 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
         subject: Subject::Direction(Direction::Request),
         headline,
         details,
-        evidence: Evidence { events: phrases::cited(events), windows: Vec::new() },
+        evidence: Evidence { events: phrases::cited(events), windows },
         advice: phrases::advice(
             None,
             &[(
@@ -156,6 +175,17 @@ const NEAR_MISSES: &[NearMiss] = &[
 0.202380 #14   set_effective_context context=2 -> ok
 0.202381 #15   continue_stream request -> ok
 0.205114 #17 response_headers 2 n=5 -> continue
+"#,
+    },
+    NearMiss {
+        because: "the response came after the body had been let go, with the call still out",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 -> continue
+0.000120 #12   dispatch http "audit" timeout=5s -> ok call 4
+0.001870 #14 request_body 2 size=14 -> pause
+0.001902 #15 request_body 2 size=28 end -> continue
+0.005114 #16 response_headers 2 n=5 -> continue
 "#,
     },
     NearMiss {

@@ -1,7 +1,7 @@
 //! A stream is held and waits for a call that is unbounded, long, or nearly out of time
 //! (host-semantics PW208): the live view of a hung request.
 
-use abi::Kind;
+use abi::CallKind;
 
 use super::phrases;
 use crate::calls::{Call, Outcome};
@@ -88,10 +88,14 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
     if let Some(gap) = story.gap(call.dispatch, None) {
         return Some(Verdict::Unknown { gap });
     }
+    let held = match story.still_held(direction, None)? {
+        Ok(held) => held,
+        Err(gap) => return Some(Verdict::Unknown { gap }),
+    };
     let held_by = story.timeline.event(half.held_by?)?;
     let dispatch = story.timeline.event(call.dispatch)?;
     let age = known_until.since(call.dispatched_at);
-    let limit = timeout(call.timeout);
+    let limit = timeout(call);
     let headline = format!(
         "{} has been held in {} for {} and waits for {} ({limit}).",
         phrases::half(direction).replacen('t', "T", 1),
@@ -109,18 +113,22 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
         ),
     ];
     match call.timeout {
+        None if call.kind == CallKind::Redis => details.push(
+            "A Redis call waits as long as its redis_init says, which the dispatch does not name."
+                .to_owned(),
+        ),
         None => details.push(
             "The call has no timeout: it ends when the callee answers or its connection breaks."
                 .to_owned(),
         ),
         Some(t) if age > t.after(Micros::SECOND) => details.push(format!(
-            "Its timeout passed {} ago and the host has not called back: its worker is blocked, or \
-             the VM is gone.",
+            "Its timeout passed {} ago and the host has not called back, although this VM has been \
+             heard of since: Envoy calls back when a timeout strikes.",
             span(age.since(t))
         )),
         Some(t) if t >= LONG => details.push(format!(
-            "Its timeout is {} s: the client or an idle timeout of the host is likely to end the \
-             request first.",
+            "Its timeout is {} s: a client may well give up sooner, and so may an idle timeout of the \
+             host.",
             t.0 / 1_000_000
         )),
         Some(t) => details.push(format!("Its timeout strikes {} after the dispatch.", span(t))),
@@ -133,8 +141,13 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
         headline,
         details,
         evidence: Evidence {
-            events: phrases::cited([held_by.sequence, dispatch.sequence]),
-            windows: vec![story.window(call.dispatch, None, response_kinds(call))],
+            events: phrases::cited(
+                [held_by.sequence, dispatch.sequence].into_iter().chain(held.cited()),
+            ),
+            windows: vec![
+                story.window(call.dispatch, None, phrases::response_kinds(call.kind)),
+                held.window,
+            ],
         },
         advice: phrases::advice(
             None,
@@ -146,10 +159,6 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
         ),
         supported_by: Vec::new(),
     })))
-}
-
-fn response_kinds(call: &Call) -> &'static [Kind] {
-    phrases::response_kinds(call.kind)
 }
 
 const EXAMPLE: &str = r#"

@@ -1,19 +1,29 @@
 //! What is said of a call that was dispatched after the headers had gone: findings and advice.
 
-use abi::{Direction, Host, Hostcall, Kind};
+use abi::{Callback, Direction, Host, Hostcall, Kind};
 
 use super::super::phrases;
 use super::{CODE, Case};
 use crate::event::Event;
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict, Window};
-use crate::story::{Ending, span};
+use crate::hold::hostcalls_on;
+use crate::ids::Sequence;
+use crate::story::{Ending, StillHeld, span};
+
+/// What would have ended the stream, or begun the response.
+const ENDS: &[Kind] = &[
+    Kind::Callback(Callback::ResponseHeaders),
+    Kind::Callback(Callback::Log),
+    Kind::Callback(Callback::Done),
+    Kind::Callback(Callback::Delete),
+];
 
 impl Case<'_> {
-    pub(super) fn lost(&self, deleted: &Event, callback: Option<&Event>) -> Verdict {
+    /// The stream ended before the callback. `end`: the response headers, or the first sign of the end.
+    pub(super) fn lost(&self, end: &Event, held: StillHeld, deleted: &Event) -> Verdict {
         let ending = self.story.ending();
         let clause = ending.clause(self.story);
-        let call = phrases::call(self.call);
-        let after = match callback {
+        let after = match self.callback {
             Some(callback) => format!(
                 "its response callback came {} after the stream had been deleted, so nothing \
                  decided there was enforced",
@@ -23,18 +33,13 @@ impl Case<'_> {
                      enforced"
                 .to_owned(),
         };
-        let headline = format!(
-            "{} had been forwarded before {call} was dispatched in {}; {clause}, and {after}.",
-            capital(&self.headers()),
-            phrases::name(self.phase),
-        );
+        let headline = format!("{}; {clause}, and {after}.", self.beginning());
         let mut details = self.how_it_began();
-        let response = self.response.filter(|r| r.order() < deleted.order());
-        if let Some(response) = response.filter(|_| self.direction == Direction::Request) {
+        if self.response.is_some_and(|r| r.sequence == end.sequence) {
             details.push(format!(
                 "Response headers came {} after the dispatch ({}), while the body was still held.",
-                span(response.at.since(self.dispatch.at)),
-                phrases::event(response)
+                span(end.at.since(self.dispatch.at)),
+                phrases::event(end)
             ));
         }
         details.push(format!(
@@ -42,8 +47,8 @@ impl Case<'_> {
             span(deleted.at.since(self.dispatch.at)),
             phrases::event(deleted)
         ));
-        let mut windows = Vec::new();
-        match callback {
+        let mut windows = vec![held.window.clone()];
+        match self.callback {
             Some(callback) => {
                 details.push(format!(
                     "The host delivered the response callback all the same, on root context {}, {} \
@@ -53,12 +58,16 @@ impl Case<'_> {
                     phrases::event(callback)
                 ));
                 let step = self.story.step_of(callback.sequence);
-                details.push(phrases::too_late(step.map_or(&[], |s| self.story.hostcalls(s))));
+                let hostcalls = step.map_or(&[][..], |s| self.story.hostcalls(s));
+                details.push(phrases::too_late(callback, hostcalls));
             }
             None => {
+                if let Some(gap) = self.story.gap(self.dispatch.sequence, Some(deleted.sequence)) {
+                    return Verdict::Unknown { gap };
+                }
                 details.push(format!(
-                    "Between the dispatch and the end no response callback came for call {}; the \
-                     host will deliver it on the root context, where the SDK discards it.",
+                    "Between the dispatch and the end no response callback came for call {}; if it \
+                     comes, it comes on the root context, where the Go and Rust SDKs discard it.",
                     self.call.id
                 ));
                 windows.push(self.story.window(
@@ -68,44 +77,91 @@ impl Case<'_> {
                 ));
             }
         }
-        let events = [Some(deleted), callback, response].into_iter().flatten();
+        if ending.whatever_was_held() {
+            details.push(
+                "Held headers would not have prevented this end, only one by an early answer of the \
+                 upstream: here a shorter timeout of the call helps."
+                    .to_owned(),
+            );
+        }
+        let step = self.callback.and_then(|c| self.story.step_of(c.sequence));
+        let tried = self.callback.zip(step).and_then(|(callback, step)| {
+            phrases::tried(callback, self.story.hostcalls(step)).map(|e| e.sequence)
+        });
+        let events = [end.sequence, deleted.sequence].into_iter();
+        let events =
+            events.chain(self.callback.map(|c| c.sequence)).chain(tried).chain(held.cited());
         self.found(Severity::Lost, headline, details, events, windows)
     }
 
-    /// The response came before the callback, the stream still lives.
-    pub(super) fn failed(&self, response: &Event, callback: Option<&Event>) -> Verdict {
-        let call = phrases::call(self.call);
+    /// The response came before the callback, and the stream still lives or did so at the callback.
+    pub(super) fn failed(&self, response: &Event, held: StillHeld) -> Verdict {
+        let mut windows = vec![held.window.clone()];
+        let absence = match (self.callback, self.deleted) {
+            // The delete stands after the callback.
+            (Some(_), Some(_)) => None,
+            (Some(callback), None) => {
+                let delete = &[Kind::Callback(Callback::Delete)];
+                Some((response.sequence, Some(callback.sequence), &delete[..]))
+            }
+            (None, _) => {
+                let kinds = phrases::response_kinds(self.call.kind);
+                Some((self.dispatch.sequence, None, kinds))
+            }
+        };
+        if let Some((from, to, kinds)) = absence {
+            if let Some(gap) = self.story.gap(from, to) {
+                return Verdict::Unknown { gap };
+            }
+            windows.push(self.story.window(from, to, kinds));
+        }
         let mut details = self.how_it_began();
-        let when = match callback {
+        let when = match self.callback {
             Some(callback) => format!(
-                "the response headers had come {} before the response callback",
+                "the response headers came {} before the response callback",
                 span(callback.at.since(response.at))
             ),
             None => "the response headers have come, the response callback has not".to_owned(),
         };
+        // A plugin that holds the response until its call is answered can still decide about it.
+        let at = self.callback.and_then(|c| self.story.step_of(c.sequence));
+        let then = at.map_or_else(|| self.story.now(), |step| step.before).response;
+        let is_kept = then.hold.is_held() && then.forwarded_by.is_none();
         details.push(format!(
-            "The response passed to the client while the request body was held ({}).",
-            phrases::event(response)
+            "The response headers came while the request body was held ({}), and the plugin {}.",
+            phrases::event(response),
+            if is_kept { "held them" } else { "let them go on to the client" }
         ));
-        if let Some(callback) = callback {
+        if let Some(callback) = self.callback {
             details.push(format!(
                 "The response callback ran while the stream was still there ({}), too late to keep \
-                 the request from the upstream or to change the response's status.",
+                 the request's headers from the upstream.",
                 phrases::event(callback)
             ));
         }
-        let headline = format!(
-            "{} had been forwarded before {call} was dispatched in {}, and {when}: what is decided \
-             there comes too late for the response.",
-            capital(&self.headers()),
-            phrases::name(self.phase),
-        );
-        let events = [Some(response), callback].into_iter().flatten();
-        self.found(Severity::Failed, headline, details, events, Vec::new())
+        let (severity, end) = match is_kept {
+            true => {
+                (Severity::Note, "the plugin holds the response, so the client waits all the same")
+            }
+            false => (Severity::Failed, "what is decided there comes too late for the response"),
+        };
+        let headline = format!("{}, and {when}: {end}.", self.beginning());
+        let events =
+            [Some(response), self.callback, self.deleted.filter(|_| self.callback.is_some())];
+        let events = events.into_iter().flatten().map(|e| e.sequence).chain(held.cited());
+        self.found(severity, headline, details, events, windows)
     }
 
     /// The callback came first.
     pub(super) fn in_time(&self, callback: &Event) -> Verdict {
+        let mut windows = Vec::new();
+        if self.response.is_none() {
+            let (from, to) = (self.dispatch.sequence, Some(callback.sequence));
+            if let Some(gap) = self.story.gap(from, to) {
+                return Verdict::Unknown { gap };
+            }
+            windows.push(self.story.window(from, to, ENDS));
+        }
         let mut details = self.how_it_began();
         details.push(format!(
             "The response callback came {} after the dispatch ({}).",
@@ -114,11 +170,12 @@ impl Case<'_> {
         ));
         let own = self.story.ending() == Ending::OwnReply;
         let response = self.response;
+        let reply = self.story.now().replied.filter(|_| own);
         let margin = match response {
             Some(response) if own => {
                 details.push(format!(
-                    "The plugin answered itself ({}), but the upstream had been sent the headers \
-                     already.",
+                    "The plugin answered itself ({}), but the headers had gone on towards the \
+                     upstream.",
                     phrases::event(response)
                 ));
                 "it worked this time, since the plugin's local response was the first".to_owned()
@@ -136,24 +193,19 @@ impl Case<'_> {
             }
         };
         let headline = format!(
-            "{} had been forwarded before {} was dispatched in {}; {margin}. An upstream that \
-             answers before the response callback ends the stream first.",
-            capital(&self.headers()),
-            phrases::call(self.call),
-            phrases::name(self.phase),
+            "{}; {margin}. An upstream that answers before the response callback ends the stream \
+             first.",
+            self.beginning()
         );
-        let events = [Some(callback), response].into_iter().flatten();
-        self.found(Severity::Race, headline, details, events, Vec::new())
+        let events = [Some(callback), response].into_iter().flatten().map(|e| e.sequence);
+        self.found(Severity::Race, headline, details, events.chain(reply), windows)
     }
 
     /// Nothing has come yet.
     pub(super) fn open(&self) -> Verdict {
         let headline = format!(
-            "{} had been forwarded before {} was dispatched in {}; an upstream that answers before \
-             the response callback ends the stream first.",
-            capital(&self.headers()),
-            phrases::call(self.call),
-            phrases::name(self.phase),
+            "{}; an upstream that answers before the response callback ends the stream first.",
+            self.beginning()
         );
         self.found(Severity::Race, headline, self.how_it_began(), [], Vec::new())
     }
@@ -162,8 +214,11 @@ impl Case<'_> {
     pub(super) fn on_response(&self) -> Verdict {
         let reply = self.callback.and_then(|callback| {
             let step = self.story.step_of(callback.sequence)?;
+            // Before the end, and on this stream: after it the callback is late, another matter.
+            let alive = self.deleted.is_none_or(|d| callback.order() < d.order());
             let reply = Kind::Hostcall(Hostcall::SendLocalResponse);
-            self.story.hostcalls(step).iter().find(|e| e.kind == reply)
+            let own = self.story.timeline.context;
+            hostcalls_on(own, self.story.hostcalls(step)).find(|e| alive && e.kind == reply)
         });
         let mut details = self.how_it_began();
         let (severity, end) = match reply {
@@ -177,14 +232,20 @@ impl Case<'_> {
             }
             None => (Severity::Note, "status and headers can no longer be changed"),
         };
-        let headline = format!(
-            "The response headers had been forwarded before {} was dispatched in {}: {end}.",
+        let headline = format!("{}: {end}.", self.beginning());
+        let callback = self.callback.filter(|_| reply.is_some());
+        let events = [reply, callback].into_iter().flatten().map(|e| e.sequence);
+        self.found(severity, headline, details, events, Vec::new())
+    }
+
+    /// `The request headers had been forwarded before call 4 to "slow" was dispatched in request_body`
+    fn beginning(&self) -> String {
+        format!(
+            "{} had been forwarded before {} was dispatched in {}",
+            capital(&self.headers()),
             phrases::call(self.call),
             phrases::name(self.phase),
-        );
-        let callback = self.callback.filter(|_| reply.is_some());
-        let events = [reply, callback].into_iter().flatten();
-        self.found(severity, headline, details, events, Vec::new())
+        )
     }
 
     fn headers(&self) -> String {
@@ -209,21 +270,21 @@ impl Case<'_> {
                 span(self.dispatch.at.since(self.forwarded.at)),
                 phrases::event(self.phase),
                 self.dispatch.sequence,
-                crate::story::timeout(self.call.timeout),
+                crate::story::timeout(self.call),
             ),
         ]
     }
 
-    fn found<'e>(
+    fn found(
         &self,
         severity: Severity,
         headline: String,
         details: Vec<String>,
-        events: impl IntoIterator<Item = &'e Event>,
+        events: impl IntoIterator<Item = Sequence>,
         windows: Vec<Window>,
     ) -> Verdict {
         let base = [self.forwarded.sequence, self.phase.sequence, self.dispatch.sequence];
-        let events = base.into_iter().chain(events.into_iter().map(|e| e.sequence));
+        let events = base.into_iter().chain(events);
         Verdict::Found(Box::new(Finding {
             code: CODE.to_owned(),
             severity,

@@ -1,0 +1,136 @@
+//! What ended a stream, or answered it: told from Envoy's response code details and flags, never more
+//! than they say.
+
+use abi::Callback;
+
+use super::Story;
+
+/// Bits of Envoy's response flags.
+const DOWNSTREAM_TERMINATION: u64 = 0x4000;
+const STREAM_IDLE: u64 = 0x1_0000;
+
+/// Details of Envoy's own timeouts (`response_code_details`, router and connection manager).
+const TIMEOUTS: [&str; 9] = [
+    "stream_idle_timeout",
+    "request_overall_timeout",
+    "request_header_timeout",
+    "max_duration_timeout",
+    "duration_timeout",
+    "upstream_response_timeout",
+    "upstream_per_try_timeout",
+    "upstream_per_try_idle_timeout",
+    "upstream_max_stream_duration_reached",
+];
+
+/// What ended a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The upstream answered.
+    UpstreamAnswered,
+    /// The upstream answered, and its connection or stream broke in the middle.
+    UpstreamBrokeOff,
+    /// The upstream's connection or stream ended before it answered.
+    UpstreamReset,
+    /// The client went away.
+    ClientLeft,
+    /// A timeout of the host.
+    HostTimeout,
+    /// A plugin closed the stream, this one or another.
+    ClosedByPlugin,
+    /// The host or another filter answered.
+    AnsweredByOthers,
+    /// The plugin's own local response.
+    OwnReply,
+    /// A response came; by whom the host did not say.
+    Response,
+    /// It ended, no response is recorded, and the host did not say why.
+    Untold,
+    /// It has not ended.
+    Not,
+}
+
+impl Ending {
+    pub(super) fn of(story: &Story<'_>) -> Ending {
+        let stream = &story.timeline.stream;
+        let details = stream.response_code_details.as_deref().unwrap_or_default();
+        let flags = stream.response_flags.unwrap_or_default();
+        let reply = story.now().replied.and_then(|reply| story.step_of(reply));
+        let response = story.first(Callback::ResponseHeaders);
+        if let Some(step) = reply
+            && response.is_none_or(|r| r.entry >= step.entry)
+        {
+            return Ending::OwnReply;
+        }
+        match details {
+            "via_upstream" => Ending::UpstreamAnswered,
+            d if d.starts_with("upstream_reset_after_response_started") => Ending::UpstreamBrokeOff,
+            d if d.starts_with("upstream_reset_before_response_started") => Ending::UpstreamReset,
+            d if d.starts_with("downstream_remote_disconnect") => Ending::ClientLeft,
+            "http2.remote_reset" | "http3.remote_reset" => Ending::ClientLeft,
+            d if TIMEOUTS.iter().any(|t| d.starts_with(t)) => Ending::HostTimeout,
+            "wasm_close_stream" => Ending::ClosedByPlugin,
+            "" if flags & DOWNSTREAM_TERMINATION != 0 => Ending::ClientLeft,
+            "" if flags & STREAM_IDLE != 0 => Ending::HostTimeout,
+            "" => match (response, story.ended()) {
+                (Some(_), _) => Ending::Response,
+                (None, Some(_)) => Ending::Untold,
+                (None, None) => Ending::Not,
+            },
+            _ => Ending::AnsweredByOthers,
+        }
+    }
+
+    /// Would the stream have ended so even if the headers had been held?
+    pub fn whatever_was_held(self) -> bool {
+        matches!(self, Ending::ClientLeft | Ending::HostTimeout | Ending::ClosedByPlugin)
+    }
+
+    /// A clause: "the upstream answered on the headers alone (via_upstream)".
+    pub fn clause(self, story: &Story<'_>) -> String {
+        let stream = &story.timeline.stream;
+        let details = stream.response_code_details.as_deref().unwrap_or_default();
+        let with = |text: &str| match details {
+            "" => text.to_owned(),
+            details => format!("{text} ({details})"),
+        };
+        let code = stream.response_code.filter(|c| *c != 0);
+        let status = code.map(|c| format!(" with {c}")).unwrap_or_default();
+        let response = story.first(Callback::ResponseHeaders);
+        match self {
+            Ending::UpstreamAnswered if response.is_some_and(|r| story.on_headers_alone(r)) => {
+                with(&format!("the upstream answered on the headers alone{status}"))
+            }
+            Ending::UpstreamAnswered => with(&format!("the upstream answered{status}")),
+            Ending::UpstreamBrokeOff => with("the upstream answered and broke off in the middle"),
+            Ending::UpstreamReset => with(reset(details)),
+            Ending::ClientLeft => with("the client left"),
+            Ending::HostTimeout => with("a timeout of the host ended the stream"),
+            Ending::ClosedByPlugin => with("a plugin closed the stream"),
+            Ending::AnsweredByOthers => with(&format!(
+                "the host or another filter answered in the upstream's place{status}"
+            )),
+            Ending::OwnReply => "the plugin sent a local response itself".to_owned(),
+            Ending::Response => format!("a response came{status}, by whom the host did not say"),
+            Ending::Untold => {
+                "the stream ended, no response is recorded, and the host did not say why".to_owned()
+            }
+            Ending::Not => "the stream has not ended".to_owned(),
+        }
+    }
+}
+
+/// Why the upstream did not answer, by the reason that Envoy puts in braces.
+fn reset(details: &str) -> &'static str {
+    let has = |reason: &str| details.contains(reason);
+    if has("connection_termination") {
+        "the upstream closed the connection before it answered"
+    } else if has("connection_failure") || has("connection_timeout") {
+        "the host could not connect to the upstream"
+    } else if has("remote_reset") || has("remote_refused") {
+        "the upstream reset the stream before it answered"
+    } else if has("overflow") {
+        "a circuit breaker of the host kept the request from the upstream"
+    } else {
+        "the stream to the upstream was reset before it answered"
+    }
+}
