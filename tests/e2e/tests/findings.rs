@@ -45,20 +45,37 @@ fn wanted(expected: &[(&str, &str)]) -> BTreeSet<(String, String)> {
     expected.iter().map(|(code, severity)| ((*code).to_owned(), (*severity).to_owned())).collect()
 }
 
+/// What is found when the stream ends before the response callback: the cause, and the two facts that
+/// support it.
+const LOST: [(&str, &str); 3] =
+    [(HEADERS_GONE, "lost"), ("late-callback", "lost"), ("response-while-request-held", "lost")];
+
+/// Loses the decision, and says by what the stream ended.
+fn loses(plugin: &str, path: &str, ended_by: &str) {
+    let answer = STACK.send(plugin, &post(path));
+    let timeline = STACK.collector().closed_timeline(&answer.request_id);
+    let findings = Finding::all(&timeline);
+    assert_eq!(labels(&findings), wanted(&LOST), "{plugin} {path}: {timeline:#}");
+    let headline = findings.first().expect("a finding");
+    assert!(headline.is_cause, "{plugin} {path}: the cause comes first, {findings:#?}");
+    assert!(
+        timeline["findings"][0].to_string().contains(ended_by),
+        "{plugin} {path}: not said that {ended_by:?}: {timeline:#}"
+    );
+}
+
 #[test]
 fn an_early_upstream_loses_the_decision() {
     for (_, plugin) in BOTH {
-        for path in ["/early-400?callee=after-300", "/early-200?callee=after-300,status-403"] {
-            let answer = STACK.send(plugin, &post(path));
-            let timeline = STACK.collector().closed_timeline(&answer.request_id);
-            let findings = Finding::all(&timeline);
-            let headline = findings.first().expect("a finding");
-            assert_eq!((&*headline.code, &*headline.severity), (HEADERS_GONE, "lost"), "{plugin}");
-            assert!(headline.is_cause);
-            assert!(findings.iter().any(|found| found.code == "late-callback"), "{timeline:#}");
-            let causes: Vec<_> = findings.iter().filter(|found| found.is_cause).collect();
-            assert_eq!(causes.len(), 1, "{plugin}: one cause, {causes:#?}");
-        }
+        loses(plugin, "/early-400?callee=after-300", "via_upstream");
+        loses(plugin, "/early-200?callee=after-300,status-403", "via_upstream");
+    }
+}
+
+#[test]
+fn an_upstream_that_closes_loses_the_decision() {
+    for (_, plugin) in BOTH {
+        loses(plugin, "/close?callee=after-300", "upstream_reset_before_response_started");
     }
 }
 
