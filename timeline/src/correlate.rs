@@ -1,6 +1,8 @@
 //! Events of one VM, in order, to timelines: which stream an invocation belongs to, when a timeline
 //! is closed, what has to be judged anew.
 
+mod late;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -52,6 +54,10 @@ pub(crate) struct Correlator {
     generations: HashMap<ContextId, u32>,
     deleted: VecDeque<ContextId>,
     ended_roots: Vec<ContextId>,
+    /// Invocations that found no timeline after a gap: a late batch may name it.
+    orphans: late::Orphans,
+    /// Gaps have been filled: verdicts about them can change.
+    is_refilled: bool,
 }
 
 struct Held {
@@ -86,6 +92,8 @@ impl Correlator {
             generations: HashMap::new(),
             deleted: VecDeque::new(),
             ended_roots: Vec::new(),
+            orphans: late::Orphans::default(),
+            is_refilled: false,
         }
     }
 
@@ -128,6 +136,7 @@ impl Correlator {
 
     /// Events are missing: what waits for its invocation will not get it.
     pub fn gap(&mut self) {
+        self.orphans.open();
         for (_, hostcalls) in std::mem::take(&mut self.unfinished) {
             self.invocation(None, hostcalls);
         }
@@ -178,7 +187,11 @@ impl Correlator {
             }
             _ => Some(self.of_context(context)),
         };
-        self.borrowed(home, &hostcalls);
+        let is_placed = self.borrowed(home, &hostcalls);
+        let is_unowned = home.is_none() && callback.is_some_and(Callback::is_response);
+        if is_unowned || !is_placed {
+            self.orphans.keep(invocation.as_ref(), &hostcalls);
+        }
         let Some(key) = home else { return };
         for event in &hostcalls {
             let dispatches = matches!(event.kind, Kind::Hostcall(h) if h.is_dispatch());
@@ -198,17 +211,24 @@ impl Correlator {
 
     /// Hostcalls that another context's invocation made on a stream (set_effective_context) belong
     /// to that stream's timeline too.
-    fn borrowed(&mut self, home: Option<Key>, hostcalls: &[Event]) {
-        let Some(first) = hostcalls.iter().position(is_switch) else { return };
+    ///
+    /// False if one of these streams is not known.
+    fn borrowed(&mut self, home: Option<Key>, hostcalls: &[Event]) -> bool {
+        let Some(first) = hostcalls.iter().position(is_switch) else { return true };
+        let mut all = true;
         for group in hostcalls[first..].chunk_by(|_, next| !is_switch(next)) {
-            let key = self.current.get(&ContextId(group[0].arg(0))).copied();
+            let context = ContextId(group[0].arg(0));
+            let key = self.current.get(&context).copied();
+            all &= key.is_some() || self.roots.contains_key(&context);
             if let Some(key) = key.filter(|key| Some(*key) != home)
                 && let Some(held) = self.held.get_mut(&key)
+                && held.timeline.event(group[0].sequence).is_none()
             {
                 insert(&mut held.timeline.events, group.iter().cloned());
                 self.touch(key);
             }
         }
+        all
     }
 
     fn of_context(&mut self, context: ContextId) -> Key {
@@ -292,6 +312,11 @@ impl Correlator {
             self.idle.remove(&(at, key));
             due.insert(key);
         }
+        if std::mem::take(&mut self.is_refilled) {
+            let with_gaps =
+                |(key, held): (&Key, &Held)| (!held.timeline.gaps.is_empty()).then_some(*key);
+            due.extend(self.held.iter().filter_map(with_gaps));
+        }
         let ended_roots = std::mem::take(&mut self.ended_roots);
         if is_final || !ended_roots.is_empty() {
             due.extend(self.held.keys());
@@ -329,7 +354,8 @@ impl Correlator {
         let root = self.held.get(&key).map(|h| self.root(h.timeline.stream.root))?;
         let held = self.held.get_mut(&key)?;
         let t = &mut held.timeline;
-        let was = (!touched).then(|| (t.state, t.findings.clone(), t.unknown.clone()));
+        let was =
+            (!touched).then(|| (t.state, t.findings.clone(), t.unknown.clone(), t.gaps.clone()));
         t.root = root;
         t.stream.root = t.root.context;
         t.module = self.module.clone();
@@ -347,8 +373,8 @@ impl Correlator {
             self.deadlines.remove(&(deadline, key));
         }
         self.idle.remove(&(held.idle, key));
-        let unchanged = was.is_some_and(|(state, findings, unknown)| {
-            state == t.state && findings == t.findings && unknown == t.unknown
+        let unchanged = was.is_some_and(|(state, findings, unknown, gaps)| {
+            state == t.state && findings == t.findings && unknown == t.unknown && gaps == t.gaps
         });
         if !unchanged {
             t.revision += 1;
@@ -366,6 +392,8 @@ impl Correlator {
         let keep = match reason {
             None => true,
             Some(Reason::TimedOut | Reason::Idle) => true,
+            // So may the batch of a gap.
+            Some(Reason::Ended) => !t.gaps.is_empty(),
             Some(_) => false,
         };
         if keep {

@@ -9,6 +9,7 @@ use abi::Dialect;
 
 use crate::correlate::Correlator;
 use crate::delivery::{Delivery, Lost, Module, OpenInvocation, Root};
+use crate::event::Event;
 use crate::ids::{ContextId, InstanceId, Micros, Sequence};
 use crate::timeline::{Gap, Update};
 
@@ -41,6 +42,8 @@ pub struct Instance {
 pub(crate) struct InstanceGap {
     pub gap: Gap,
     pub contexts: Vec<ContextId>,
+    /// None of its numbers was taken, so that a batch that comes late can fill it.
+    pub is_fillable: bool,
 }
 
 /// What is known of an instance, for lists.
@@ -186,7 +189,13 @@ impl Instance {
             let Some((&(first, _), _)) = self.waiting.first_key_value() else { break };
             let next = self.next.unwrap_or(first);
             if first > next {
-                self.missing(next, first - 1, "the batch with them did not arrive", Vec::new());
+                self.missing(
+                    next,
+                    first - 1,
+                    "the batch with them did not arrive",
+                    Vec::new(),
+                    true,
+                );
                 self.next = Some(first);
             }
             self.take_in_order();
@@ -218,7 +227,7 @@ impl Instance {
                 entry.remove();
             } else if entry.get().from.0 <= next {
                 let lost = entry.remove();
-                self.missing(next, lost.to.0, &lost.reason, lost.contexts);
+                self.missing(next, lost.to.0, &lost.reason, lost.contexts, true);
                 self.next = Some(lost.to.0.saturating_add(1));
                 return true;
             } else {
@@ -237,26 +246,72 @@ impl Instance {
         }
         if delivery.newer && end > next {
             let reason = "a newer recorder said more than this version understands";
-            self.missing(first, end.saturating_sub(1), reason, Vec::new());
+            self.missing(first, end.saturating_sub(1), reason, Vec::new(), false);
         }
-        // What was seen before is skipped by its number.
+        // What was seen before is skipped by its number, unless a gap had been declared there.
         let seen = usize::try_from(next.saturating_sub(first)).unwrap_or(usize::MAX);
         let events = delivery.events.drain(seen.min(delivery.events.len())..).collect();
+        self.fill(std::mem::take(&mut delivery.events));
         let known_until = delivery.known_until;
         self.correlator.take(delivery, events);
         self.next = Some(next.max(end));
         self.known_until = self.known_until.max(known_until);
     }
 
-    fn missing(&mut self, from: u64, to: u64, reason: &str, contexts: Vec<ContextId>) {
+    fn missing(
+        &mut self,
+        from: u64,
+        to: u64,
+        reason: &str,
+        contexts: Vec<ContextId>,
+        is_fillable: bool,
+    ) {
         let gap = Gap { from: Sequence(from), to: Sequence(to), reason: reason.to_owned() };
-        self.gaps.push(InstanceGap { gap, contexts });
+        self.gaps.push(InstanceGap { gap, contexts, is_fillable });
         if self.gaps.len() > MOST_GAPS {
             let second = self.gaps.remove(1);
             let first = &mut self.gaps[0];
             first.gap.to = first.gap.to.max(second.gap.to);
             first.contexts.clear();
+            first.is_fillable = false;
         }
         self.correlator.gap();
     }
+
+    /// Takes events that came after their numbers had been given up, and makes the gaps smaller.
+    fn fill(&mut self, events: Vec<Event>) {
+        let missing = |s: Sequence| {
+            let fillable = self.gaps.iter().filter(|g| g.is_fillable);
+            fillable.map(|g| &g.gap).any(|g| g.from <= s && s <= g.to)
+        };
+        let late: Vec<Event> = events.into_iter().filter(|e| missing(e.sequence)).collect();
+        let Some((from, to)) = late.first().zip(late.last()).map(|(a, b)| (a.sequence, b.sequence))
+        else {
+            return;
+        };
+        // A batch's numbers are dense, so what of it was missing is a run within each gap.
+        if self.correlator.late(late) {
+            self.gaps = std::mem::take(&mut self.gaps)
+                .into_iter()
+                .flat_map(|gap| without(gap, from, to))
+                .collect();
+        }
+    }
+}
+
+/// What is left of a gap when a run of numbers has come.
+fn without(gap: InstanceGap, from: Sequence, to: Sequence) -> impl Iterator<Item = InstanceGap> {
+    let Gap { from: first, to: last, .. } = gap.gap;
+    let parts = match gap.is_fillable && from <= last && to >= first {
+        false => [Some((first, last)), None],
+        true => [
+            (from > first).then(|| (first, Sequence(from.0 - 1))),
+            (to < last).then(|| (Sequence(to.0 + 1), last)),
+        ],
+    };
+    parts.into_iter().flatten().map(move |(from, to)| {
+        let mut part = gap.clone();
+        (part.gap.from, part.gap.to) = (from, to);
+        part
+    })
 }

@@ -412,3 +412,32 @@ fn a_newer_recorders_events_are_kept_and_count_as_a_gap() {
     assert!(timeline.findings.is_empty());
     assert_eq!(timeline.unknown[0].code, "waiting-on-call");
 }
+
+#[test]
+fn a_batch_that_comes_after_its_gap_was_declared_fills_it() {
+    let whole = format!("{LATE}2.0 #8 http_call_response root 1 call 4 headers=3 code=200");
+    let events = record(&[(&whole, 0)]);
+    let parts =
+        [(0..1, "create"), (1..2, "headers"), (1..4, "dispatch"), (3..6, "end"), (6..7, "delete")];
+    for (late, what) in parts {
+        let mut instance = Instance::new(INSTANCE);
+        let second = |seconds: u64| Micros(seconds * 1_000_000);
+        let mut seen = Seen::default();
+        let kept = |range: std::ops::Range<usize>| {
+            batch(&events[range.clone()], range.start as u64 + 1, second(3))
+        };
+        seen.take(instance.deliver(kept(0..late.start), second(3)));
+        seen.take(instance.deliver(kept(late.end..events.len()), second(3)));
+        seen.take(instance.advance(second(14)));
+        assert_eq!(instance.status().gaps.len(), 1, "{what}");
+        seen.take(instance.deliver(kept(late.clone()), second(15)));
+        assert!(instance.status().gaps.is_empty(), "{what}: the gap is still there");
+        let timeline = seen.last.values().next().expect("a timeline");
+        assert_eq!(seen.last.len(), 1, "{what}: one stream, one timeline");
+        assert_eq!(timeline.events.len(), events.len(), "{what}");
+        assert!(timeline.gaps.is_empty() && timeline.unknown.is_empty(), "{what}");
+        assert_eq!(timeline.state, State::Closed(Reason::Ended), "{what}");
+        let found: Vec<&str> = timeline.findings.iter().map(|f| f.code.as_str()).collect();
+        assert_eq!(found, ["headers-forwarded-before-body-call", "late-callback"], "{what}");
+    }
+}
