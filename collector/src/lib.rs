@@ -16,5 +16,5 @@ mod running;
 pub mod store;
 pub mod ui;
 
-pub use config::{BadSettings, Limits, Settings, refuse_unknown_environment};
-pub use running::{Running, StartError, run, start};
+pub use config::{BadSettings, Limits, Retention, Settings, refuse_unknown_environment};
+pub use running::{Running, StartError, run, start, start_on};

@@ -70,7 +70,16 @@ pub struct Running {
 /// It has its own threads, and may be started from anywhere.
 pub fn start(settings: Settings) -> Result<Running, StartError> {
     let config = settings.check()?;
-    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&config.data, config.retention)?);
+    let store = Arc::new(Sqlite::open(&config.data, config.retention)?);
+    start_checked(config, store)
+}
+
+/// As [`start`], on a store of one's own: what the settings say of the store is not used.
+pub fn start_on(settings: Settings, store: Arc<dyn Store>) -> Result<Running, StartError> {
+    start_checked(settings.check()?, store)
+}
+
+fn start_checked(config: Config, store: Arc<dyn Store>) -> Result<Running, StartError> {
     let listener = listen(config.listen)?;
     let public = config.public_listen.map(listen).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -23,10 +23,6 @@ pub struct Config {
     pub limits: Limits,
     /// Bounds of what is kept.
     pub retention: Retention,
-    /// For links.
-    pub grafana_url: Option<String>,
-    /// For links.
-    pub jaeger_url: Option<String>,
 }
 
 /// Bounds of what is taken.
@@ -109,14 +105,6 @@ pub enum BadSettings {
     /// A token nobody could send.
     #[error("{0} must not be empty, and consist of visible ASCII characters")]
     BadToken(&'static str),
-    /// A link that is none.
-    #[error("{name} must begin with http:// or https://, not {value:?}")]
-    BadUrl {
-        /// The setting.
-        name: &'static str,
-        /// Its value.
-        value: String,
-    },
     /// There is no place for the store.
     #[error("no folder for the store: set --data, XDG_DATA_HOME or HOME")]
     NoFolder,
@@ -127,6 +115,7 @@ impl Settings {
     pub fn check(self) -> Result<Config, BadSettings> {
         let from_file = self.config.as_deref().map(file::read).transpose()?;
         let settings = self.or(from_file.unwrap_or_default());
+        let kept = (at_least("--retention-mib", settings.retention_mib, 2048, 1)? as u64) << 20;
         let config = Config {
             listen: settings.listen.unwrap_or((Ipv4Addr::LOCALHOST, 4000).into()),
             public_listen: settings.public_listen,
@@ -152,15 +141,14 @@ impl Settings {
             },
             retention: Retention {
                 age: hours("--retention-hours", settings.retention_hours)?,
-                bytes: (at_least("--retention-mib", settings.retention_mib, 2048, 1)? as u64) << 20,
+                bytes: kept,
                 journal_bytes: (at_least("--journal-mib", settings.journal_mib, 1024, 1)? as u64)
                     << 20,
-                slice_bytes: 256 << 20,
+                // Space is freed by the slice: each is a small part of all.
+                slice_bytes: (256 << 20).min(kept / 8),
                 slice_age: Duration::from_secs(3600),
                 marks: Duration::from_secs(24 * 3600),
             },
-            grafana_url: url("--grafana-url", settings.grafana_url)?,
-            jaeger_url: url("--jaeger-url", settings.jaeger_url)?,
             data: settings.data.or_else(default_folder).ok_or(BadSettings::NoFolder)?,
         };
         exposure(&config, settings.public_read == Some(true))?;
@@ -208,15 +196,6 @@ fn at_least(
 
 fn hours(name: &'static str, value: Option<u32>) -> Result<Duration, BadSettings> {
     Ok(Duration::from_secs(at_least(name, value, 24, 1)? as u64 * 3600))
-}
-
-fn url(name: &'static str, value: Option<String>) -> Result<Option<String>, BadSettings> {
-    match value {
-        Some(value) if !value.starts_with("http://") && !value.starts_with("https://") => {
-            Err(BadSettings::BadUrl { name, value })
-        }
-        other => Ok(other.map(|url| url.trim_end_matches('/').to_owned())),
-    }
 }
 
 fn default_folder() -> Option<PathBuf> {

@@ -55,8 +55,6 @@ impl Settings {
             journal_mib: self.journal_mib.or(other.journal_mib),
             retention_hours: self.retention_hours.or(other.retention_hours),
             retention_mib: self.retention_mib.or(other.retention_mib),
-            grafana_url: self.grafana_url.or(other.grafana_url),
-            jaeger_url: self.jaeger_url.or(other.jaeger_url),
         }
     }
 }

@@ -81,10 +81,4 @@ pub struct Settings {
     /// Bytes of timelines kept, in MiB [default: 2048]
     #[arg(long, value_name = "MIB", env = "WASM_TRACER_COLLECTOR_RETENTION_MIB")]
     pub retention_mib: Option<u32>,
-    /// Base URL of Grafana, for links on the pages
-    #[arg(long, value_name = "URL", env = "WASM_TRACER_COLLECTOR_GRAFANA_URL")]
-    pub grafana_url: Option<String>,
-    /// Base URL of Jaeger, for links on the pages
-    #[arg(long, value_name = "URL", env = "WASM_TRACER_COLLECTOR_JAEGER_URL")]
-    pub jaeger_url: Option<String>,
 }
