@@ -7,7 +7,7 @@ use timeline::timeline::Timeline;
 use tokio::sync::broadcast;
 
 /// Changes kept for a slow client; one that is slower misses some and is told so.
-const BACKLOG: usize = 4096;
+pub const BACKLOG: usize = 4096;
 
 /// A change.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ mod openapi;
 mod operate;
 mod pages;
 mod problem;
+mod requests;
 mod timelines;
 pub mod view;
 
@@ -18,7 +19,7 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use timeline::ids::TimelineId;
 use timeline::instance::InstanceStatus;
 use timeline::timeline::Timeline;
@@ -115,27 +116,44 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_| Problem::Stopping)
 }
 
+/// What a token guards, where there is one.
+fn guarded() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
+    vec![
+        ("/", get(pages::list)),
+        ("/timelines/{id}", get(pages::timeline)),
+        ("/api/v1/timelines", get(timelines::list)),
+        ("/api/v1/timelines/{id}", get(timelines::one)),
+        ("/api/v1/requests/{request_id}", get(requests::one)),
+        ("/api/v1/findings", get(findings::list)),
+        ("/api/v1/live", get(live::live)),
+        ("/api/v1/instances", get(operate::instances)),
+        ("/api/v1/plugins", get(operate::plugins)),
+        ("/api/v1/diagnoses", get(findings::diagnoses)),
+        (openapi::PATH, get(openapi::document)),
+        ("/metrics", get(operate::metrics)),
+    ]
+}
+
+/// What anyone sees who reaches the address.
+fn open() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
+    vec![
+        (crate::ui::TOKEN_PATH, post(access::enter)),
+        ("/assets/{name}", get(pages::asset)),
+        ("/healthz", get(operate::healthz)),
+        ("/readyz", get(operate::readyz)),
+    ]
+}
+
+fn router(routes: Vec<(&'static str, MethodRouter<Arc<Api>>)>) -> Router<Arc<Api>> {
+    routes.into_iter().fold(Router::new(), |router, (path, route)| router.route(path, route))
+}
+
 /// Everything but ingest.
 pub fn reading(api: Arc<Api>) -> Router {
-    let guarded = Router::new()
-        .route("/", get(pages::list))
-        .route("/timelines/{id}", get(pages::timeline))
-        .route("/api/v1/timelines", get(timelines::list))
-        .route("/api/v1/timelines/{id}", get(timelines::one))
-        .route("/api/v1/findings", get(findings::list))
-        .route("/api/v1/live", get(live::live))
-        .route("/api/v1/instances", get(operate::instances))
-        .route("/api/v1/plugins", get(operate::plugins))
-        .route("/api/v1/diagnoses", get(findings::diagnoses))
-        .route("/api/v1/openapi.json", get(openapi::document))
-        .route("/metrics", get(operate::metrics))
-        .layer(middleware::from_fn_with_state(api.clone(), access::may_read));
-    Router::new()
-        .merge(guarded)
-        .route(crate::ui::TOKEN_PATH, post(access::enter))
-        .route("/assets/{name}", get(pages::asset))
-        .route("/healthz", get(operate::healthz))
-        .route("/readyz", get(operate::readyz))
+    let guard = middleware::from_fn_with_state(api.clone(), access::may_read);
+    router(guarded())
+        .layer(guard)
+        .merge(router(open()))
         .layer(middleware::from_fn(harden))
         .with_state(api)
 }

@@ -1,10 +1,13 @@
 //! A collector under test, and batches to send it.
 #![allow(dead_code)]
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use abi::{Callback, Hostcall};
-use collector::{Running, Settings, start};
+use collector::store::Store;
+use collector::{Retention, Running, Settings, start, start_on};
 use prost::Message;
 use proto::v1;
 use serde_json::Value;
@@ -33,6 +36,27 @@ impl Collector {
         };
         change(&mut settings);
         let running = Some(start(settings.clone()).expect("it starts"));
+        Collector { folder, settings, running }
+    }
+
+    /// On a store made for its folder.
+    pub fn on(store: impl FnOnce(&Path, Retention) -> Arc<dyn Store>) -> Collector {
+        let folder = TempDir::new().expect("a folder");
+        let settings = Settings {
+            listen: Some("127.0.0.1:0".parse().expect("an address")),
+            data: Some(folder.path().to_owned()),
+            ..Settings::default()
+        };
+        let retention = Retention {
+            age: Duration::from_secs(3600),
+            bytes: 1 << 30,
+            journal_bytes: 1 << 28,
+            slice_bytes: 1 << 27,
+            slice_age: Duration::from_secs(3600),
+            marks: Duration::from_secs(3600),
+        };
+        let store = store(folder.path(), retention);
+        let running = Some(start_on(settings.clone(), store).expect("it starts"));
         Collector { folder, settings, running }
     }
 
@@ -94,6 +118,19 @@ impl Collector {
                 return value;
             }
             assert!(begun.elapsed() < PATIENCE, "{path} stays {value:#}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until a path is answered with a status.
+    pub fn until_status(&self, path: &str, status: u16) {
+        let begun = Instant::now();
+        loop {
+            let (now, body) = self.get(path, &[]);
+            if now == status {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{path} stays {now}: {body}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

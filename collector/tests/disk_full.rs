@@ -1,0 +1,86 @@
+//! A disk without room for timelines: ingest says so, pages stay up, and nothing is lost.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use collector::store::sqlite::Sqlite;
+use collector::store::{
+    Appended, BatchId, Cursor, Kept, Page, Query, Raw, Row, Size, Store, StoreError,
+};
+use support::{Collector, Recorder, bytes};
+use timeline::ids::{InstanceId, Sequence, TimelineId};
+use timeline::timeline::Timeline;
+
+/// A store whose slices have no room while `full`.
+struct Filling {
+    inner: Sqlite,
+    full: Arc<AtomicBool>,
+}
+
+impl Store for Filling {
+    fn append(&self, batches: &[Raw<'_>]) -> Result<Vec<Appended>, StoreError> {
+        self.inner.append(batches)
+    }
+
+    fn forget(&self, batches: &[BatchId]) -> Result<(), StoreError> {
+        self.inner.forget(batches)
+    }
+
+    fn resume_points(&self) -> Result<Vec<(InstanceId, Sequence)>, StoreError> {
+        self.inner.resume_points()
+    }
+
+    fn replay(&self, each: &mut dyn FnMut(Kept)) -> Result<(), StoreError> {
+        self.inner.replay(each)
+    }
+
+    fn put(&self, rows: &[Row]) -> Result<(), StoreError> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(StoreError::Full { what: "slice", place: "/full".to_owned() });
+        }
+        self.inner.put(rows)
+    }
+
+    fn get(&self, id: TimelineId) -> Result<Option<Timeline>, StoreError> {
+        self.inner.get(id)
+    }
+
+    fn list(&self, query: &Query, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {
+        self.inner.list(query, after, limit)
+    }
+
+    fn tend(&self, wall_millis: i64) -> Result<(), StoreError> {
+        self.inner.tend(wall_millis)
+    }
+
+    fn size(&self) -> Size {
+        self.inner.size()
+    }
+}
+
+#[test]
+fn full_slices_are_answered_503_until_there_is_room_and_lose_nothing() {
+    let full = Arc::new(AtomicBool::new(true));
+    let collector = Collector::on(|folder, retention| {
+        let inner = Sqlite::open(folder, retention).expect("it opens");
+        Arc::new(Filling { inner, full: full.clone() })
+    });
+    let mut recorder = Recorder::new(1);
+    assert_eq!(collector.send(&bytes(&recorder.requests(3))).0, 200, "the journal has room");
+    collector.until_status("/healthz", 503);
+    let (_, wrong) = collector.get("/healthz", &[]);
+    assert!(
+        wrong.starts_with("the slice has no room left; free space on the disk of /full"),
+        "{wrong}"
+    );
+    let next = bytes(&recorder.requests(2));
+    assert_eq!(collector.send(&next), (503, wrong));
+    assert_eq!(collector.get("/", &[]).0, 200);
+    assert_eq!(collector.closed(3).len(), 3, "what is not stored yet is shown");
+    full.store(false, Ordering::SeqCst);
+    collector.until_status("/healthz", 200);
+    assert_eq!(collector.send(&next).0, 200);
+    assert_eq!(collector.closed(5).len(), 5);
+}
