@@ -14,6 +14,9 @@ pub mod exports {
     pub const TICK_END: &str = "tick_end";
     /// `(kind, status, p0..p11)`
     pub const HOSTCALL: &str = "hostcall";
+    /// `(kind, status) -> 1 that was all, 0 call HOSTCALL`: the short way for hostcalls that are only
+    /// counted when all goes well ([`crate::Record::WhenTelling`]).
+    pub const COUNTED: &str = "counted";
     /// `(period_millis) -> status`, in place of the import.
     pub const SET_TICK_PERIOD: &str = "set_tick_period";
     /// `() -> length of the saved message, or -1: ask the host`
@@ -32,11 +35,12 @@ pub mod exports {
     pub const CONFIG: &str = "CONFIG";
 
     /// All functions, for the build check.
-    pub const FUNCTIONS: [&str; 11] = [
+    pub const FUNCTIONS: [&str; 12] = [
         ENTER,
         LEAVE,
         TICK_END,
         HOSTCALL,
+        COUNTED,
         SET_TICK_PERIOD,
         GET_STATUS_SAVED,
         SAVED_STATUS_CODE,

@@ -71,6 +71,11 @@ extern "C" fn hostcall(
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn counted(kind: u32, status: u32) -> u32 {
+    u32::from(recorder().counted(kind, status))
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn set_tick_period(period_millis: u32) -> u32 {
     recorder().set_tick_period(period_millis, &mut WasmHost)
 }

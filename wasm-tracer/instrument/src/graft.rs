@@ -131,6 +131,7 @@ fn functions(module: &Module<'_>) -> Result<HashMap<&'static str, u32>, Refusal>
                 exports::ENTER => (6, 1),
                 exports::LEAVE => (3, 0),
                 exports::HOSTCALL => (2 + HOSTCALL_PARAMS, 0),
+                exports::COUNTED => (2, 1),
                 exports::SET_TICK_PERIOD | exports::ARENA_ALLOC => (1, 1),
                 exports::GET_STATUS_SAVED | exports::SAVED_STATUS_CODE => (0, 1),
                 exports::TICK_END | exports::SAVED_STATUS_COPY | exports::EXITING => (1, 0),

@@ -42,6 +42,8 @@
     (memory.copy (i32.const 1100) (i32.const 1024) (i32.const 26))
     (memory.fill (i32.const 1200) (i32.const 7) (i32.const 16))
     (memory.init $spare (i32.const 1300) (i32.const 0) (i32.const 13)))
+  (func (export "counted") (param i32 i32) (result i32)
+    (i32.const 0))
   (func (export "tick_end") (param i32)
     (drop (call $log (i32.const 2) (i32.const 1024) (i32.const 26)))
     (if (i32.lt_u (memory.size) (i32.const 4))

@@ -2,12 +2,11 @@
 
 /// Copies as much as fits; answers how much.
 pub fn copy(into: &mut [u8], from: &[u8]) -> usize {
-    let mut copied = 0;
-    for (to, byte) in into.iter_mut().zip(from) {
-        *to = *byte;
-        copied += 1;
+    let length = into.len().min(from.len());
+    if let (Some(into), Some(from)) = (into.get_mut(..length), from.get(..length)) {
+        into.copy_from_slice(from);
     }
-    copied
+    length
 }
 
 /// A text of at most `N` bytes; more is cut.
@@ -66,12 +65,7 @@ impl<const N: usize> Text<N> {
 
 /// A little-endian u32.
 pub fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    let four = bytes.get(at..at.checked_add(4)?)?;
-    let mut value = 0;
-    for (place, byte) in four.iter().enumerate() {
-        value |= u32::from(*byte) << (8 * place);
-    }
-    Some(value)
+    bytes.get(at..)?.first_chunk().map(|four| u32::from_le_bytes(*four))
 }
 
 /// A little-endian number of up to eight bytes.

@@ -6,7 +6,8 @@ use crate::bytes::Text;
 use crate::histogram::Histogram;
 use crate::wire::Writer;
 
-const OUT: usize = 128;
+const SETS: usize = 16;
+const WAYS: usize = 8;
 const CLUSTERS: usize = 64;
 const COUNTS: usize = 72;
 /// Index of all clusters beyond the first 64.
@@ -31,6 +32,11 @@ pub struct Out {
     until: u64,
 }
 
+impl Out {
+    const EMPTY: Out =
+        Out { call: 0, root: 0, context: 0, recorded: false, cluster: 0, at: 0, until: 0 };
+}
+
 #[derive(Clone, Copy)]
 struct Count {
     root: u32,
@@ -42,15 +48,15 @@ struct Count {
 
 /// All of them.
 pub struct Calls {
-    out: [Out; OUT],
+    /// Sets of places: ids count up, so they spread evenly over the sets.
+    out: [[Out; WAYS]; SETS],
     clusters: [Text<48>; CLUSTERS],
     counts: [Count; COUNTS],
 }
 
 impl Calls {
     pub const EMPTY: Calls = Calls {
-        out: [Out { call: 0, root: 0, context: 0, recorded: false, cluster: 0, at: 0, until: 0 };
-            OUT],
+        out: [[Out::EMPTY; WAYS]; SETS],
         clusters: [Text::EMPTY; CLUSTERS],
         counts: [Count { root: 0, cluster: 0, outcome: 0, count: 0, duration: Histogram::EMPTY };
             COUNTS],
@@ -83,8 +89,8 @@ impl Calls {
             millis => u64::from(millis) * 1000 + GRACE,
         };
         let until = now.saturating_add(wait);
-        let place = self.out.iter().position(|o| o.call == call || o.call == 0);
-        if let Some(place) = place.and_then(|at| self.out.get_mut(at)) {
+        let set = self.set(call);
+        if let Some(place) = set.iter_mut().find(|o| o.call == call || o.call == 0) {
             *place = Out { call, root, context, recorded, cluster, at: now, until };
         }
     }
@@ -96,13 +102,22 @@ impl Calls {
     }
 
     /// A call that is out.
-    pub fn get(&self, call: u32) -> Option<Out> {
-        self.out.iter().find(|o| o.call == call && call != 0).copied()
+    pub fn get(&mut self, call: u32) -> Option<Out> {
+        self.set(call).iter().find(|o| o.call == call && call != 0).copied()
+    }
+
+    /// The low two bits of an id say what kind of call it is.
+    fn set(&mut self, call: u32) -> &mut [Out] {
+        match self.out.get_mut((call >> 2) as usize % SETS) {
+            Some(set) => set,
+            None => &mut [],
+        }
     }
 
     /// The answer to a call came.
     pub fn answered(&mut self, call: u32, outcome: u32, now: u64) {
-        let Some(out) = self.out.iter_mut().find(|o| o.call == call && call != 0) else { return };
+        let found = self.set(call).iter_mut().find(|o| o.call == call && call != 0);
+        let Some(out) = found else { return };
         let was = *out;
         out.call = 0;
         self.count(was.root, was.cluster, outcome, Some(now.saturating_sub(was.at)));
@@ -111,7 +126,7 @@ impl Calls {
     /// Forgets calls whose answer is overdue; is any left?
     pub fn any_out(&mut self, now: u64) -> bool {
         let mut any = false;
-        for out in &mut self.out {
+        for out in self.out.iter_mut().flatten() {
             if out.until < now {
                 out.call = 0;
             }

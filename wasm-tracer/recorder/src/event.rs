@@ -45,7 +45,7 @@ impl Event<'_> {
             to.signed(event::AT_STEP_MICROS, self.at.wrapping_sub(before.at) as i64);
         }
         to.number(event::TOOK_MICROS, self.took);
-        to.numbers(event::ARGS, self.args.iter().map(|arg| u64::from(*arg)));
+        to.words(event::ARGS, self.args);
         to.number(event::RESULT, u64::from(self.result));
         to.number(event::CALL, u64::from(self.call));
         to.bytes(event::TEXT, self.text.get(..TEXT).unwrap_or(self.text));

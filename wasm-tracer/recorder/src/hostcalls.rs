@@ -5,6 +5,7 @@ use proto::fields::mark;
 
 use crate::event::{Event, TEXT};
 use crate::host::Host;
+use crate::pairs::Pairs;
 use crate::streams::flag;
 use crate::{Recorder, bytes};
 
@@ -84,20 +85,24 @@ fn param(params: &[u32; 12], at: u8) -> u32 {
     params.get(usize::from(at)).copied().unwrap_or(0)
 }
 
-/// A text read from the plugin.
+/// A text read from the plugin: it lies at the front of the scratch memory.
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Read {
-    bytes: [u8; TEXT],
-    length: usize,
-    marks: u32,
-}
-
-impl Read {
-    pub fn get(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or(&[])
-    }
+    pub length: usize,
+    pub marks: u32,
 }
 
 impl Recorder {
+    /// The short way for hostcalls that tell nothing when all goes well: true if counting was all that
+    /// had to be done. Asked only of those with [`Record::WhenTelling`].
+    pub fn counted(&mut self, kind: u32, status: u32) -> bool {
+        if status != 0 || self.settings.all_hostcalls || self.top().is_some_and(|f| f.response) {
+            return false;
+        }
+        self.counters.hostcall(kind, false);
+        true
+    }
+
     /// After a hostcall of the plugin returned. `params` are those of wasm; addresses are absolute.
     pub fn hostcall(&mut self, kind: u32, status: u32, params: &[u32; 12], host: &mut impl Host) {
         let Some(hostcall) = Hostcall::from_number(kind) else { return };
@@ -160,16 +165,16 @@ impl Recorder {
                 count += 1;
                 if hostcall == Hostcall::HttpCall && count == 1 {
                     if let Some(bits) = args.get_mut(count) {
-                        *bits = pseudo_headers(param(params, 2), *value, host);
+                        *bits = self.pseudo_headers(param(params, 2), *value, host);
                     }
                     count += 1;
                 }
             }
         }
-        let mut text = Read { bytes: [0; TEXT], length: 0, marks: 0 };
+        let mut text = Read::default();
         if shape.text != NONE {
             let size = param(params, shape.text.wrapping_add(1));
-            self.read_text(&mut text, param(params, shape.text), size, host);
+            text = self.read_text(param(params, shape.text), size, host);
         }
         let mut call = if shape.call == NONE { 0 } else { param(params, shape.call) };
         if shape.call_out != NONE && status == 0 {
@@ -186,9 +191,9 @@ impl Recorder {
                 Hostcall::GrpcCall => param(params, 10),
                 _ => 0,
             };
-            self.dispatched(status, call, timeout, &text);
+            self.dispatched(status, call, timeout, text.length);
         }
-        self.write_hostcall(hostcall.number(), status, &args, call, text.get(), text.marks);
+        self.write_hostcall(hostcall.number(), status, &args, call, text);
     }
 
     /// Writes a hostcall's event if its invocation is recorded.
@@ -198,32 +203,32 @@ impl Recorder {
         status: u32,
         args: &[u32],
         call: u32,
-        text: &[u8],
-        marks: u32,
+        text: Read,
     ) {
         let known_until = self.known_until();
         let at = self.now;
-        let Some(frame) = self.top().copied() else { return };
-        if !frame.recorded {
+        let Some(frame) = self.top().map(|frame| (frame.recorded, frame.context, frame.entry))
+        else {
             return;
-        }
+        };
+        let (true, context, entry) = frame else { return };
         let event = Event {
             kind,
-            context: frame.context,
-            entry: frame.entry,
+            context,
+            entry,
             at,
             took: 0,
             args,
             result: status,
             call,
-            text,
-            marks,
+            text: self.scratch.get(..text.length).unwrap_or(&[]),
+            marks: text.marks,
         };
         self.ring.append(&event, known_until);
     }
 
-    /// A dispatch returned.
-    fn dispatched(&mut self, status: u32, call: u32, timeout: u32, cluster: &Read) {
+    /// A dispatch returned; its cluster's name lies in the scratch memory.
+    fn dispatched(&mut self, status: u32, call: u32, timeout: u32, cluster: usize) {
         let now = self.now;
         let Some(frame) = self.top() else { return };
         frame.dispatched = true;
@@ -239,11 +244,12 @@ impl Recorder {
         {
             root.dispatched_late = true;
         }
+        let cluster = self.scratch.get(..cluster).unwrap_or(&[]);
         if status == 0 {
             let owner = (root, effective, recorded);
-            self.calls.started(owner, call, cluster.get(), (now, timeout));
+            self.calls.started(owner, call, cluster, (now, timeout));
         } else {
-            self.calls.rejected(root, cluster.get());
+            self.calls.rejected(root, cluster);
         }
     }
 
@@ -269,19 +275,22 @@ impl Recorder {
         }
     }
 
-    pub(crate) fn read_text(&mut self, to: &mut Read, at: u32, size: u32, host: &mut impl Host) {
+    /// Reads a text of the plugin into the scratch memory, as much as is kept of one.
+    fn read_text(&mut self, at: u32, size: u32, host: &mut impl Host) -> Read {
         let take = (size as usize).min(TEXT);
+        let mut read = Read::default();
         if size as usize > TEXT {
-            to.marks |= mark::TEXT_CUT;
+            read.marks |= mark::TEXT_CUT;
         }
         if take == 0 {
-            return;
+            return read;
         }
-        if host.read(to.bytes.get_mut(..take).unwrap_or(&mut []), at) {
-            to.length = take;
+        if host.read(self.scratch.get_mut(..take).unwrap_or(&mut []), at) {
+            read.length = take;
         } else {
-            self.bad_pointer(&mut to.marks);
+            self.bad_pointer(&mut read.marks);
         }
+        read
     }
 
     fn bad_pointer(&mut self, marks: &mut u32) {
@@ -298,11 +307,31 @@ impl Recorder {
         if !all && !self.may_log(size.min(TEXT as u32) as u16) {
             return;
         }
-        let mut text = Read { bytes: [0; TEXT], length: 0, marks: 0 };
-        self.read_text(&mut text, at, size, host);
-        self.suspect_panic(text.get());
-        let kind = Hostcall::Log.number();
-        self.write_hostcall(kind, status, &[level], 0, text.get(), text.marks);
+        let text = self.read_text(at, size, host);
+        self.suspect_panic(text.length);
+        self.write_hostcall(Hostcall::Log.number(), status, &[level], 0, text);
+    }
+
+    /// Bits of the pseudo headers among a call's header pairs, as below. A map that fits is read whole.
+    fn pseudo_headers(&mut self, address: u32, size: u32, host: &mut impl Host) -> u32 {
+        match self.scratch.get_mut(..size as usize) {
+            Some(map) if !map.is_empty() => {
+                if !host.read(map, address) {
+                    return 0;
+                }
+                Pairs::new(map).fold(0, |bits, (name, _)| bits | pseudo_header(name))
+            }
+            _ => pseudo_headers(address, size, host),
+        }
+    }
+}
+
+fn pseudo_header(name: &[u8]) -> u32 {
+    match name {
+        b":method" => 1,
+        b":path" => 2,
+        b":authority" | b"host" => 4,
+        _ => 0,
     }
 }
 
@@ -332,12 +361,7 @@ fn pseudo_headers(address: u32, size: u32, host: &mut impl Host) -> u32 {
         if let Some(name) = name
             && host.read(name, name_at)
         {
-            bits |= match &*name {
-                b":method" => 1,
-                b":path" => 2,
-                b":authority" | b"host" => 4,
-                _ => 0,
-            };
+            bits |= pseudo_header(name);
         }
         name_at = name_at.wrapping_add(name_size).wrapping_add(value_size).wrapping_add(2);
     }

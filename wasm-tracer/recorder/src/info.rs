@@ -21,12 +21,17 @@ enum Form {
     Text,
 }
 
-/// Properties read in on_log, where they are complete. Of the sizes only the totals: the bodies' own are
-/// what the plugin's body phases saw.
-const PROPERTIES: [(u32, Form, &[u8]); 9] = [
+/// Properties read in on_log, where they are complete, of an end that went as it should: a property
+/// costs more than all else that is done in on_log.
+const OF_ANY_END: [Property; 3] = [
     (property_name::RESPONSE_CODE, Form::Number, b"response\0code"),
     (property_name::RESPONSE_FLAGS, Form::Number, b"response\0flags"),
     (property_name::RESPONSE_CODE_DETAILS, Form::Text, b"response\0code_details"),
+];
+
+/// What is read too where something went wrong, or is suspected. Of the sizes only the totals: the
+/// bodies' own are what the plugin's body phases saw.
+const OF_AN_ODD_END: [Property; 6] = [
     (property_name::UPSTREAM_ADDRESS, Form::Text, b"upstream\0address"),
     (property_name::REQUEST_DURATION, Form::Number, b"request\0duration"),
     (property_name::REQUEST_TOTAL_SIZE, Form::Number, b"request\0total_size"),
@@ -39,6 +44,9 @@ const PROPERTIES: [(u32, Form, &[u8]); 9] = [
     (property_name::CONNECTION_TERMINATION_DETAILS, Form::Text, b"connection\0termination_details"),
 ];
 
+/// Number on the wire, form, path.
+type Property = (u32, Form, &'static [u8]);
+
 impl Recorder {
     /// At the exit of the request headers: after it the header map may be empty, so what could be
     /// wanted while the stream hangs is read now (design §4, "What is read").
@@ -49,7 +57,7 @@ impl Recorder {
         known_until: u64,
         host: &mut impl Host,
     ) {
-        let may_call_later = self.settings.dispatches()
+        let may_call_later = self.settings.dispatches
             && (self.settings.exports(Callback::RequestBody)
                 || self.settings.exports(Callback::RequestTrailers));
         let root = self.roots.look(frame.root);
@@ -108,11 +116,22 @@ impl Recorder {
             }
         }
         if telling {
-            if let Ok(protocol) = host.property(b"request\0protocol") {
-                writer.string(stream::PROTOCOL, cut(protocol, 16));
+            let mut is_odd = stream.has(flag::SUSPICION);
+            for property in OF_ANY_END {
+                let number = write_property(property, &mut writer, host);
+                is_odd |= match property.0 {
+                    property_name::RESPONSE_CODE => !(200..500).contains(&number),
+                    property_name::RESPONSE_FLAGS => number != 0,
+                    _ => false,
+                };
             }
-            for (name, form, path) in PROPERTIES {
-                write_property(name, form, path, &mut writer, host);
+            if is_odd {
+                if let Ok(protocol) = host.property(b"request\0protocol") {
+                    writer.string(stream::PROTOCOL, cut(protocol, 16));
+                }
+                for property in OF_AN_ODD_END {
+                    write_property(property, &mut writer, host);
+                }
             }
         }
         let length = writer.length();
@@ -145,24 +164,25 @@ fn cut(text: &[u8], most: usize) -> &[u8] {
     text.get(..most).unwrap_or(text)
 }
 
+/// Writes a property if the host has it; answers its number, 0 for a text.
 fn write_property(
-    name: u32,
-    form: Form,
-    path: &[u8],
+    (name, form, path): Property,
     writer: &mut Writer<'_>,
     host: &mut impl Host,
-) {
-    let Ok(value) = host.property(path) else { return };
+) -> u64 {
+    let Ok(value) = host.property(path) else { return 0 };
+    let number = if form == Form::Number { bytes::number(value) } else { 0 };
     if value.is_empty() {
-        return;
+        return 0;
     }
     let start = writer.begin(stream::PROPERTIES);
     writer.number(property::NAME, u64::from(name));
     match form {
-        Form::Number => writer.number_always(property::NUMBER, bytes::number(value)),
+        Form::Number => writer.number_always(property::NUMBER, number),
         Form::Text => writer.bytes(property::TEXT, cut(value, 128)),
     }
     writer.end(start);
+    number
 }
 
 /// The four that matter most, where the whole map was too large for the arena.

@@ -77,16 +77,17 @@ impl Recorder {
         self.entry = self.entry.saturating_add(1);
         self.know(callback, context, first, at);
         let [a1, a2, a3, a4] = args;
+        let (root, recorded) = self.owner_of(context);
         let mut frame = Frame {
             kind: callback.number(),
             context,
-            root: self.root_of(context),
+            root,
             entry: self.entry,
             at,
             args: [a1, a2, a3, a4, 0],
             marks: if self.depth > 0 { mark::NESTED } else { 0 },
             effective: context,
-            recorded: self.is_recorded(context),
+            recorded,
             response: callback.is_response(),
             ..Frame::EMPTY
         };
@@ -107,7 +108,8 @@ impl Recorder {
         self.depth = self.depth.saturating_sub(1);
         let Some(frame) = frame else { return };
         self.trapped &= self.depth > 0;
-        let now = self.clock(host);
+        // Nothing ran between the entry and the return of a callback that the plugin lacks.
+        let now = if absent { self.now } else { self.clock(host) };
         if let Some(phase) = callback.phase() {
             self.phase_returned(phase, &frame, result, now);
         }
@@ -139,10 +141,13 @@ impl Recorder {
             let took = now.saturating_sub(frame.at);
             self.counters.plugin_micros = self.counters.plugin_micros.saturating_add(took);
         }
-        let root = self.root_of(frame.effective);
+        let root = match frame.effective == frame.context {
+            true => frame.root,
+            false => self.root_of(frame.effective),
+        };
         match callback {
             Callback::Delete => self.deleted(context, now, host),
-            Callback::Done if self.roots.look(context).is_some() => {
+            Callback::Done if frame.root == context && context != 0 => {
                 self.root_is_done(context, host)
             }
             Callback::ContextCreate => {}
@@ -165,19 +170,16 @@ impl Recorder {
 
     /// The root of a context; itself for a root, 0 if not known.
     pub(crate) fn root_of(&mut self, context: u32) -> u32 {
-        if self.roots.look(context).is_some() {
-            return context;
-        }
-        self.streams.get(context).map_or(0, |stream| stream.root)
+        self.owner_of(context).0
     }
 
-    fn is_recorded(&mut self, context: u32) -> bool {
-        if !self.settings.enabled {
-            return false;
-        }
+    /// The root of a context as above, and whether the context's events are kept.
+    fn owner_of(&mut self, context: u32) -> (u32, bool) {
+        let enabled = self.settings.enabled;
         match self.streams.get(context) {
-            Some(stream) => stream.has(flag::RECORDED),
-            None => self.roots.look(context).is_some(),
+            Some(stream) => (stream.root, enabled && stream.has(flag::RECORDED)),
+            None if self.roots.knows(context) => (context, enabled),
+            None => (0, false),
         }
     }
 
@@ -193,7 +195,7 @@ impl Recorder {
 
     /// A stream begins: is it recorded?
     fn admit(&mut self, context: u32, parent: u32, now: u64) {
-        if self.roots.look(parent).is_none() {
+        if !self.roots.knows(parent) {
             self.roots.create(parent, now);
         }
         let nearly_full = self.ring.is_nearly_full();
@@ -213,6 +215,9 @@ impl Recorder {
 
     fn is_sampled(&self, context: u32) -> bool {
         let rate = self.settings.rate_millionths;
+        if rate >= crate::settings::MILLION {
+            return true;
+        }
         let chance = bytes::hash(&context.to_le_bytes(), self.seed) % 1_000_000;
         chance < u64::from(rate)
     }

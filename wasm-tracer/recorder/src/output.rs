@@ -5,6 +5,7 @@ use abi::Hostcall;
 use crate::Recorder;
 use crate::bytes::{Text, u32_at};
 use crate::host::Host;
+use crate::hostcalls::Read;
 use crate::streams::flag;
 
 /// Bytes of log lines kept of a stream, and of a root between two shipments.
@@ -76,10 +77,11 @@ impl Recorder {
         if whole.is_empty() || (level < self.settings.log_level && !self.settings.all_hostcalls) {
             return;
         }
-        self.suspect_panic(whole.get());
-        if self.may_log(whole.get().len() as u16) {
-            let kind = Hostcall::FdWrite.number();
-            self.write_hostcall(kind, 0, &[fd], 0, whole.get(), 0);
+        let length = crate::bytes::copy(&mut self.scratch, whole.get());
+        self.suspect_panic(length);
+        if self.may_log(length as u16) {
+            let text = Read { length, marks: 0 };
+            self.write_hostcall(Hostcall::FdWrite.number(), 0, &[fd], 0, text);
         }
     }
 
@@ -101,8 +103,9 @@ impl Recorder {
         true
     }
 
-    /// A line that speaks of a panic makes its stream interesting.
-    pub(crate) fn suspect_panic(&mut self, line: &[u8]) {
+    /// A line that speaks of a panic makes its stream interesting. It lies in the scratch memory.
+    pub(crate) fn suspect_panic(&mut self, length: usize) {
+        let line = self.scratch.get(..length).unwrap_or(&[]);
         if !line.windows(5).any(|word| word == b"panic") {
             return;
         }

@@ -76,6 +76,8 @@ pub struct Ring {
     segments: [Segment; SEGMENTS],
     count: usize,
     open: Segment,
+    /// The open segment may grow up to here: known to be free. 0: look again.
+    free_until: u32,
     before: Before,
     /// Events made so far; the next one gets this number + 1.
     pub events: u64,
@@ -90,6 +92,7 @@ impl Ring {
         segments: [Segment::EMPTY; SEGMENTS],
         count: 0,
         open: Segment::EMPTY,
+        free_until: 0,
         before: Before { context: 0, entry: 0, at: 0 },
         events: 0,
         losses: Losses::EMPTY,
@@ -173,7 +176,11 @@ impl Ring {
 
     /// Room for `wanted` bytes at the end of the open segment: begins another, wraps, lets old ones go.
     fn make_room(&mut self, wanted: u32, known_until: u64) {
-        if self.open.length.saturating_add(wanted) > self.segment_limit {
+        let too_long = self.open.length.saturating_add(wanted) > self.segment_limit;
+        if !too_long && self.open.end().saturating_add(wanted) <= self.free_until {
+            return;
+        }
+        if too_long {
             self.seal(known_until);
         }
         if self.open.end().saturating_add(wanted) > self.capacity {
@@ -181,17 +188,17 @@ impl Ring {
             self.open.offset = 0;
         }
         let end = self.open.end().saturating_add(wanted);
+        let from = self.open.offset;
+        let behind = |s: &Segment| s.state != State::Gone && s.end() > from;
         for _ in 0..SEGMENTS {
-            let from = self.open.offset;
-            let in_the_way = self
-                .sealed()
-                .iter()
-                .position(|s| s.state != State::Gone && s.offset < end && s.end() > from);
+            let in_the_way = self.sealed().iter().position(|s| behind(s) && s.offset < end);
             match in_the_way {
                 Some(at) => self.let_go(at),
-                None => return,
+                None => break,
             }
         }
+        let next = self.sealed().iter().filter(|s| behind(s)).map(|s| s.offset).min();
+        self.free_until = next.unwrap_or(self.capacity).min(self.capacity);
     }
 
     /// Closes the open segment; the next one begins behind it.
@@ -209,6 +216,7 @@ impl Ring {
         }
         self.insert(self.count, sealed);
         self.open = Segment { offset: sealed.end(), ..Segment::EMPTY };
+        self.free_until = 0;
         self.open.first_sequence = self.next_sequence();
     }
 

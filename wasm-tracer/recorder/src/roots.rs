@@ -80,20 +80,35 @@ impl Root {
 
 /// All of them.
 pub struct Roots {
+    /// Context of each place; apart from the places, so that looking for one is cheap.
+    contexts: [u32; ROOTS],
     places: [Root; ROOTS],
 }
 
 impl Roots {
-    pub const EMPTY: Roots = Roots { places: [const { Root::EMPTY }; ROOTS] };
+    pub const EMPTY: Roots = Roots { contexts: [0; ROOTS], places: [const { Root::EMPTY }; ROOTS] };
+
+    fn find(&self, context: u32) -> Option<usize> {
+        if context == 0 {
+            return None;
+        }
+        self.contexts.iter().position(|known| *known == context)
+    }
+
+    /// Is it a root context, also one that has ended?
+    pub fn knows(&self, context: u32) -> bool {
+        self.find(context).is_some()
+    }
 
     /// A root context, also one that has ended.
     pub fn get(&mut self, context: u32) -> Option<&mut Root> {
-        self.places.iter_mut().find(|r| r.context == context && context != 0)
+        let at = self.find(context)?;
+        self.places.get_mut(at)
     }
 
     /// The same to look at.
     pub fn look(&self, context: u32) -> Option<&Root> {
-        self.places.iter().find(|r| r.context == context && context != 0)
+        self.places.get(self.find(context)?)
     }
 
     /// Adds a root, or leaves it as it is if known and alive: starting is idempotent. A place of the
@@ -104,7 +119,9 @@ impl Roots {
         }
         let free = |r: &Root| r.context == context || r.context == 0;
         let at = self.places.iter().position(free).or_else(|| self.ended_first());
-        if let Some(place) = at.and_then(|at| self.places.get_mut(at)) {
+        let Some(at) = at else { return };
+        if let (Some(known), Some(place)) = (self.contexts.get_mut(at), self.places.get_mut(at)) {
+            *known = context;
             *place = Root { context, since: now, ..Root::EMPTY };
         }
     }

@@ -7,7 +7,8 @@ use crate::bytes::{Text, decimal, number, u32_at};
 /// Bytes of the buffer at most; what the memory is made for.
 pub const BUFFER_BYTES: u32 = 128 * 1024;
 const LEAST_BUFFER: u32 = 16 * 1024;
-const MILLION: u32 = 1_000_000;
+/// A rate of everything.
+pub const MILLION: u32 = 1_000_000;
 
 /// All settings. All zero until [`Settings::read`].
 pub struct Settings {
@@ -33,6 +34,8 @@ pub struct Settings {
     pub callbacks: u64,
     /// Numbers of the hostcalls that the original imports.
     pub hostcalls: Text<96>,
+    /// One of them starts a call.
+    pub dispatches: bool,
 }
 
 impl Settings {
@@ -56,6 +59,7 @@ impl Settings {
         original_sha256: Text::EMPTY,
         callbacks: 0,
         hostcalls: Text::EMPTY,
+        dispatches: false,
     };
 
     /// Defaults, then the baked entries, then the environment.
@@ -118,7 +122,10 @@ impl Settings {
             config::SDK => self.sdk.set(value),
             config::ORIGINAL_SHA256 => self.original_sha256.set(value),
             config::CALLBACKS => self.callbacks = number(value),
-            config::HOSTCALLS => self.hostcalls.set(value),
+            config::HOSTCALLS => {
+                self.hostcalls.set(value);
+                self.dispatches = value.iter().any(|number| starts_a_call(*number));
+            }
             config::TRACER_VERSION => self.tracer_version.set(value),
             _ => {}
         }
@@ -153,13 +160,10 @@ impl Settings {
     pub fn exports(&self, callback: abi::Callback) -> bool {
         self.callbacks >> callback.number() & 1 == 1
     }
+}
 
-    /// Does the original import anything that starts a call?
-    pub fn dispatches(&self) -> bool {
-        self.hostcalls.get().iter().any(|number| {
-            abi::Hostcall::from_number(u32::from(*number)).is_some_and(abi::Hostcall::is_dispatch)
-        })
-    }
+fn starts_a_call(number: u8) -> bool {
+    abi::Hostcall::from_number(u32::from(number)).is_some_and(abi::Hostcall::is_dispatch)
 }
 
 /// `0.01` in millionths, without floats.

@@ -12,7 +12,7 @@ use crate::wire::Writer;
 /// Shipments in flight at most.
 const FLIGHTS: usize = 4;
 /// Ids of calls of ours whose answer is not waited for any more, but may still come.
-const RETIRED: usize = 64;
+const RETIRED: usize = 256;
 /// Timeout of a shipment, and how much later it counts as unanswered by our own clock: a host can cancel
 /// a call without a callback.
 const TIMEOUT_MILLIS: u32 = 5000;
@@ -50,6 +50,8 @@ pub struct Shipping {
     /// Call ids + 1; 0: none.
     retired: [u64; RETIRED],
     next_retired: usize,
+    /// Places of `retired` that were ever used.
+    retired_used: usize,
     /// Shipments made.
     pub shipments: u64,
     /// Nothing is shipped before.
@@ -68,6 +70,7 @@ impl Shipping {
         flights: [Flight { used: false, call: 0, shipment: 0, until: 0, lost_stamp: 0 }; FLIGHTS],
         retired: [0; RETIRED],
         next_retired: 0,
+        retired_used: 0,
         shipments: 0,
         not_before: 0,
         step: 0,
@@ -80,7 +83,7 @@ impl Shipping {
     /// Does a call id belong to a shipment?
     pub fn is_ours(&self, call: u32) -> bool {
         self.flights.iter().any(|f| f.used && f.call == call)
-            || self.retired.contains(&(u64::from(call) + 1))
+            || self.retired.iter().take(self.retired_used).any(|r| *r == u64::from(call) + 1)
     }
 
     /// Was trying given up?
@@ -101,6 +104,7 @@ impl Shipping {
         if let Some(place) = self.retired.get_mut(self.next_retired) {
             *place = u64::from(call) + 1;
         }
+        self.retired_used = self.retired_used.max(self.next_retired + 1);
         self.next_retired = (self.next_retired + 1) % RETIRED;
     }
 }
@@ -108,17 +112,16 @@ impl Shipping {
 impl Recorder {
     /// Is a whole segment waiting that could leave now?
     pub(crate) fn is_shipment_wanted(&self, now: u64) -> bool {
-        !self.shipping.stopped
+        self.ring.waiting().is_some()
+            && !self.shipping.stopped
             && now >= self.shipping.not_before
             && self.shipping.flights.iter().any(|f| !f.used)
-            && self.ring.waiting().is_some()
     }
 
     /// In a tick: whole segments leave at once, the open one each period; an empty batch while something
     /// is held or out, or as a heartbeat.
     pub(crate) fn ship_if_due(&mut self, now: u64, host: &mut impl Host) {
         self.give_up_unanswered(now, host);
-        let call_is_out = self.calls.any_out(now);
         let period = u64::from(self.settings.flush_millis) * 1000;
         let round = now >= self.shipping.last_round.saturating_add(period);
         if round {
@@ -142,14 +145,18 @@ impl Recorder {
             }
             sent = true;
         }
-        let heartbeat = u64::from(self.settings.heartbeat_seconds) * SECOND;
-        let wanted = call_is_out
-            || self.streams.any_held()
-            || !self.ring.losses.is_empty()
-            || now >= self.shipping.last_shipped.saturating_add(heartbeat);
-        if round && !sent && wanted {
+        if round && !sent && self.is_heartbeat_wanted(now) {
             self.send(None, Frame { counters: true, ..Frame::default() }, now, host);
         }
+    }
+
+    /// Is an empty batch worth it?
+    fn is_heartbeat_wanted(&mut self, now: u64) -> bool {
+        let heartbeat = u64::from(self.settings.heartbeat_seconds) * SECOND;
+        self.calls.any_out(now)
+            || self.streams.any_held()
+            || !self.ring.losses.is_empty()
+            || now >= self.shipping.last_shipped.saturating_add(heartbeat)
     }
 
     /// Everything that waits leaves now, whatever is in flight; an empty batch if nothing waits.

@@ -6,6 +6,7 @@ use abi::Hostcall;
 
 use crate::Recorder;
 use crate::host::Host;
+use crate::hostcalls::Read;
 
 /// Period of a timer that is to fire as soon as possible.
 const SOON_MILLIS: u32 = 1;
@@ -43,7 +44,13 @@ impl Recorder {
             root.armed = period;
         }
         self.counters.hostcall(Hostcall::SetTickPeriod.number(), status != 0);
-        self.write_hostcall(Hostcall::SetTickPeriod.number(), status, &[millis], 0, &[], 0);
+        self.write_hostcall(
+            Hostcall::SetTickPeriod.number(),
+            status,
+            &[millis],
+            0,
+            Read::default(),
+        );
         status
     }
 
@@ -60,13 +67,14 @@ impl Recorder {
     pub(crate) fn arm(&mut self, context: u32, now: u64, host: &mut impl Host) {
         let hurry = self.is_shipment_wanted(now);
         let Some(root) = self.roots.get(context) else { return };
-        if root.ended {
-            return;
-        }
         if root.armed == 0 {
             return self.rearm(context, now, host);
         }
-        if hurry && root.armed != SOON_MILLIS && host.set_tick_period(SOON_MILLIS) == 0 {
+        if hurry
+            && !root.ended
+            && root.armed != SOON_MILLIS
+            && host.set_tick_period(SOON_MILLIS) == 0
+        {
             root.armed = SOON_MILLIS;
         }
     }

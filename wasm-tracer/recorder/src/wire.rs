@@ -69,13 +69,21 @@ impl<'a> Writer<'a> {
     /// A number; left out if 0.
     pub fn number(&mut self, field: u32, value: u64) {
         if value != 0 {
-            self.tag(field, VARINT);
-            self.varint(value);
+            self.number_always(field, value);
         }
     }
 
     /// A number that is written even if it is 0 (a member of a oneof).
     pub fn number_always(&mut self, field: u32, value: u64) {
+        // Nearly all are one byte of tag and one of number.
+        if field < 16
+            && value < 0x80
+            && let Some([tag, number, ..]) = self.bytes.get_mut(self.at..)
+        {
+            (*tag, *number) = ((field << 3 | VARINT) as u8, value as u8);
+            self.at += 2;
+            return;
+        }
         self.tag(field, VARINT);
         self.varint(value);
     }
@@ -104,7 +112,7 @@ impl<'a> Writer<'a> {
 
     /// A string, in which bytes that are not UTF-8 become `?`; left out if empty.
     pub fn string(&mut self, field: u32, bytes: &[u8]) {
-        if core::str::from_utf8(bytes).is_ok() {
+        if bytes.is_ascii() || core::str::from_utf8(bytes).is_ok() {
             return self.bytes(field, bytes);
         }
         self.tag(field, LENGTH);
@@ -114,7 +122,18 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Packed numbers without the zeros at their end; left out if none remain.
+    /// Packed numbers without the zeros at their end; left out if none remain. At most 25 small ones:
+    /// their length takes one byte.
+    pub fn words(&mut self, field: u32, values: &[u32]) {
+        let Some(last) = values.iter().rposition(|value| *value != 0) else { return };
+        let start = self.begin(field);
+        for value in values.iter().take(last + 1) {
+            self.varint(u64::from(*value));
+        }
+        self.end(start);
+    }
+
+    /// The same for any numbers.
     pub fn numbers(&mut self, field: u32, values: impl Iterator<Item = u64> + Clone) {
         let mut kept = 0;
         for (at, value) in values.clone().enumerate() {
@@ -143,6 +162,12 @@ impl<'a> Writer<'a> {
     /// Ends a message inside: its length is known now. One byte was kept for it; a longer message moves.
     pub fn end(&mut self, start: usize) {
         let length = self.at.saturating_sub(start);
+        if length < 0x80 {
+            if let Some(place) = self.bytes.get_mut(start.saturating_sub(1)) {
+                *place = length as u8;
+            }
+            return;
+        }
         let extra = varint_length(length as u64) - 1;
         for _ in 0..extra {
             self.byte(0);

@@ -359,5 +359,5 @@ fn a_typical_request_of_twelve_events_stays_within_its_bytes() {
         vm.host.sent.len()
     );
     assert!(count >= 12 * 1000);
-    assert!(bytes <= 32 * count, "{} bytes an event", bytes / count);
+    assert!(bytes <= 24 * count, "{} bytes an event", bytes / count);
 }
