@@ -19,6 +19,8 @@ const TIMEOUT_MILLIS: u32 = 5000;
 const UNANSWERED_AFTER: u64 = 6_000_000;
 const SECOND: u64 = 1_000_000;
 const LONGEST_BACK_OFF: u64 = 30;
+/// How long a hostcall that the host forbids is not tried.
+pub const FORBIDDEN_WAIT: u64 = 300 * SECOND;
 const LONGEST_RETRY_AFTER: u64 = 3600;
 /// Status of the ABI for a cluster that is not known.
 const BAD_ARGUMENT: u32 = 2;
@@ -62,7 +64,9 @@ pub struct Shipping {
     pub last_round: u64,
     last_shipped: u64,
     last_counters: u64,
-    stopped: bool,
+    /// The host forbids the dispatch, or the timer: not asked again before.
+    forbidden_until: u64,
+    pub timer_forbidden_until: u64,
 }
 
 impl Shipping {
@@ -77,7 +81,8 @@ impl Shipping {
         last_round: 0,
         last_shipped: 0,
         last_counters: 0,
-        stopped: false,
+        forbidden_until: 0,
+        timer_forbidden_until: 0,
     };
 
     /// Does a call id belong to a shipment?
@@ -86,9 +91,9 @@ impl Shipping {
             || self.retired.iter().take(self.retired_used).any(|r| *r == u64::from(call) + 1)
     }
 
-    /// Was trying given up?
-    pub fn is_stopped(&self) -> bool {
-        self.stopped
+    /// When the host is asked again after it forbade the dispatch.
+    pub fn forbidden_until(&self) -> u64 {
+        self.forbidden_until
     }
 
     /// Shipments not answered yet.
@@ -113,7 +118,7 @@ impl Recorder {
     /// Is a whole segment waiting that could leave now?
     pub(crate) fn is_shipment_wanted(&self, now: u64) -> bool {
         self.ring.waiting().is_some()
-            && !self.shipping.stopped
+            && now >= self.shipping.forbidden_until
             && now >= self.shipping.not_before
             && self.shipping.flights.iter().any(|f| !f.used)
     }
@@ -128,7 +133,7 @@ impl Recorder {
             self.shipping.last_round = now;
             self.roots.forget_log_bytes();
         }
-        if self.shipping.stopped || now < self.shipping.not_before {
+        if now < self.shipping.forbidden_until.max(self.shipping.not_before) {
             return;
         }
         let mut sent = false;
@@ -161,7 +166,7 @@ impl Recorder {
 
     /// Everything that waits leaves now, whatever is in flight; an empty batch if nothing waits.
     pub(crate) fn flush(&mut self, now: u64, frame: Frame, host: &mut impl Host) {
-        if self.shipping.stopped {
+        if now < self.shipping.forbidden_until {
             return;
         }
         self.ring.seal(self.known_until());
@@ -244,8 +249,11 @@ impl Recorder {
             _ if call == UNTOUCHED => Cause::Capability,
             _ => Cause::NoHealthyHost,
         };
-        // A host logs an error for each refused hostcall: it is not tried again.
-        self.shipping.stopped = cause == Cause::Capability;
+        // A host logs an error for each refused hostcall, so it is asked again only rarely; but it is,
+        // since this is a guess from what the host did not write.
+        if cause == Cause::Capability {
+            self.shipping.forbidden_until = now.saturating_add(FORBIDDEN_WAIT);
+        }
         self.back_off(now, 0);
         self.warn(cause, now, host);
     }

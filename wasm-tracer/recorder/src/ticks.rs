@@ -7,6 +7,8 @@ use abi::Hostcall;
 use crate::Recorder;
 use crate::host::Host;
 use crate::hostcalls::Read;
+use crate::ship::FORBIDDEN_WAIT;
+use crate::warn::Cause;
 
 /// Period of a timer that is to fire as soon as possible.
 const SOON_MILLIS: u32 = 1;
@@ -87,15 +89,22 @@ impl Recorder {
         }
         let due = ours.min(plugin_due(root.period, root.due));
         let millis = if due == u64::MAX { 0 } else { millis_until(due, now) };
-        if millis != root.armed && host.set_tick_period(millis) == 0 {
+        if millis == root.armed || now < self.shipping.timer_forbidden_until {
+            return;
+        }
+        if host.set_tick_period(millis) == 0 {
             root.armed = millis;
+        } else {
+            // Else every entry would try, and the host log an error for each.
+            self.shipping.timer_forbidden_until = now.saturating_add(FORBIDDEN_WAIT);
+            self.warn(Cause::Capability, now, host);
         }
     }
 
     /// When the recorder wants its next tick.
     fn our_due(&self, now: u64) -> u64 {
-        if self.shipping.is_stopped() {
-            return u64::MAX;
+        if now < self.shipping.forbidden_until() {
+            return self.shipping.forbidden_until();
         }
         if self.is_shipment_wanted(now) {
             return now.saturating_add(1000);

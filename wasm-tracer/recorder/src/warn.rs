@@ -41,7 +41,7 @@ impl Cause {
                 b"the collector answered 401 or 403; set WASM_TRACER_TOKEN to its ingest token"
             }
             Cause::Capability => {
-                b"the host's capability restriction forbids proxy_http_call; nothing will be shipped"
+                b"the host's capability restriction forbids proxy_http_call or proxy_set_tick_period_milliseconds; allow both"
             }
             Cause::Unreachable => b"the collector does not answer; is it running and reachable?",
             Cause::Busy => b"the collector asks to slow down (429)",

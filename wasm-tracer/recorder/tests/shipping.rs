@@ -323,16 +323,30 @@ fn why_nothing_can_be_shipped_is_said_by_cause() {
 }
 
 #[test]
-fn a_host_that_forbids_the_hostcall_is_not_asked_again() {
+fn a_host_that_forbids_the_hostcall_is_asked_again_only_after_minutes() {
     let mut vm = Vm::start();
     vm.host.dispatch_refused = Some((10, UNTOUCHED));
     vm.small_request(2);
     vm.pass_millis(1000);
     vm.host.dispatch_refused = None;
     vm.small_request(3);
-    vm.pass_millis(100_000);
+    vm.pass_millis(200_000);
     assert!(vm.host.sent.is_empty());
-    assert_eq!(vm.period(ROOT), 0, "nothing to tick for");
+    vm.pass_millis(200_000);
+    assert!(!vm.host.sent.is_empty(), "a wrong guess heals");
+}
+
+#[test]
+fn a_host_that_forbids_the_timer_is_not_asked_at_every_entry() {
+    let mut vm = Vm::bare(&[], "");
+    vm.host.timer_refused = true;
+    vm.create_root(ROOT);
+    for context in 2..50 {
+        vm.small_request(context);
+    }
+    assert_eq!(vm.host.timers_asked, 1);
+    let said = |(_, line): &&(u32, String)| line.contains("capability restriction");
+    assert_eq!(vm.host.logs.iter().filter(said).count(), 1);
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub struct FakeHost {
     pub in_flight: Vec<u32>,
     pub logs: Vec<(u32, String)>,
     pub periods_set: Vec<(u32, u32)>,
+    pub timer_refused: bool,
+    pub timers_asked: usize,
     pub next_call: u32,
     pub header_reads: usize,
     pub property_reads: usize,
@@ -91,6 +93,8 @@ impl FakeHost {
             in_flight: Vec::new(),
             logs: Vec::new(),
             periods_set: Vec::new(),
+            timer_refused: false,
+            timers_asked: 0,
             next_call: 4,
             header_reads: 0,
             property_reads: 0,
@@ -196,6 +200,10 @@ impl Host for FakeHost {
 
     fn set_tick_period(&mut self, millis: u32) -> u32 {
         self.made += 1;
+        self.timers_asked += 1;
+        if self.timer_refused {
+            return 10;
+        }
         self.periods_set.push((self.context, millis));
         0
     }
