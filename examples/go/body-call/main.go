@@ -10,7 +10,8 @@
 //	{"cluster": "callee", "path": "/check", "timeout_millis": 5000, "mode": "body"}
 //
 // mode: "body" as reported · "fixed" the same with the headers held (needs HOLD_HEADERS) ·
-// "forget" the callback neither resumes nor replies.
+// "forget" the callback neither resumes nor replies. With GROW in the environment it makes no call
+// but takes memory in every phase (see grow.go).
 //
 // The query parameter "callee" of the request says how the callee shall behave; the plugin passes
 // it on in the header x-manner.
@@ -39,6 +40,10 @@ type config struct {
 func main() {}
 
 func init() {
+	if grows() {
+		wrapper.SetCtx("body-call", growHandlers()...)
+		return
+	}
 	handlers := []wrapper.CtxOption[config]{
 		wrapper.ParseConfig(parse),
 		wrapper.ProcessRequestBody(callOut),

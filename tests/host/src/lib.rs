@@ -25,7 +25,7 @@ pub use clock::Nanos;
 pub use engine::Dialect;
 pub use headers::Headers;
 pub use log::{Line, Log, Value, What, Who};
-pub use memory::Digest;
+pub use memory::{Digest, Growths, Watch};
 pub use script::compare::{Comparison, compare};
 pub use script::{Start, Upstream};
 pub use state::{Failing, State};

@@ -25,6 +25,39 @@ impl Digest {
     }
 }
 
+/// When the plugin's memory is put beside the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Watch {
+    /// Never.
+    #[default]
+    Nothing,
+    /// After each callback: for plugins of so much memory that more would take minutes.
+    Callbacks,
+    /// After each callback and each hostcall of the plugin.
+    Hostcalls,
+}
+
+/// How often a VM's memory was seen to have grown; growths in a row between two calls count once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Growths {
+    /// All.
+    pub all: u32,
+    /// Of these: in the allocator, while a hostcall ran.
+    pub inside_hostcalls: u32,
+    pub(crate) pages: u64,
+}
+
+impl Growths {
+    /// Notes the size that a memory has now.
+    pub(crate) fn see(&mut self, pages: u64, inside_hostcall: bool) {
+        if pages > self.pages && self.pages > 0 {
+            self.all += 1;
+            self.inside_hostcalls += u32::from(inside_hostcall);
+        }
+        self.pages = pages;
+    }
+}
+
 /// Which part of a VM's memory is the plugin's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Bounds {

@@ -7,7 +7,7 @@ use wasmtime::{Func, Memory};
 
 use crate::calls::{CallAnswer, Callee};
 use crate::clock::{Clock, Random};
-use crate::memory::Bounds;
+use crate::memory::{Bounds, Growths, Watch};
 use crate::stream::Stream;
 use crate::{Call, Dialect, Headers, Line, Log, StreamId, What, Who};
 
@@ -67,7 +67,8 @@ pub struct State {
     pub(crate) memory: Option<Memory>,
     pub(crate) allocator: Option<Func>,
     pub(crate) bounds: Bounds,
-    pub(crate) watch_memory: bool,
+    pub(crate) watch: Watch,
+    pub(crate) growths: Growths,
     /// Functions of the recorder: none of them may be live when the plugin makes a hostcall.
     pub(crate) recorder_functions: Option<std::ops::Range<u32>>,
     pub(crate) recorder_frames: Vec<String>,
@@ -105,7 +106,8 @@ impl State {
             memory: None,
             allocator: None,
             bounds,
-            watch_memory: false,
+            watch: Watch::Nothing,
+            growths: Growths::default(),
             recorder_functions: None,
             recorder_frames: Vec::new(),
             clock: Clock::default(),

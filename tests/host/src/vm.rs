@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use abi::{ALLOCATOR_EXPORTS, Callback};
 use anyhow::{Context as _, Result, bail};
+use wasmparser::Payload;
 use wasmtime::{Extern, Instance, Module, Store, Val};
 
-use crate::memory::{Bounds, Digest};
+use crate::memory::{Bounds, Digest, Watch};
 use crate::state::{Deferred, State};
 use crate::{Dialect, What, Who, engine, imports};
 
@@ -39,13 +40,13 @@ impl Vm {
     ) -> Result<Vm> {
         let (engine, module) = engine::compile(instrumented)?;
         let version = engine::version(&module, dialect)?;
-        let original = Module::new(&engine, original_wasm)
-            .map_err(engine::because("the original does not compile"))?;
+        let original = Shape::of(original_wasm)?;
         let plugin_imports = original
-            .imports()
-            .filter(|i| dialect.offers_import(i.module(), i.name(), version))
+            .imports
+            .iter()
+            .filter(|(module, name)| dialect.offers_import(module, name, version))
             .count();
-        let pages = initial_pages(&module)?.checked_sub(initial_pages(&original)?);
+        let pages = Shape::of(instrumented)?.pages.checked_sub(original.pages);
         let Some(pages) = pages else {
             bail!("the instrumented module has less memory than the original");
         };
@@ -53,8 +54,8 @@ impl Vm {
         let mut vm =
             Vm::instantiate(engine, module, dialect, plugin_imports, Bounds::AllBut { pages })?;
         // The plugin's functions come first, then the recorder's, then shims and adaptors.
-        let first = imports + defined_functions(original_wasm)?;
-        let recorder = defined_functions(instrument::GRAFT)?;
+        let first = imports + original.functions;
+        let recorder = Shape::of(instrument::GRAFT)?.functions;
         vm.state().recorder_functions = Some(first..first + recorder);
         Ok(vm)
     }
@@ -166,10 +167,12 @@ impl Vm {
 
     /// Puts the plugin's memory beside the last line of the log.
     fn watch_memory(&mut self) {
-        if !self.store.data().watch_memory {
+        let Some(memory) = self.store.data().memory else { return };
+        let pages = memory.size(&self.store);
+        self.state().growths.see(pages, false);
+        if self.store.data().watch == Watch::Nothing {
             return;
         }
-        let Some(memory) = self.store.data().memory else { return };
         let limit = self.store.data().bounds.limit(memory, &self.store);
         let digest = Digest::of(memory.data(&self.store), limit);
         if let Some(line) = self.state().log.0.last_mut() {
@@ -200,22 +203,40 @@ impl Vm {
     }
 }
 
-/// Pages of a module's memory at its start.
-fn initial_pages(module: &Module) -> Result<u64> {
-    module
-        .exports()
-        .find_map(|export| export.ty().memory().map(wasmtime::MemoryType::minimum))
-        .context("no memory is exported")
+/// What is known of a module without compiling it.
+#[derive(Default)]
+struct Shape<'a> {
+    /// Module and name of each import.
+    imports: Vec<(&'a str, &'a str)>,
+    /// Functions that it defines.
+    functions: u32,
+    /// Pages of its memory at its start.
+    pages: u64,
 }
 
-/// Functions that a module defines.
-fn defined_functions(wasm: &[u8]) -> Result<u32> {
-    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
-        if let wasmparser::Payload::FunctionSection(section) = payload? {
-            return Ok(section.count());
+impl Shape<'_> {
+    fn of(wasm: &[u8]) -> Result<Shape<'_>> {
+        let mut shape = Shape::default();
+        for payload in wasmparser::Parser::new(0).parse_all(wasm) {
+            match payload? {
+                Payload::ImportSection(section) => {
+                    for import in section.into_imports() {
+                        let import = import?;
+                        shape.imports.push((import.module, import.name));
+                    }
+                }
+                Payload::FunctionSection(section) => shape.functions = section.count(),
+                Payload::MemorySection(section) => {
+                    for memory in section {
+                        shape.pages += memory?.initial;
+                    }
+                }
+                Payload::CodeSectionStart { .. } => break,
+                _ => {}
+            }
         }
+        Ok(shape)
     }
-    Ok(0)
 }
 
 #[cfg(test)]

@@ -123,30 +123,6 @@ fn a_refused_capability_leaves_the_plugin_alone() {
 }
 
 #[test]
-fn memory_that_moves_is_the_plugins_own() {
-    let ran = alike("grower", Dialect::Envoy, |vm| {
-        vm.callee(COLLECTOR, Callee::answers(200).with_body(""));
-        vm.start("");
-        vm.upstream(Upstream::patient(200, "hello"));
-        let megabyte = "x".repeat(1 << 20);
-        for index in 0..70 {
-            vm.get("/grow");
-            if index % 24 == 0 {
-                vm.post("/megabyte", &megabyte);
-            }
-            vm.run_millis(110);
-        }
-        vm.run_millis(1_000);
-    });
-    let pages = ran.original.memory_bytes() / 65_536;
-    assert!(pages >= 250, "it grew only to {pages} pages");
-    let checksums = ran.original.log().messages(Who::Plugin);
-    assert!(!checksums.iter().any(|m| m == "not grown") && ran.memories > 500);
-    assert_eq!(checksums, ran.instrumented.log().messages(Who::Plugin));
-    assert!(ran.instrumented.calls(Who::Recorder).len() >= 5, "it ships in between");
-}
-
-#[test]
 fn batches_say_what_the_host_saw() {
     let ran = alike("body_call", Dialect::Envoy, |vm| {
         vm.callee(COLLECTOR, Callee::answers(200).with_body(""));

@@ -32,7 +32,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 #[test]
-fn doing_nothing_changes_no_instruction() -> Result<()> {
+fn doing_nothing_changes_no_instruction_of_higress_plugins() -> Result<()> {
     for file in plugins()? {
         let original = std::fs::read(&file)?;
         let identity = instrument::identity(&original)?;
@@ -50,7 +50,7 @@ fn doing_nothing_changes_no_instruction() -> Result<()> {
 }
 
 #[test]
-fn every_plugin_is_rewritten_for_both_hosts() -> Result<()> {
+fn every_plugin_of_higress_is_rewritten_for_both_hosts() -> Result<()> {
     for file in plugins()? {
         let original = std::fs::read(&file)?;
         for host in [abi::Host::Higress, abi::Host::Envoy] {

@@ -5,7 +5,8 @@
 //! Configuration: `{"cluster": "callee", "path": "/check", "timeout_millis": 5000, "mode": "body"}`.
 //! Modes: `body` as reported; `fixed` holds the headers too (this crate knows only Continue and
 //! Pause, so a stock Envoy must be told `allow_on_headers_stop_iteration: true`, or the body phase
-//! never comes); `forget` neither resumes nor replies in the callback.
+//! never comes); `forget` neither resumes nor replies in the callback; `grow` makes no call but takes
+//! memory in every phase (see `grow.rs`).
 //!
 //! The query parameter `callee` of the request says how the callee shall behave; the plugin passes
 //! it on in the header `x-manner`.
@@ -13,6 +14,8 @@
 // The entry point that the host looks up by name is generated with `#[no_mangle]`, an unsafe attribute.
 #![allow(unsafe_code)]
 #![allow(missing_docs)]
+
+mod grow;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -42,6 +45,7 @@ enum Mode {
     Body,
     Fixed,
     Forget,
+    Grow,
 }
 
 impl Default for Config {
@@ -94,6 +98,10 @@ struct Stream {
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        if self.config.mode == Mode::Grow {
+            grow::take();
+            return Action::Continue;
+        }
         self.manner = header(":path").as_deref().and_then(callee_manner);
         // Without a body no body phase would ever come to release the headers.
         if self.config.mode == Mode::Fixed && !end_of_stream {
@@ -108,6 +116,11 @@ impl HttpContext for Stream {
         if !end_of_stream {
             return Action::Pause;
         }
+        if self.config.mode == Mode::Grow {
+            grow::keep(self.get_http_request_body(0, size).unwrap_or_default());
+            grow::take();
+            return Action::Continue;
+        }
         match self.call_out() {
             Ok(_) => Action::Pause,
             Err(status) => {
@@ -117,6 +130,31 @@ impl HttpContext for Stream {
                 );
                 Action::Continue
             }
+        }
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        if self.config.mode == Mode::Grow {
+            grow::take();
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if self.config.mode != Mode::Grow {
+            return Action::Continue;
+        }
+        grow::take();
+        if !end_of_stream {
+            return Action::Pause;
+        }
+        grow::keep(self.get_http_response_body(0, size).unwrap_or_default());
+        Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        if self.config.mode == Mode::Grow {
+            grow::check();
         }
     }
 }

@@ -4,7 +4,7 @@ use abi::Status;
 use wasmtime::{AsContextMut as _, Caller, Result, Val, WasmBacktrace};
 
 use crate::log::Value;
-use crate::memory::Digest;
+use crate::memory::{Digest, Watch};
 use crate::{Line, State, What, Who};
 
 /// The caller of one hostcall.
@@ -20,11 +20,19 @@ impl<'a> Guest<'a> {
         if who == Who::Plugin {
             caller.data_mut().clock.step();
         }
-        Guest { caller, who, given: Vec::new() }
+        let mut guest = Guest { caller, who, given: Vec::new() };
+        guest.see_growth(false);
+        guest
     }
 
     pub fn state(&mut self) -> &mut State {
         self.caller.data_mut()
+    }
+
+    fn see_growth(&mut self, inside_hostcall: bool) {
+        let Some(memory) = self.caller.data().memory else { return };
+        let pages = memory.size(&self.caller);
+        self.caller.data_mut().growths.see(pages, inside_hostcall);
     }
 
     /// Notes a frame of the recorder below a hostcall of the plugin: its base could move under it.
@@ -44,7 +52,7 @@ impl<'a> Guest<'a> {
     /// Writes a line, with the plugin's memory if it is watched and the plugin called.
     pub fn note(&mut self, what: What) {
         let at = self.caller.data().clock.now();
-        let memory = (self.who == Who::Plugin && self.caller.data().watch_memory)
+        let memory = (self.who == Who::Plugin && self.caller.data().watch == Watch::Hostcalls)
             .then(|| self.digest())
             .flatten();
         let who = self.who;
@@ -114,6 +122,7 @@ impl<'a> Guest<'a> {
         let outcome =
             allocator.call(self.caller.as_context_mut(), &[Val::I32(size as i32)], &mut results);
         self.caller.data_mut().restricted = outer;
+        self.see_growth(true);
         outcome?;
         let address = results[0].i32().unwrap_or(0) as u32;
         let who = self.who;

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use abi::{Callback, Hostcall};
 use anyhow::{Result, bail};
 
-use crate::{Dialect, Line, StreamId, Vm, What, Who};
+use crate::{Dialect, Line, StreamId, Vm, Watch, What, Who};
 
 /// Two runs of one script that the plugin could not tell apart.
 pub struct Comparison {
@@ -36,7 +36,7 @@ pub fn compare(
     let mut plain = Vm::load(original, dialect)?;
     let mut traced = Vm::load_instrumented(instrumented, original, dialect)?;
     for vm in [&mut plain, &mut traced] {
-        vm.state().watch_memory = true;
+        vm.watch(Watch::Hostcalls);
         script(vm);
     }
     let expected = visible(&plain, &plain.exported);

@@ -7,7 +7,9 @@ use abi::{Callback, Direction, Hostcall};
 use crate::clock::Due;
 use crate::state::Root;
 use crate::stream::Stream;
-use crate::{Answer, Call, Callee, Failing, Headers, Log, Nanos, State, StreamId, Vm, Who};
+use crate::{
+    Answer, Call, Callee, Failing, Growths, Headers, Log, Nanos, State, StreamId, Vm, Watch, Who,
+};
 
 /// How the upstream treats the streams that reach it.
 #[derive(Clone, Debug)]
@@ -217,6 +219,12 @@ impl Vm {
         self
     }
 
+    /// When the plugin's memory is put beside the log.
+    pub fn watch(&mut self, watch: Watch) -> &mut Vm {
+        self.state().watch = watch;
+        self
+    }
+
     /// Sets an environment variable of the VM.
     pub fn environment(&mut self, name: &str, value: &str) -> &mut Vm {
         self.state().environment.push((name.into(), value.into()));
@@ -416,6 +424,11 @@ impl Vm {
     /// Bytes of the VM's memory, the recorder's included.
     pub fn memory_bytes(&self) -> usize {
         self.store.data().memory.map_or(0, |memory| memory.data_size(&self.store))
+    }
+
+    /// How often the VM's memory was seen to have grown.
+    pub fn growths(&self) -> Growths {
+        self.store.data().growths
     }
 
     /// The host's side, to look at.

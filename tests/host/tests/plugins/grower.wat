@@ -26,7 +26,9 @@
     (if (i64.ne (i64.or (i64.load (local.get $page)) (i64.load offset=65528 (local.get $page))) (i64.const 0))
       (then (drop (call $log (i32.const 4) (i32.const 0) (i32.const 9)))))
     (i64.store (local.get $page) (call $random))
-    (i64.store offset=65528 (local.get $page) (call $random)))
+    (i64.store offset=65528 (local.get $page) (call $random))
+    ;; The heap goes on at the end, so that the next allocation must grow again.
+    (global.set $heap (i32.shl (memory.size) (i32.const 16))))
   (func (export "proxy_on_memory_allocate") (param $size i32) (result i32)
     (local $at i32) (local $missing i32)
     (local.set $at (global.get $heap))
