@@ -1,6 +1,7 @@
 //! Events of one VM, in order, to timelines: which stream an invocation belongs to, when a timeline
 //! is closed, what has to be judged anew.
 
+mod generations;
 mod late;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -17,14 +18,14 @@ use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence};
 use crate::instance::InstanceGap;
 use crate::timeline::{Reason, State, Timeline, Update};
 
+use generations::Generations;
+
 /// A timeline of which nothing is heard and nothing is awaited is closed after this.
 const IDLE: Micros = Micros(600_000_000);
 /// Added to the last timeout of a call before its callback is given up.
 const GRACE: Micros = Micros::SECOND;
 /// Closed timelines kept because a response callback may still come.
 const MOST_DORMANT: usize = 1_024;
-/// Deleted contexts whose generation is remembered.
-const MOST_GENERATIONS: usize = 4_096;
 
 /// Key of a timeline within its instance: the order in which they began.
 type Key = u64;
@@ -51,8 +52,7 @@ pub(crate) struct Correlator {
     /// When a timeline is idle: by now.
     idle: BTreeSet<(Micros, Key)>,
     dormant: VecDeque<Key>,
-    generations: HashMap<ContextId, u32>,
-    deleted: VecDeque<ContextId>,
+    pub generations: Generations,
     ended_roots: Vec<ContextId>,
     /// Invocations that found no timeline after a gap: a late batch may name it.
     orphans: late::Orphans,
@@ -89,8 +89,7 @@ impl Correlator {
             deadlines: BTreeSet::new(),
             idle: BTreeSet::new(),
             dormant: VecDeque::new(),
-            generations: HashMap::new(),
-            deleted: VecDeque::new(),
+            generations: Generations::default(),
             ended_roots: Vec::new(),
             orphans: late::Orphans::default(),
             is_refilled: false,
@@ -241,7 +240,7 @@ impl Correlator {
     fn begin(&mut self, context: ContextId, root: ContextId) -> Key {
         let generation = match self.current.get(&context).and_then(|key| self.held.get(key)) {
             Some(before) => before.timeline.generation + 1,
-            None => self.generations.get(&context).map_or(0, |last| last + 1),
+            None => self.generations.next(context),
         };
         let key = self.next_key;
         self.next_key += 1;
@@ -435,14 +434,7 @@ impl Correlator {
         }
         if self.current.get(&timeline.context) == Some(&key) {
             self.current.remove(&timeline.context);
-            if self.generations.insert(timeline.context, timeline.generation).is_none() {
-                self.deleted.push_back(timeline.context);
-            }
-            if self.deleted.len() > MOST_GENERATIONS
-                && let Some(oldest) = self.deleted.pop_front()
-            {
-                self.generations.remove(&oldest);
-            }
+            self.generations.used(timeline.context, timeline.generation);
         }
         Some(timeline)
     }

@@ -98,6 +98,16 @@ impl Instance {
         Instance { next: Some(next.0), ..Instance::new(id) }
     }
 
+    /// Did a context id have a timeline, as far as this remembers?
+    pub fn has_met(&self, context: ContextId) -> bool {
+        self.correlator.is_known(context)
+    }
+
+    /// A process before this one stored timelines of a context id, the last of this generation.
+    pub fn used_before(&mut self, context: ContextId, generation: u32) {
+        self.correlator.generations.used(context, generation);
+    }
+
     /// Its id.
     pub fn id(&self) -> InstanceId {
         self.id

@@ -75,8 +75,9 @@ impl Correlator {
         })
     }
 
-    fn is_known(&self, context: ContextId) -> bool {
-        self.current.contains_key(&context) || self.generations.contains_key(&context)
+    /// Is it known how often a context id was used?
+    pub(crate) fn is_known(&self, context: ContextId) -> bool {
+        self.current.contains_key(&context) || self.generations.knows(context)
     }
 
     /// The timeline of a context at an invocation: the latest that had begun by then, or one whose
