@@ -1,5 +1,7 @@
 //! The wire in, the domain's words out. Nothing else in the collector names a generated type.
 
+mod counters;
+
 use abi::{AbiVersion, Callback, Host, Hostcall, Kind};
 use prost::Message;
 use proto::v1;
@@ -7,6 +9,8 @@ use proto::v1::property::Value;
 use timeline::delivery::{Clock, Delivery, Lost, Module, OpenInvocation, Root, StreamInfo};
 use timeline::event::{Event, Marks};
 use timeline::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence};
+
+pub use counters::{CallKey, SourceCounters};
 
 use crate::config::Limits;
 
@@ -20,19 +24,6 @@ pub struct Decoded {
     pub delivery: Delivery,
     /// What the recorder counted since the instance began.
     pub counters: Option<SourceCounters>,
-}
-
-/// Cumulative counts of a recorder.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SourceCounters {
-    /// Events made.
-    pub events: u64,
-    /// Events lost for good.
-    pub events_lost: u64,
-    /// Streams that the host had no room for in the skeleton slab.
-    pub streams_not_watched: u64,
-    /// Shipments that the host refused to dispatch.
-    pub dispatches_rejected: u64,
 }
 
 /// Why a batch is not taken. The sentence goes to the recorder and to its log.
@@ -60,6 +51,7 @@ pub fn decode(body: &[u8], limits: &Limits, wall_nanos: u64) -> Result<Decoded, 
 
     let newer = batch.wire_minor > WIRE_MINOR;
     let (events, unknown_kind) = events(&mut batch)?;
+    let counters = SourceCounters::of(&batch);
     let delivery = Delivery {
         instance: InstanceId(instance),
         clock: batch.clock.map_or_else(Clock::default, clock),
@@ -75,12 +67,6 @@ pub fn decode(body: &[u8], limits: &Limits, wall_nanos: u64) -> Result<Decoded, 
         lost: batch.lost.into_iter().map(lost).collect(),
         open: batch.open.into_iter().map(open).collect(),
     };
-    let counters = batch.counters.map(|c| SourceCounters {
-        events: c.events,
-        events_lost: c.events_lost,
-        streams_not_watched: c.streams_not_watched,
-        dispatches_rejected: c.dispatches_rejected,
-    });
     Ok(Decoded { delivery, counters })
 }
 
@@ -100,6 +86,7 @@ fn check_counts(batch: &v1::Batch, limits: &Limits) -> Result<(), BadBatch> {
         ("roots", batch.roots.len()),
         ("lost", batch.lost.len()),
         ("open", batch.open.len()),
+        ("counters.calls", batch.counters.as_ref().map_or(0, |counters| counters.calls.len())),
     ];
     for (name, count) in counts {
         if count > limits.items {
@@ -137,6 +124,9 @@ fn check_strings(batch: &v1::Batch, most: usize) -> Result<(), BadBatch> {
     if let Some(module) = &batch.module {
         check("module.sdk", module.sdk.len())?;
         check("module.tracer_version", module.tracer_version.len())?;
+    }
+    for call in batch.counters.iter().flat_map(|counters| &counters.calls) {
+        check("counters.calls.cluster", call.cluster.len())?;
     }
     for root in &batch.roots {
         check("roots.plugin", root.plugin.len())?;

@@ -175,6 +175,7 @@ fn start_rooms(
     let (rows, rows_end) = blocking::channel();
     let wiring = Wiring {
         clock: Clock::going_on_from(Micros(0)),
+        store: store.clone(),
         metrics: metrics.clone(),
         live: live.clone(),
         keeper: rows,

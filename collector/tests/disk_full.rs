@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use collector::store::sqlite::Sqlite;
 use collector::store::{
-    Appended, BatchId, Cursor, Kept, Page, Query, Raw, Row, Size, Store, StoreError,
+    Appended, BatchId, Cursor, Kept, Page, Query, Raw, Resume, Row, Size, Store, StoreError,
 };
 use support::{Collector, Recorder, bytes};
-use timeline::ids::{InstanceId, Sequence, TimelineId};
+use timeline::ids::{InstanceId, TimelineId};
 use timeline::timeline::Timeline;
 
 /// A store whose slices have no room while `full`.
@@ -28,7 +28,7 @@ impl Store for Filling {
         self.inner.forget(batches)
     }
 
-    fn resume_points(&self) -> Result<Vec<(InstanceId, Sequence)>, StoreError> {
+    fn resume_points(&self) -> Result<Vec<(InstanceId, Resume)>, StoreError> {
         self.inner.resume_points()
     }
 

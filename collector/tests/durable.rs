@@ -62,17 +62,7 @@ fn a_batch_leaves_the_journal_once_its_timelines_are_stored() {
     let mut recorder = Recorder::new(1);
     assert_eq!(collector.send(&bytes(&recorder.requests(5))).0, 200);
     collector.closed(5);
-    let batches = |collector: &Collector| {
-        let journal = collector.folder.path().join("journal.db");
-        let db = rusqlite::Connection::open(journal).expect("the journal");
-        db.query_row("SELECT count(*) FROM batches", [], |row| row.get::<_, i64>(0))
-            .expect("a count")
-    };
-    let begun = std::time::Instant::now();
-    while batches(&collector) > 0 {
-        assert!(begun.elapsed().as_secs() < 10, "the batch stays");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    until_the_journal_is_empty(&collector);
     collector.restart();
     assert_eq!(collector.send(&bytes(&recorder.requests(5))).0, 200);
     assert_eq!(collector.closed(10).len(), 10);
@@ -106,4 +96,49 @@ fn a_store_of_another_version_is_set_aside_and_not_overwritten() {
         .collect();
     assert!(names.iter().any(|name| name.starts_with("journal.db.aside-")), "{names:?}");
     assert_eq!(collector.send(&bytes(&Recorder::new(2).requests(1))).0, 200);
+}
+
+fn until_the_journal_is_empty(collector: &Collector) {
+    let journal = collector.folder.path().join("journal.db");
+    let db = rusqlite::Connection::open(journal).expect("the journal");
+    let count = || {
+        db.query_row("SELECT count(*) FROM batches", [], |row| row.get::<_, i64>(0))
+            .expect("a count")
+    };
+    let begun = std::time::Instant::now();
+    while count() > 0 {
+        assert!(begun.elapsed().as_secs() < 10, "batches stay");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_context_id_used_again_is_another_timeline_also_after_a_restart_and_a_replay() {
+    let mut collector = Collector::start();
+    let mut recorder = Recorder::new(1);
+    let ids = |collector: &Collector, count: usize| {
+        let mut ids: Vec<_> = collector
+            .closed(count)
+            .iter()
+            .map(|t| (t["generation"].as_u64().expect("a number"), t["id"].to_string()))
+            .collect();
+        ids.sort();
+        ids
+    };
+    for uses in 1..=3 {
+        recorder.use_context(2);
+        assert_eq!(collector.send(&bytes(&recorder.requests(1))).0, 200);
+        let before = ids(&collector, uses);
+        assert_eq!(before.iter().map(|(generation, _)| *generation).collect::<Vec<_>>(), {
+            (0..uses as u64).collect::<Vec<_>>()
+        });
+        if uses == 2 {
+            // Stored or not: what the journal still has is folded again.
+            collector.crash_and_restart();
+        } else {
+            until_the_journal_is_empty(&collector);
+            collector.restart();
+        }
+        assert_eq!(ids(&collector, uses), before);
+    }
 }

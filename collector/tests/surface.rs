@@ -81,10 +81,7 @@ fn the_form_gives_a_cookie_that_reads_and_is_not_the_token() {
     assert!(wrong.headers().get("set-cookie").is_none());
     assert!(wrong.body_mut().read_to_string().expect("a page").contains("<form"));
     let right = enter("open-sesame");
-    assert_eq!(
-        (right.status().as_u16(), &right.headers()["location"].as_bytes()[..]),
-        (303, &b"/"[..])
-    );
+    assert_eq!((right.status().as_u16(), right.headers()["location"].as_bytes()), (303, &b"/"[..]));
     let cookie = right.headers()["set-cookie"].to_str().expect("text").to_owned();
     for part in ["; HttpOnly", "; SameSite=Strict"] {
         assert!(cookie.contains(part), "{cookie}");
@@ -186,13 +183,13 @@ fn settings(file: &str, variables: &[(&str, &str)], flags: &[&str]) -> (bool, St
 fn a_flag_goes_before_a_variable_before_the_file() {
     let file = "listen = \"127.0.0.1:0\"\nretention_hours = 3\n";
     let variable = ("WASM_TRACER_COLLECTOR_LISTEN", "127.0.0.2:0");
-    let cases: [(&[(&str, &str)], &[&str], &str); 3] = [
-        (&[], &[], "http://127.0.0.1:"),
-        (&[variable], &[], "http://127.0.0.2:"),
-        (&[variable], &["--listen", "127.0.0.3:0"], "http://127.0.0.3:"),
+    let cases: [(Vec<(&str, &str)>, &[&str], &str); 3] = [
+        (vec![], &[], "http://127.0.0.1:"),
+        (vec![variable], &[], "http://127.0.0.2:"),
+        (vec![variable], &["--listen", "127.0.0.3:0"], "http://127.0.0.3:"),
     ];
     for (variables, flags, expected) in cases {
-        let (is_up, said) = settings(file, variables, flags);
+        let (is_up, said) = settings(file, &variables, flags);
         assert!(is_up && said.contains(expected), "{said}");
     }
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use timeline::delivery::Delivery;
+use timeline::ids::{ContextId, Micros};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::clock::{Clock, wall_millis};
@@ -96,6 +98,7 @@ impl Committer {
                 instance: a.decoded.delivery.instance,
                 first: a.decoded.delivery.first_sequence,
                 events: a.decoded.delivery.events.len() as u64,
+                highest_context: highest_context(&a.decoded.delivery),
                 arrived,
                 wall_millis,
                 bytes: &a.body,
@@ -122,7 +125,7 @@ impl Committer {
         }
     }
 
-    fn pass_on(&self, arrival: Arrival, appended: Appended, arrived: timeline::ids::Micros) {
+    fn pass_on(&self, arrival: Arrival, appended: Appended, arrived: Micros) {
         let events = arrival.decoded.delivery.events.len() as u64;
         let outcome = match appended {
             Appended::New(id) => {
@@ -151,4 +154,8 @@ impl Committer {
             tracing::error!("{wrong}");
         }
     }
+}
+
+fn highest_context(delivery: &Delivery) -> ContextId {
+    delivery.events.iter().map(|event| event.context).max().unwrap_or_default()
 }

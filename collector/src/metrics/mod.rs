@@ -32,6 +32,17 @@ pub struct FindingLabels {
     pub severity: &'static str,
 }
 
+/// Labels of calls.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CallLabels {
+    /// Plugin, or `other`.
+    pub plugin: String,
+    /// Cluster, or `other`.
+    pub cluster: String,
+    /// What became of them: `answered`, `failed`, `late` or `rejected`.
+    pub outcome: &'static str,
+}
+
 /// All metrics.
 pub struct Metrics {
     registry: Registry,
@@ -42,10 +53,16 @@ pub struct Metrics {
     pub duplicate_events: Counter,
     /// Events that recorders said they lost for good.
     pub events_lost_at_source: Counter,
+    /// Streams that recorders did not record because their buffer was nearly full.
+    pub streams_refused_at_source: Counter,
+    /// Streams that recorders had no place for.
+    pub streams_not_watched_at_source: Counter,
     /// Shipments of recorders that their host refused to dispatch.
     pub dispatches_rejected_at_source: Counter,
     /// Gaps in the numbers of an instance.
     pub gaps: Counter,
+    /// Calls of plugins, recorded or not.
+    pub calls: Family<CallLabels, Counter>,
     /// Findings of closed timelines.
     pub findings: Family<FindingLabels, Counter>,
     /// Timelines closed.
@@ -87,6 +104,14 @@ impl Metrics {
         let duplicate_events = counter("events_duplicate", "Events received again, and dropped");
         let events_lost_at_source =
             counter("events_lost_at_source", "Events that recorders lost for good");
+        let streams_refused_at_source = counter(
+            "streams_refused_at_source",
+            "Streams that were not recorded because the recorder's buffer was nearly full",
+        );
+        let streams_not_watched_at_source = counter(
+            "streams_not_watched_at_source",
+            "Streams that were not recorded because the recorder had no place for them",
+        );
         let dispatches_rejected_at_source = counter(
             "shipments_rejected_at_source",
             "Shipments that the host of a recorder refused to dispatch",
@@ -104,9 +129,11 @@ impl Metrics {
         let pending = gauge("verdicts_pending", "Diagnoses that cannot answer yet");
         let instances = gauge("instances", "Instances heard of lately");
         let live_clients = gauge("live_clients", "Clients of the live stream");
-        let (batches, findings) = (Family::default(), Family::default());
+        let (batches, findings, calls) = (Family::default(), Family::default(), Family::default());
         let (journal_bytes, slices_bytes) = (Gauge::default(), Gauge::default());
         r.register("batches", "Batches by what became of them", batches.clone());
+        let help = "Calls that plugins dispatched, by what became of them, at any sampling rate";
+        r.register("calls", help, calls.clone());
         r.register("findings", "Findings of timelines, counted when these close", findings.clone());
         r.register_with_unit("stage", "Time per batch and stage", Unit::Seconds, stages.clone());
         r.register_with_unit(
@@ -122,8 +149,11 @@ impl Metrics {
             events,
             duplicate_events,
             events_lost_at_source,
+            streams_refused_at_source,
+            streams_not_watched_at_source,
             dispatches_rejected_at_source,
             gaps,
+            calls,
             findings,
             closed,
             evicted,
@@ -171,5 +201,84 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Metrics::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+
+    /// A table of all metrics, from their own text.
+    fn page() -> String {
+        let text = with_one_of_each().text();
+        let mut page = "# Metrics of the collector\n\nServed at `/metrics`.\n\n\
+            | name | type | labels | what |\n|---|---|---|---|\n"
+            .to_owned();
+        let described = |kind: &str| {
+            let lines = text.lines().filter_map(move |l| l.strip_prefix(kind)?.split_once(' '));
+            lines.map(|(name, what)| (name.to_owned(), what.to_owned())).collect::<Vec<_>>()
+        };
+        let kinds = described("# TYPE ");
+        let mut helps = described("# HELP ");
+        helps.sort();
+        for (name, help) in helps {
+            let kind = kinds.iter().find(|(typed, _)| *typed == name).map_or("", |(_, kind)| kind);
+            let ending = if kind == "counter" { "_total" } else { "" };
+            let labels = labels(&text, &name);
+            page.push_str(&format!("| `{name}{ending}` | {kind} | {labels} | {help} |\n"));
+        }
+        page
+    }
+
+    /// Families show nothing before their first series.
+    fn with_one_of_each() -> Metrics {
+        let metrics = Metrics::new();
+        metrics.batch("accepted");
+        metrics.stage("decode", Duration::ZERO);
+        let (plugin, code, cluster) = (String::new(), String::new(), String::new());
+        let finding = FindingLabels { plugin: plugin.clone(), code, severity: "lost" };
+        metrics.findings.get_or_create(&finding).inc();
+        metrics.calls.get_or_create(&CallLabels { plugin, cluster, outcome: "late" }).inc();
+        metrics
+    }
+
+    /// Names of the labels of the first series with some.
+    fn labels(text: &str, name: &str) -> String {
+        let series = text.lines().find_map(|l| l.strip_prefix(name)?.split_once('{'));
+        let Some((_, labels)) = series.filter(|(suffix, _)| suffix.starts_with('_')) else {
+            return String::new();
+        };
+        let names = labels.split(',').filter_map(|label| label.split_once('='));
+        names.map(|(name, _)| name).filter(|name| *name != "le").collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn every_metric_is_in_the_documents() {
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(PAGE, page()).expect("written");
+        }
+        let written = std::fs::read_to_string(PAGE).unwrap_or_default();
+        assert_eq!(written, page(), "run the test with BLESS=1");
+    }
+
+    #[test]
+    fn no_other_file_names_a_metric() {
+        let mut folders =
+            vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+        while let Some(folder) = folders.pop() {
+            for file in std::fs::read_dir(&folder).expect("a folder") {
+                let path = file.expect("a file").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if !path.ends_with("metrics/mod.rs") {
+                    let text = std::fs::read_to_string(&path).unwrap_or_default();
+                    let names = ["Counter::default()", "Registry::", "Gauge::default()"];
+                    let named = names.iter().find(|name| text.contains(**name));
+                    assert!(named.is_none(), "{} makes a metric", path.display());
+                }
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Its inputs are a closed enum; nothing else touches the state, so there is no lock.
 
 mod keeper;
+mod sources;
 mod state;
 mod vm;
 

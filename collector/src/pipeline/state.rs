@@ -7,11 +7,14 @@ use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 use abi::{Callback, Kind};
-use timeline::ids::{InstanceId, Micros, Sequence, TimelineId};
+use timeline::delivery::Delivery;
+use timeline::event::Event;
+use timeline::ids::{InstanceId, Micros, TimelineId};
 use timeline::timeline::{State as TimelineState, Timeline, Update};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::WeakUnboundedSender;
 
+use super::sources::{PLUGINS, Sources};
 use super::vm::Vm;
 use super::{Arrived, Question};
 use crate::clock::{Clock, wall_millis};
@@ -19,17 +22,24 @@ use crate::decode::SourceCounters;
 use crate::ingest::Command;
 use crate::live::Live;
 use crate::metrics::{Bounded, FindingLabels, Metrics};
-use crate::store::Row;
+use crate::store::{Resume, Row, Store};
 
+/// Uses of one context id in one instance that are told apart after a restart.
+const MOST_GENERATIONS: u32 = 256;
 /// Timelines waiting for the store, beyond which no new batch is taken.
 const UNSTORED: usize = 50_000;
 /// An instance of which nothing is open is let go when silent for so long.
 const SILENT: Micros = Micros(3_600_000_000);
 
+/// What was counted of an instance is forgotten when silent for so long.
+const FORGOTTEN: Micros = Micros(24 * 3_600_000_000);
+
 /// What the pipeline works with.
 pub struct Wiring {
     /// Time.
     pub clock: Clock,
+    /// What is stored.
+    pub store: Arc<dyn Store>,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Who watches.
@@ -56,9 +66,13 @@ pub struct State {
     unstored: usize,
     waiting: Vec<OwnedSemaphorePermit>,
     plugins: Bounded,
+    sources: Sources,
     is_replay: bool,
     /// Where instances go on that a process before this one knew.
-    resume: HashMap<InstanceId, Sequence>,
+    resume: HashMap<InstanceId, Resume>,
+    /// What was added of instances that were let go, and when they were last heard: one that was cut
+    /// off for long comes back with all its counts.
+    added: HashMap<InstanceId, (Micros, SourceCounters)>,
 }
 
 /// A timeline that is open, or closed and not stored.
@@ -76,7 +90,7 @@ impl Known {
 
 impl State {
     /// Nothing yet. What comes before [`State::replayed`] is a replay.
-    pub fn new(wiring: Wiring, resume: HashMap<InstanceId, Sequence>) -> State {
+    pub fn new(wiring: Wiring, resume: HashMap<InstanceId, Resume>) -> State {
         State {
             wiring,
             vms: HashMap::new(),
@@ -84,9 +98,11 @@ impl State {
             known: HashMap::new(),
             unstored: 0,
             waiting: Vec::new(),
-            plugins: Bounded::new(100),
+            plugins: Bounded::new(PLUGINS),
+            sources: Sources::new(),
             is_replay: true,
             resume,
+            added: HashMap::new(),
         }
     }
 
@@ -103,14 +119,20 @@ impl State {
         let Arrived { id, decoded, arrived, permit } = arrived;
         let delivery = decoded.delivery;
         let instance = delivery.instance;
-        let vm = self
-            .vms
-            .entry(instance)
-            .or_insert_with(|| Vm::new(instance, self.resume.remove(&instance)));
+        self.meet(instance);
+        self.recognize(&delivery);
+        let Some(vm) = self.vms.get_mut(&instance) else { return };
         vm.hold(id, delivery.first_sequence.0, delivery.events.len() as u64, arrived);
         vm.heard = vm.heard.max(arrived);
+        for root in delivery.roots.iter().filter(|root| !root.plugin.is_empty()) {
+            vm.plugins.insert(root.context.0, root.plugin.clone());
+        }
         if let Some(counters) = decoded.counters {
-            count_source(&self.wiring.metrics, vm, counters);
+            let before = vm.counted.get_or_insert_with(|| counters.clone());
+            if !self.is_replay {
+                self.sources.count(&self.wiring.metrics, &vm.plugins, before, &counters);
+            }
+            before.raise_to(counters);
         }
         let updates = vm.instance.deliver(delivery, arrived);
         self.reschedule(instance);
@@ -120,6 +142,45 @@ impl State {
             self.waiting.extend(permit);
         }
         self.wiring.metrics.stage("correlate", begun.elapsed());
+    }
+
+    fn meet(&mut self, instance: InstanceId) {
+        if self.vms.contains_key(&instance) {
+            return;
+        }
+        let mut vm = Vm::new(instance, self.resume.remove(&instance));
+        if self.is_replay {
+            vm.counted = None;
+        }
+        if let Some((_, counters)) = self.added.remove(&instance) {
+            vm.counted = Some(counters);
+        }
+        self.vms.insert(instance, vm);
+    }
+
+    /// A context id that is used again begins a timeline of the next generation, also when a process
+    /// before this one saw its last use. Rare, so it may read the store.
+    fn recognize(&mut self, delivery: &Delivery) {
+        let Some(vm) = self.vms.get_mut(&delivery.instance) else { return };
+        let begins = |event: &&Event| {
+            event.kind == Kind::Callback(Callback::ContextCreate) && event.arg(0) != 0
+        };
+        for event in delivery.events.iter().filter(begins) {
+            if event.context > vm.used_until || vm.instance.has_met(event.context) {
+                continue;
+            }
+            let before = |generation: &u32| {
+                let id = TimelineId::of(delivery.instance, event.context, *generation);
+                let stored = self.wiring.store.get(id).unwrap_or_else(|error| {
+                    tracing::error!(timeline = %id, %error, "cannot read what a timeline follows");
+                    None
+                });
+                stored.is_some_and(|t| t.events.iter().any(|e| e.sequence < event.sequence))
+            };
+            if let Some(last) = (0..MOST_GENERATIONS).take_while(before).last() {
+                vm.instance.used_before(event.context, last);
+            }
+        }
     }
 
     /// Timelines are stored.
@@ -205,11 +266,24 @@ impl State {
             let _ = committer.send(Command::Forget(free));
         }
         self.limit_journal();
-        let deadlines = &mut self.deadlines;
+        let (deadlines, added, resume) = (&mut self.deadlines, &mut self.added, &mut self.resume);
+        added.retain(|instance, (heard, _)| {
+            let stays = now.since(*heard) < FORGOTTEN;
+            if !stays {
+                resume.remove(instance);
+            }
+            stays
+        });
         self.vms.retain(|instance, vm| {
             let stays = !vm.is_quiet() || now.since(vm.heard) < SILENT;
             if let Some(at) = vm.deadline.filter(|_| !stays) {
                 deadlines.remove(&(at, *instance));
+            }
+            if let Some(counters) = vm.counted.take_if(|_| !stays) {
+                added.insert(*instance, (vm.heard, counters));
+            }
+            if !stays {
+                resume.insert(*instance, vm.resume());
             }
             stays
         });
@@ -353,18 +427,4 @@ impl State {
 /// Does it have its beginning?
 fn begins(timeline: &Timeline) -> bool {
     timeline.events.first().is_some_and(|e| e.kind == Kind::Callback(Callback::ContextCreate))
-}
-
-/// Adds what a recorder counted since its last batch. What it had counted when it was first heard
-/// of may have been added by the process before this one.
-fn count_source(metrics: &Metrics, vm: &mut Vm, counters: SourceCounters) {
-    let before = vm.counted.unwrap_or(counters);
-    metrics.events_lost_at_source.inc_by(counters.events_lost.saturating_sub(before.events_lost));
-    metrics
-        .dispatches_rejected_at_source
-        .inc_by(counters.dispatches_rejected.saturating_sub(before.dispatches_rejected));
-    let is_newer = counters.events >= before.events;
-    if is_newer || vm.counted.is_none() {
-        vm.counted = Some(counters);
-    }
 }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use timeline::Instance;
-use timeline::ids::{InstanceId, Micros, Sequence, TimelineId};
+use timeline::ids::{ContextId, InstanceId, Micros, Sequence, TimelineId};
 
 use crate::decode::SourceCounters;
-use crate::store::BatchId;
+use crate::store::{BatchId, Resume};
 
 /// Batches after a hole are folded at the latest so long after they came (the instance waits 10 s).
 const HOLE: Micros = Micros(15_000_000);
@@ -19,8 +19,13 @@ pub(super) struct Vm {
     pub deadline: Option<Micros>,
     /// Arrival of its last batch.
     pub heard: Micros,
-    /// What its recorder had counted at its last batch.
+    /// What its recorder had counted at its last batch, as far as it was added. None: what was added,
+    /// if anything, was added by the process before this one.
     pub counted: Option<SourceCounters>,
+    /// Names of its plugins, by their roots.
+    pub plugins: BTreeMap<u32, String>,
+    /// Context ids up to here may be of timelines whose batches the journal has let go.
+    pub used_until: ContextId,
     /// Gaps counted.
     pub gaps: usize,
     /// Something changed since the last sweep.
@@ -42,21 +47,23 @@ struct Held {
 
 impl Vm {
     /// An instance of which nothing has come.
-    pub fn new(id: InstanceId, resumes_at: Option<Sequence>) -> Vm {
+    pub fn new(id: InstanceId, resumes_at: Option<Resume>) -> Vm {
         Vm {
             instance: match resumes_at {
-                Some(next) => Instance::resuming(id, next),
+                Some(resume) => Instance::resuming(id, resume.next),
                 None => Instance::new(id),
             },
             deadline: None,
             heard: Micros(0),
-            counted: None,
+            counted: resumes_at.is_none().then(SourceCounters::default),
+            plugins: BTreeMap::new(),
+            used_until: resumes_at.map_or(ContextId(0), |resume| resume.used_until),
             gaps: 0,
             is_dirty: false,
             needed: BTreeSet::new(),
             held: BTreeMap::new(),
             // Recorders number from 0 or 1.
-            frontier: resumes_at.map_or(1, |next| next.0.max(1)),
+            frontier: resumes_at.map_or(1, |resume| resume.next.0.max(1)),
         }
     }
 
@@ -96,6 +103,11 @@ impl Vm {
         }
         self.is_dirty = !self.held.is_empty();
         free
+    }
+
+    /// Where it goes on should it be let go and heard again.
+    pub fn resume(&self) -> Resume {
+        Resume { next: Sequence(self.frontier), used_until: ContextId(u32::MAX) }
     }
 
     /// Number of batches that the journal keeps for it.

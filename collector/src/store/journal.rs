@@ -4,20 +4,21 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
-use timeline::ids::{InstanceId, Micros, Sequence};
+use timeline::ids::{ContextId, InstanceId, Micros, Sequence};
 
 use super::format::{self, Format, failed};
-use super::{Appended, BatchId, Kept, Ranges, Raw, StoreError};
+use super::{Appended, BatchId, Kept, Ranges, Raw, Resume, StoreError};
 
 const WHAT: &str = "journal";
 const FORMAT: Format = Format {
     what: WHAT,
-    version: 1,
+    version: 2,
     schema: "
         CREATE TABLE batches(id INTEGER PRIMARY KEY, arrived INTEGER NOT NULL,
-            instance BLOB NOT NULL, first INTEGER NOT NULL, bytes BLOB NOT NULL);
-        CREATE TABLE marks(instance BLOB PRIMARY KEY, seen BLOB NOT NULL, last_heard INTEGER NOT NULL)
-            WITHOUT ROWID;",
+            instance BLOB NOT NULL, first INTEGER NOT NULL, context INTEGER NOT NULL,
+            bytes BLOB NOT NULL);
+        CREATE TABLE marks(instance BLOB PRIMARY KEY, seen BLOB NOT NULL, last_heard INTEGER NOT NULL,
+            used_until INTEGER NOT NULL) WITHOUT ROWID;",
     writing: "
         PRAGMA page_size = 16384;
         PRAGMA journal_mode = WAL;
@@ -41,6 +42,8 @@ pub(super) struct Journal {
 struct Mark {
     seen: Ranges,
     last_heard: i64,
+    /// Highest context id in batches let go.
+    used_until: u32,
 }
 
 impl Journal {
@@ -53,12 +56,14 @@ impl Journal {
             let next =
                 db.query_row("SELECT ifnull(max(id), 0) + 1 FROM batches", [], |r| r.get(0))?;
             let mut marks = HashMap::new();
-            let mut statement = db.prepare("SELECT instance, seen, last_heard FROM marks")?;
+            let mut statement =
+                db.prepare("SELECT instance, seen, last_heard, used_until FROM marks")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let mark = Mark {
                     seen: Ranges::from_bytes(row.get_ref(1)?.as_blob()?),
                     last_heard: row.get(2)?,
+                    used_until: row.get(3)?,
                 };
                 marks.insert(InstanceId(row.get(0)?), mark);
             }
@@ -75,8 +80,10 @@ impl Journal {
         let mut next = self.next;
         let mut write = || -> rusqlite::Result<()> {
             let transaction = self.db.unchecked_transaction()?;
-            let mut insert = transaction
-                .prepare_cached("INSERT INTO batches(id, arrived, instance, first, bytes) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO batches(id, arrived, instance, first, context, bytes)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?;
             for batch in batches {
                 let mark = touched.entry(batch.instance).or_insert_with(|| {
                     self.marks.get(&batch.instance).cloned().unwrap_or_default()
@@ -91,13 +98,21 @@ impl Journal {
                     mark.seen.add(first, last);
                 }
                 let (arrived, first) = (batch.arrived.0 as i64, batch.first.0 as i64);
-                insert.execute(params![next, arrived, batch.instance.0, first, batch.bytes])?;
+                let context = batch.highest_context.0;
+                insert.execute(params![
+                    next,
+                    arrived,
+                    batch.instance.0,
+                    first,
+                    context,
+                    batch.bytes
+                ])?;
                 outcome.push(Appended::New(BatchId(next)));
                 next += 1;
             }
             drop(insert);
             let mut upsert = transaction.prepare_cached(
-                "INSERT INTO marks(instance, seen, last_heard) VALUES (?1, ?2, ?3)
+                "INSERT INTO marks(instance, seen, last_heard, used_until) VALUES (?1, ?2, ?3, 0)
                  ON CONFLICT(instance) DO UPDATE SET seen = ?2, last_heard = ?3",
             )?;
             for (instance, mark) in &touched {
@@ -114,20 +129,39 @@ impl Journal {
 
     /// Lets batches go.
     pub fn forget(&mut self, batches: &[BatchId]) -> Result<(), StoreError> {
-        let write = || -> rusqlite::Result<()> {
+        let mut used = HashMap::<InstanceId, u32>::new();
+        let mut write = || -> rusqlite::Result<()> {
             let transaction = self.db.unchecked_transaction()?;
-            let mut delete = transaction.prepare_cached("DELETE FROM batches WHERE id = ?1")?;
+            let mut delete = transaction
+                .prepare_cached("DELETE FROM batches WHERE id = ?1 RETURNING instance, context")?;
             for batch in batches {
-                delete.execute([batch.0])?;
+                let mut rows = delete.query([batch.0])?;
+                while let Some(row) = rows.next()? {
+                    let until = used.entry(InstanceId(row.get(0)?)).or_default();
+                    *until = row.get::<_, u32>(1)?.max(*until);
+                }
             }
             drop(delete);
+            let mut raise = transaction.prepare_cached(
+                "UPDATE marks SET used_until = max(used_until, ?2) WHERE instance = ?1",
+            )?;
+            for (instance, until) in &used {
+                raise.execute(params![instance.0, until])?;
+            }
+            drop(raise);
             transaction.commit()
         };
-        write().map_err(failed(WHAT, &self.path))
+        write().map_err(failed(WHAT, &self.path))?;
+        for (instance, until) in used {
+            if let Some(mark) = self.marks.get_mut(&instance) {
+                mark.used_until = mark.used_until.max(until);
+            }
+        }
+        Ok(())
     }
 
     /// Where instances go on.
-    pub fn resume_points(&self) -> Result<Vec<(InstanceId, Sequence)>, StoreError> {
+    pub fn resume_points(&self) -> Result<Vec<(InstanceId, Resume)>, StoreError> {
         let read = || -> rusqlite::Result<HashMap<InstanceId, u64>> {
             let sql = "SELECT instance, min(first) FROM batches GROUP BY instance";
             let mut statement = self.db.prepare(sql)?;
@@ -140,7 +174,8 @@ impl Journal {
         let point = |(instance, mark): (&InstanceId, &Mark)| {
             let complete = mark.seen.complete_until()?;
             let next = held.get(instance).map_or(complete, |first| (*first).min(complete));
-            Some((*instance, Sequence(next)))
+            let used_until = ContextId(mark.used_until);
+            Some((*instance, Resume { next: Sequence(next), used_until }))
         };
         Ok(self.marks.iter().filter_map(point).collect())
     }

@@ -15,7 +15,7 @@ pub mod sqlite;
 
 use std::sync::Arc;
 
-use timeline::ids::{InstanceId, Micros, Sequence, TimelineId};
+use timeline::ids::{ContextId, InstanceId, Micros, Sequence, TimelineId};
 use timeline::timeline::Timeline;
 
 pub use lock::Lock;
@@ -35,6 +35,8 @@ pub struct Raw<'a> {
     pub first: Sequence,
     /// Number of its events.
     pub events: u64,
+    /// Highest context id in it.
+    pub highest_context: ContextId,
     /// On the collector's clock.
     pub arrived: Micros,
     /// Milliseconds since 1970.
@@ -61,6 +63,15 @@ pub struct Kept {
     pub arrived: Micros,
     /// As it came.
     pub bytes: Vec<u8>,
+}
+
+/// Where an instance goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resume {
+    /// All its events before this number were kept and let go.
+    pub next: Sequence,
+    /// Highest context id in them.
+    pub used_until: ContextId,
 }
 
 /// A timeline to be stored.
@@ -128,9 +139,8 @@ pub trait Store: Send + Sync + 'static {
     /// Lets batches go whose timelines are stored, and makes sure first that these are durable.
     fn forget(&self, batches: &[BatchId]) -> Result<(), StoreError>;
 
-    /// Where instances go on: all their events before a number were kept and let go. An instance
-    /// that is not named begins anew.
-    fn resume_points(&self) -> Result<Vec<(InstanceId, Sequence)>, StoreError>;
+    /// Where instances go on. One that is not named begins anew.
+    fn resume_points(&self) -> Result<Vec<(InstanceId, Resume)>, StoreError>;
 
     /// Hands out the batches not let go, in the order of their coming.
     fn replay(&self, each: &mut dyn FnMut(Kept)) -> Result<(), StoreError>;

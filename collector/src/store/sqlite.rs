@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use timeline::ids::{InstanceId, Sequence, TimelineId};
+use timeline::ids::{InstanceId, TimelineId};
 use timeline::timeline::Timeline;
 
 use super::journal::Journal;
 use super::slices::{Slices, Writer};
 use super::{
-    Appended, BatchId, Cursor, Kept, Lock, Page, Query, Raw, Row, Size, Store, StoreError,
+    Appended, BatchId, Cursor, Kept, Lock, Page, Query, Raw, Resume, Row, Size, Store, StoreError,
 };
 use crate::config::Retention;
 
@@ -54,7 +54,7 @@ impl Store for Sqlite {
         self.journal().forget(batches)
     }
 
-    fn resume_points(&self) -> Result<Vec<(InstanceId, Sequence)>, StoreError> {
+    fn resume_points(&self) -> Result<Vec<(InstanceId, Resume)>, StoreError> {
         self.journal().resume_points()
     }
 

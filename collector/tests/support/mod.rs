@@ -201,6 +201,11 @@ impl Recorder {
         Recorder { plugin: plugin.to_owned(), ..Recorder::new(number) }
     }
 
+    /// The next request has this context id.
+    pub fn use_context(&mut self, context: u32) {
+        self.context = context;
+    }
+
     pub fn next_context(&self) -> u32 {
         self.context
     }

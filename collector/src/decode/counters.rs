@@ -1,0 +1,83 @@
+//! What a recorder counted since its instance began: cumulative, so that a lost batch heals.
+
+use std::collections::BTreeMap;
+
+use proto::v1;
+
+/// Cumulative counts of a recorder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceCounters {
+    /// Events made.
+    pub events: u64,
+    /// Events lost for good.
+    pub events_lost: u64,
+    /// Streams that the host had no room for in the skeleton slab.
+    pub streams_not_watched: u64,
+    /// Streams not recorded because the buffer was nearly full.
+    pub streams_refused: u64,
+    /// Shipments that the host refused to dispatch.
+    pub dispatches_rejected: u64,
+    /// Calls of the plugins by what became of them.
+    pub calls: BTreeMap<CallKey, u64>,
+}
+
+/// Which calls.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CallKey {
+    /// Root context of the plugin.
+    pub root: u32,
+    /// Cluster; `other` for those beyond what a recorder tells apart.
+    pub cluster: String,
+    /// `answered`, `failed`, `late`, `rejected` or `unknown`.
+    pub outcome: &'static str,
+}
+
+impl SourceCounters {
+    pub(super) fn of(batch: &v1::Batch) -> Option<SourceCounters> {
+        let counters = batch.counters.as_ref()?;
+        let mut calls = BTreeMap::new();
+        for call in &counters.calls {
+            let counted: &mut u64 = calls.entry(CallKey::of(call)).or_default();
+            *counted = counted.saturating_add(call.count);
+        }
+        Some(SourceCounters {
+            events: counters.events,
+            events_lost: counters.events_lost,
+            streams_not_watched: counters.streams_not_watched,
+            streams_refused: batch.roots.iter().map(|root| root.streams_refused).sum(),
+            dispatches_rejected: counters.dispatches_rejected,
+            calls,
+        })
+    }
+
+    /// Takes over what is higher: batches come in any order, and one may leave out what did not fit.
+    pub fn raise_to(&mut self, other: SourceCounters) {
+        self.events = self.events.max(other.events);
+        self.events_lost = self.events_lost.max(other.events_lost);
+        self.streams_not_watched = self.streams_not_watched.max(other.streams_not_watched);
+        self.streams_refused = self.streams_refused.max(other.streams_refused);
+        self.dispatches_rejected = self.dispatches_rejected.max(other.dispatches_rejected);
+        for (key, count) in other.calls {
+            let known = self.calls.entry(key).or_default();
+            *known = count.max(*known);
+        }
+    }
+}
+
+impl CallKey {
+    fn of(call: &v1::CallCount) -> CallKey {
+        use v1::CallOutcome as Outcome;
+        let cluster = String::from_utf8_lossy(&call.cluster).into_owned();
+        CallKey {
+            root: call.root,
+            cluster: if cluster.is_empty() { "other".to_owned() } else { cluster },
+            outcome: match Outcome::try_from(call.outcome).unwrap_or(Outcome::Unknown) {
+                Outcome::Answered => "answered",
+                Outcome::Failed => "failed",
+                Outcome::Late => "late",
+                Outcome::Rejected => "rejected",
+                Outcome::Unknown => "unknown",
+            },
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What is counted, under which names, and that nothing is counted twice.
+
+mod support;
+
+use proto::v1;
+use support::{Collector, Recorder, bytes};
+
+#[test]
+fn what_a_recorder_lost_is_counted_once_also_from_before_it_was_first_heard() {
+    let mut collector = Collector::start();
+    let mut recorder = Recorder::new(1);
+    let mut batch = |events_lost, streams_refused| {
+        let mut batch = recorder.requests(1);
+        batch.roots[0].streams_refused = streams_refused;
+        let events = batch.first_sequence + batch.events.len() as u64;
+        batch.counters = Some(v1::Counters { events, events_lost, ..v1::Counters::default() });
+        bytes(&batch)
+    };
+    assert_eq!(collector.send(&batch(7, 3)).0, 200);
+    collector.until_metric("wasm_tracer_events_lost_at_source_total", |lost| lost == 7.0);
+    collector.until_metric("wasm_tracer_streams_refused_at_source_total", |n| n == 3.0);
+    collector.crash_and_restart();
+    assert_eq!(collector.send(&batch(9, 4)).0, 200);
+    collector.until_metric("wasm_tracer_events_lost_at_source_total", |lost| lost == 2.0);
+    collector.until_metric("wasm_tracer_streams_refused_at_source_total", |n| n == 1.0);
+}
+
+#[test]
+fn calls_are_counted_from_what_recorders_counted_and_nothing_twice() {
+    let mut collector = Collector::start();
+    let mut recorder = Recorder::new(1);
+    let mut batch = |answered, late| {
+        let mut batch = recorder.requests(1);
+        let call = |outcome: v1::CallOutcome, count| v1::CallCount {
+            root: 1,
+            cluster: b"auth".to_vec(),
+            outcome: outcome.into(),
+            count,
+            ..v1::CallCount::default()
+        };
+        let mut calls = vec![call(v1::CallOutcome::Answered, answered)];
+        // What did not fit is left out.
+        calls.extend((late > 0).then(|| call(v1::CallOutcome::Late, late)));
+        batch.counters = Some(v1::Counters { calls, ..v1::Counters::default() });
+        bytes(&batch)
+    };
+    let line = |outcome: &str| {
+        format!(
+            "wasm_tracer_calls_total{{plugin=\"body-call\",cluster=\"auth\",outcome=\"{outcome}\"}}"
+        )
+    };
+    let first = batch(10, 2);
+    let (second, third) = (batch(15, 0), batch(20, 3));
+    // Out of order, and sent again.
+    for bytes in [&first, &third, &second, &first] {
+        assert_eq!(collector.send(bytes).0, 200);
+    }
+    collector.until_metric("wasm_tracer_events_duplicate_total", |events| events == 9.0);
+    collector.until_metric(&line("answered"), |n| n == 20.0);
+    collector.until_metric(&line("late"), |n| n == 3.0);
+    collector.crash_and_restart();
+    assert_eq!(collector.send(&first).0, 200);
+    assert_eq!(collector.send(&batch(26, 4)).0, 200);
+    collector.until_metric(&line("answered"), |n| n == 6.0);
+    collector.until_metric(&line("late"), |n| n == 1.0);
+}
+
+#[test]
+fn a_flood_of_names_does_not_flood_the_metrics() {
+    let collector = Collector::start();
+    let mut batch = Recorder::new(1).requests(1);
+    let names = 1..=10_000u32;
+    batch.roots = names
+        .clone()
+        .map(|root| v1::Root {
+            context: root,
+            plugin: format!("plugin-{root}"),
+            ..v1::Root::default()
+        })
+        .collect();
+    let calls = names
+        .map(|root| v1::CallCount {
+            root,
+            cluster: format!("cluster-{root}").into_bytes(),
+            outcome: v1::CallOutcome::Answered.into(),
+            count: 1,
+            ..v1::CallCount::default()
+        })
+        .collect();
+    batch.counters = Some(v1::Counters { calls, ..v1::Counters::default() });
+    assert_eq!(collector.send(&bytes(&batch)).0, 200);
+    let rest = "wasm_tracer_calls_total{plugin=\"other\",cluster=\"other\",outcome=\"answered\"}";
+    collector.until_metric(rest, |calls| calls > 8000.0);
+    let (_, text) = collector.get("/metrics", &[]);
+    let series: Vec<_> =
+        text.lines().filter_map(|line| line.strip_prefix("wasm_tracer_calls_total{")).collect();
+    assert!(series.len() <= 1101, "{} series", series.len());
+    let counted: f64 =
+        series.iter().filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
+    assert_eq!(counted, 10_000.0, "none is lost");
+}

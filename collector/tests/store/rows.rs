@@ -1,0 +1,121 @@
+//! Timelines: stored once, replaced by later revisions, found by filters, listed in pages.
+
+use collector::store::{Cursor, Query};
+use timeline::finding::Severity;
+use timeline::timeline::Timeline;
+
+use crate::place::{HOUR_MILLIS, LOST, Place, beginning_of, fine, lost, now_millis, of_plugin};
+
+#[test]
+fn what_is_stored_twice_is_there_once() {
+    let mut place = Place::new();
+    let timelines = [lost(2), fine(3)];
+    place.put(&timelines);
+    place.put(&timelines);
+    assert_eq!(place.listed(&Query::default()), [3, 2]);
+    for timeline in &timelines {
+        assert_eq!(place.store().get(timeline.id).expect("readable").as_ref(), Some(timeline));
+    }
+    place.reopen();
+    place.put(&timelines);
+    assert_eq!(place.listed(&Query::default()), [3, 2]);
+    assert_eq!(place.store().get(lost(9).id).expect("readable"), None);
+}
+
+#[test]
+fn a_later_revision_replaces_and_an_earlier_one_undoes_nothing() {
+    let place = Place::new();
+    let whole = Timeline { revision: 2, ..lost(2) };
+    let part = beginning_of(&lost(2), 3);
+    place.put(std::slice::from_ref(&part));
+    assert!(place.listed(&Query { found: true, ..Query::default() }).is_empty());
+    place.put(std::slice::from_ref(&whole));
+    place.put(std::slice::from_ref(&part));
+    let stored = place.store().get(whole.id).expect("readable").expect("it is there");
+    assert_eq!((stored.events.len(), stored.revision), (whole.events.len(), 2));
+    assert_eq!(place.listed(&Query { found: true, ..Query::default() }), [2]);
+}
+
+#[test]
+fn two_parts_of_a_timeline_become_one_in_the_slice_of_the_first() {
+    let place = Place::new();
+    let whole = lost(2);
+    let begun = now_millis();
+    place.put_at(&[beginning_of(&whole, 5)], begun);
+    place.put_at(&[fine(3)], begun + HOUR_MILLIS);
+    assert_eq!(place.slices().len(), 2);
+    let mut rest = Timeline { revision: 1, ..whole.clone() };
+    rest.events.drain(..3);
+    place.put_at(&[rest], begun + HOUR_MILLIS);
+    let stored = place.store().get(whole.id).expect("readable").expect("it is there");
+    assert_eq!(stored.events, whole.events);
+    assert_eq!(stored.findings, whole.findings);
+    assert_eq!(place.listed(&Query::default()), [3, 2]);
+}
+
+#[test]
+fn filters_choose_and_combine() {
+    let place = Place::new();
+    let begun = now_millis();
+    place.put_at(&[of_plugin("auth", lost(2)), of_plugin("auth", fine(3))], begun);
+    place.put_at(&[of_plugin("quota", lost(4)), of_plugin("quota", fine(5))], begun + 5000);
+    let all = Query::default();
+    let text = |text: &str| Some(text.to_owned());
+    let cases = [
+        (Query { plugin: text("auth"), ..all.clone() }, vec![3, 2]),
+        (Query { plugin: text("aut"), ..all.clone() }, vec![]),
+        (Query { finding: text(LOST), ..all.clone() }, vec![4, 2]),
+        (Query { finding: text("headers-forwarded"), ..all.clone() }, vec![]),
+        (Query { severity: Some(Severity::Lost), ..all.clone() }, vec![4, 2]),
+        (Query { severity: Some(Severity::Hung), ..all.clone() }, vec![]),
+        (Query { found: true, ..all.clone() }, vec![4, 2]),
+        (Query { since_millis: Some(begun + 1), ..all.clone() }, vec![5, 4]),
+        (Query { request_id: text("request-3"), ..all.clone() }, vec![3]),
+        (Query { request_id: text(""), ..all.clone() }, vec![]),
+        (Query { plugin: text("quota"), found: true, ..all.clone() }, vec![4]),
+        (Query { plugin: text("auth"), since_millis: Some(begun + 1), ..all.clone() }, vec![]),
+        (all, vec![5, 4, 3, 2]),
+    ];
+    for (query, expected) in cases {
+        assert_eq!(place.listed(&query), expected, "{query:?}");
+    }
+}
+
+#[test]
+fn pages_follow_each_other_without_gap_or_repeat() {
+    let place = Place::new();
+    let begun = now_millis();
+    for hour in 0..4 {
+        let timelines: Vec<_> = (0..6u32)
+            .map(|n| if n % 2 == 0 { lost(hour * 6 + n) } else { fine(hour * 6 + n) })
+            .collect();
+        place.put_at(&timelines, begun + i64::from(hour) * HOUR_MILLIS);
+    }
+    assert_eq!(place.slices().len(), 4);
+    let found = Query { found: true, ..Query::default() };
+    for (query, expected) in [
+        (Query::default(), (0..24u32).rev().collect::<Vec<_>>()),
+        (found, (0..24u32).rev().filter(|n| n % 2 == 0).collect()),
+    ] {
+        for limit in [1, 3, 5, 6, 24] {
+            let (mut seen, mut pages, mut after) = (Vec::new(), 0, None);
+            loop {
+                let page = place.store().list(&query, after, limit).expect("a page");
+                assert!(page.found.len() <= limit);
+                seen.extend(page.found.iter().map(|found| found.timeline.context.0));
+                pages += 1;
+                // Cursors travel as text. What comes meanwhile is not on later pages.
+                after = page.next.map(|next| {
+                    next.to_string().parse::<Cursor>().expect("a cursor reads its own text")
+                });
+                if after.is_none() {
+                    break;
+                }
+                place.put_at(&[fine(1000 + pages)], begun + 3 * HOUR_MILLIS);
+            }
+            seen.retain(|context| *context < 1000);
+            assert_eq!(seen, expected, "{limit} a page");
+            assert!(pages > 2 || limit > 10);
+        }
+    }
+}
