@@ -21,12 +21,20 @@ pub fn traced(original: &[u8], host: abi::Host) -> Vec<u8> {
     instrument::instrument(original, &options).expect("it can be instrumented").wasm
 }
 
-/// All compiled Higress plugins: name and bytes.
+/// All compiled Higress plugins, equal ones once: name and bytes.
 pub fn higress() -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     collect(&folder("WASM_TRACER_HIGRESS_PLUGINS"), &mut files);
     files.sort();
-    files.iter().map(|file| (name(file), read(file))).collect()
+    let mut plugins: Vec<(String, Vec<u8>)> = Vec::new();
+    for file in files {
+        let bytes = read(&file);
+        if !plugins.iter().any(|(_, other)| *other == bytes) {
+            plugins.push((name(&file), bytes));
+        }
+    }
+    assert!(!plugins.is_empty(), "there are no Higress plugins; run cargo xtask test");
+    plugins
 }
 
 /// A built example.
