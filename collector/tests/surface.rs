@@ -183,15 +183,13 @@ fn settings(file: &str, variables: &[(&str, &str)], flags: &[&str]) -> (bool, St
 fn a_flag_goes_before_a_variable_before_the_file() {
     let file = "listen = \"127.0.0.1:0\"\nretention_hours = 3\n";
     let variable = ("WASM_TRACER_COLLECTOR_LISTEN", "127.0.0.2:0");
-    let cases: [(Vec<(&str, &str)>, &[&str], &str); 3] = [
-        (vec![], &[], "http://127.0.0.1:"),
-        (vec![variable], &[], "http://127.0.0.2:"),
-        (vec![variable], &["--listen", "127.0.0.3:0"], "http://127.0.0.3:"),
-    ];
-    for (variables, flags, expected) in cases {
-        let (is_up, said) = settings(file, &variables, flags);
-        assert!(is_up && said.contains(expected), "{said}");
-    }
+    let listens = |variables: &[(&str, &str)], flags: &[&str], address: &str| {
+        let (is_up, said) = settings(file, variables, flags);
+        assert!(is_up && said.contains(address), "{said}");
+    };
+    listens(&[], &[], "http://127.0.0.1:");
+    listens(&[variable], &[], "http://127.0.0.2:");
+    listens(&[variable], &["--listen", "127.0.0.3:0"], "http://127.0.0.3:");
 }
 
 #[test]
