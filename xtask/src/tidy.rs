@@ -21,6 +21,14 @@ const EDGES: [(&str, &[&str]); 8] = [
     ("wasm-tracer", &["instrument", "collector", "timeline", "proto", "abi"]),
 ];
 
+/// Whose paths and links must exist.
+const DOCUMENTS: [&str; 5] =
+    ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "README.zh-CN.md", "CHANGELOG.md"];
+
+/// Folders of shipped code, and the rooms in them that may name generated types of the wire.
+const SHIPPED: [&str; 5] = ["abi/", "timeline/src/", "collector/src/", "wasm-tracer/", "proto/"];
+const KNOW_THE_WIRE: [&str; 2] = ["proto/", "collector/src/decode"];
+
 /// Checks everything and reports all that is wrong at once.
 pub fn run() -> anyhow::Result<()> {
     let files = tracked_files()?;
@@ -28,8 +36,9 @@ pub fn run() -> anyhow::Result<()> {
     for file in &files {
         check_file(file, &mut wrong)?;
     }
-    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
+    for document in DOCUMENTS {
         check_paths(document, &files, &mut wrong)?;
+        check_links(document, &mut wrong)?;
     }
     check_edges(&mut wrong)?;
     check_purity(&mut wrong)?;
@@ -65,6 +74,12 @@ fn check_file(file: &str, wrong: &mut Vec<String>) -> anyhow::Result<()> {
     let head: Vec<_> = text.lines().take_while(|line| line.starts_with("//")).collect();
     if head.is_empty() {
         wrong.push(format!("{file}: has no head comment saying what lives there"));
+    }
+    let shipped =
+        SHIPPED.iter().any(|folder| file.starts_with(folder)) && !file.contains("/tests/");
+    let knows = KNOW_THE_WIRE.iter().any(|room| file.starts_with(room));
+    if shipped && !knows && text.contains("proto::v1") {
+        wrong.push(format!("{file}: names generated types; only collector/src/decode may"));
     }
     let lines = text.lines().count();
     if lines > MAX_LINES && !head.iter().any(|line| line.contains(LONG_BECAUSE)) {
@@ -111,6 +126,19 @@ fn check_paths(document: &str, files: &[String], wrong: &mut Vec<String>) -> any
             || files.iter().any(|file| file.contains(&format!("/{path}/")));
         if !known {
             wrong.push(format!("{document}: names {quoted}, which does not exist"));
+        }
+    }
+    Ok(())
+}
+
+/// Every relative target of a Markdown link or picture must exist.
+fn check_links(document: &str, wrong: &mut Vec<String>) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(places::workspace().join(document))?;
+    for rest in text.split("](").skip(1) {
+        let target = rest.split([')', '#']).next().unwrap_or_default();
+        let elsewhere = target.is_empty() || target.contains("://");
+        if !elsewhere && !places::workspace().join(target).exists() {
+            wrong.push(format!("{document}: links to {target}, which does not exist"));
         }
     }
     Ok(())

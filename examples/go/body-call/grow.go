@@ -1,7 +1,7 @@
-package main
-
 // With GROW in the VM's environment the plugin tests what stands around it: every phase takes memory
 // and keeps it, and bodies are read whole and kept too. What is kept is checked at each stream's end.
+
+package main
 
 import (
 	"math/bits"

@@ -50,14 +50,8 @@ impl Client {
         }
     }
 
-    /// The `data` of each server-sent event called `name`, until the collector ends the stream or
-    /// `each` says stop.
-    pub fn events(
-        &self,
-        path: &str,
-        name: &str,
-        mut each: impl FnMut(&str) -> Result<bool>,
-    ) -> Result<()> {
+    /// Name and `data` of each server-sent event, until the collector ends the stream.
+    pub fn events(&self, path: &str, mut each: impl FnMut(&str, &str) -> Result<()>) -> Result<()> {
         let response = self
             .get(path, None)?
             .ok_or_else(|| anyhow!("{}{path} does not exist: is this a collector?", self.url()))?;
@@ -69,8 +63,8 @@ impl Client {
                 Some(("event", value)) => event = value.trim().to_owned(),
                 Some(("data", value)) => data.push_str(value.strip_prefix(' ').unwrap_or(value)),
                 None if line.is_empty() => {
-                    if event == name && !data.is_empty() && !each(&data)? {
-                        return Ok(());
+                    if !data.is_empty() {
+                        each(&event, &data)?;
                     }
                     event.clear();
                     data.clear();

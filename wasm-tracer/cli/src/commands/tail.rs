@@ -42,13 +42,19 @@ struct Update {
 
 pub fn run(args: &Args) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    args.client.events("/api/v1/live", "timeline", |data| {
+    args.client.events("/api/v1/live", |event, data| {
+        if event == "missed" {
+            eprintln!("missed {data} changes: they came faster than they were read");
+        }
+        if event != "timeline" {
+            return Ok(());
+        }
         let update: Update =
             serde_json::from_str(data).context("the collector speaks another version")?;
         let wanted = args.plugin.as_ref().is_none_or(|plugin| *plugin == update.plugin)
             && (!args.findings || update.headline.is_some());
         if !wanted {
-            return Ok(true);
+            return Ok(());
         }
         if args.json {
             writeln!(out, "{data}")?;
@@ -67,6 +73,6 @@ pub fn run(args: &Args) -> Result<()> {
             )?;
         }
         out.flush()?;
-        Ok(true)
+        Ok(())
     })
 }
