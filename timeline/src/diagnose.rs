@@ -52,8 +52,10 @@ pub trait Diagnosis: Sync {
     fn argues_from_absence(&self) -> bool {
         false
     }
-    /// What makes it worth asking.
-    fn triggers(&self) -> Triggers;
+    /// Events of these kinds, without at least one of which in the timeline it cannot hold. It is asked
+    /// only then, and only when the timeline was touched, is closed, or a moment has come that one of
+    /// its own verdicts named ([`Verdict::Pending`]).
+    fn triggers(&self) -> &'static [Kind];
     /// Its verdicts about a timeline: one for each subject; none is Clear.
     fn judge(&self, story: &Story<'_>) -> Vec<Verdict>;
 }
@@ -64,15 +66,6 @@ pub struct NearMiss {
     pub because: &'static str,
     /// The timeline in script notation.
     pub script: &'static str,
-}
-
-/// What makes a diagnosis worth asking.
-#[derive(Clone, Copy, Debug)]
-pub struct Triggers {
-    /// Events of these kinds, without at least one of which it cannot hold.
-    pub kinds: &'static [Kind],
-    /// It can hold because time has passed.
-    pub deadline: bool,
 }
 
 /// What the diagnoses say of one timeline at one instant.
@@ -88,13 +81,15 @@ pub struct Verdicts {
 
 /// Asks every diagnosis that the timeline's events make worth asking.
 pub fn diagnose(timeline: &Timeline, instant: Instant) -> Verdicts {
-    let story = Story::of(timeline, instant);
     let mut verdicts = Verdicts::default();
-    for diagnosis in DIAGNOSES {
-        let kinds = diagnosis.triggers().kinds;
-        if !timeline.events.iter().any(|e| kinds.contains(&e.kind)) {
-            continue;
-        }
+    let seen = kinds(timeline.events.iter().map(|e| e.kind));
+    let mut asked =
+        DIAGNOSES.iter().filter(|d| seen & kinds(d.triggers().iter().copied()) != 0).peekable();
+    if asked.peek().is_none() {
+        return verdicts;
+    }
+    let story = Story::of(timeline, instant);
+    for diagnosis in asked {
         for verdict in diagnosis.judge(&story) {
             match verdict {
                 Verdict::Clear => {}
@@ -108,13 +103,39 @@ pub fn diagnose(timeline: &Timeline, instant: Instant) -> Verdicts {
             }
         }
     }
-    support(&mut verdicts.findings);
-    let explained: Vec<(String, Subject)> = explained(&verdicts.findings);
-    verdicts.findings.sort_by_key(|f| {
-        let is_explained = explained.contains(&(f.code.clone(), f.subject));
+    rank(&mut verdicts.findings);
+    verdicts
+}
+
+/// A set of kinds, a bit each; those that this version does not know share the last one.
+fn kinds(kinds: impl Iterator<Item = Kind>) -> u128 {
+    kinds.fold(0, |set, kind| set | 1 << kind.number().min(127))
+}
+
+/// Tells each cause which facts support it, and puts the findings in their order: the worst first, a
+/// cause before a fact, and after all causes the facts that one explains which is as bad.
+fn rank(findings: &mut [Finding]) {
+    if findings.len() < 2 {
+        return;
+    }
+    findings.sort_by_key(|f| f.is_fact);
+    let (causes, facts) = findings.split_at_mut(findings.partition_point(|f| !f.is_fact));
+    let mut explained: Vec<(&'static str, Subject)> = Vec::new();
+    for fact in &*facts {
+        for cause in causes.iter_mut().filter(|cause| supports(fact, cause)) {
+            if !cause.supported_by.contains(&fact.code) {
+                cause.supported_by.push(fact.code.clone());
+            }
+            if cause.severity >= fact.severity {
+                explained
+                    .extend(crate::registry::find(&fact.code).map(|d| (d.code(), fact.subject)));
+            }
+        }
+    }
+    findings.sort_by_key(|f| {
+        let is_explained = explained.iter().any(|(code, of)| *code == f.code && *of == f.subject);
         (is_explained, std::cmp::Reverse(f.severity), f.is_fact)
     });
-    verdicts
 }
 
 /// A fact supports a cause when both cite an event, and are not about two different calls.
@@ -125,25 +146,4 @@ fn supports(fact: &Finding, cause: &Finding) -> bool {
     };
     let mut events = fact.evidence.events.iter();
     !two_calls && events.any(|e| cause.evidence.events.contains(e))
-}
-
-fn support(findings: &mut [Finding]) {
-    let facts: Vec<Finding> = findings.iter().filter(|f| f.is_fact).cloned().collect();
-    for cause in findings.iter_mut().filter(|f| !f.is_fact) {
-        for fact in &facts {
-            if supports(fact, cause) && !cause.supported_by.contains(&fact.code) {
-                cause.supported_by.push(fact.code.clone());
-            }
-        }
-    }
-}
-
-/// The facts that a cause explains which is as bad: they come after all causes.
-fn explained(findings: &[Finding]) -> Vec<(String, Subject)> {
-    let causes = || findings.iter().filter(|f| !f.is_fact);
-    let facts = findings.iter().filter(|f| f.is_fact);
-    facts
-        .filter(|fact| causes().any(|c| c.severity >= fact.severity && supports(fact, c)))
-        .map(|fact| (fact.code.clone(), fact.subject))
-        .collect()
 }

@@ -9,7 +9,6 @@ pub mod codec;
 mod correlate;
 pub mod delivery;
 pub mod diagnose;
-mod diagnoses;
 pub mod event;
 pub mod finding;
 pub mod hold;

@@ -1,22 +1,28 @@
-//! The diagnoses the project knows: one line each.
+//! The diagnoses the project knows: one line each. The documents are written from them.
 
 use crate::diagnose::Diagnosis;
-use crate::diagnoses::{
-    callback_ran_no_resume::CallbackRanNoResume, dispatch_rejected::DispatchRejected,
-    headers_forwarded_before_body_call::HeadersForwardedBeforeBodyCall,
-    late_callback::LateCallback, response_while_request_held::ResponseWhileRequestHeld,
-    waiting_on_call::WaitingOnCall,
-};
+/// Declares the files in `diagnoses/` and enters what they define.
+macro_rules! registry {
+    ($($file:ident::$name:ident,)*) => {
+        #[path = "diagnoses"]
+        mod diagnoses {
+            mod phrases;
+            $(pub mod $file;)*
+        }
 
-/// All diagnoses, in the order of the documents: causes, then facts.
-pub static DIAGNOSES: &[&dyn Diagnosis] = &[
-    &HeadersForwardedBeforeBodyCall,
-    &WaitingOnCall,
-    &CallbackRanNoResume,
-    &DispatchRejected,
-    &LateCallback,
-    &ResponseWhileRequestHeld,
-];
+        /// All diagnoses, in the order of the documents: causes, then facts.
+        pub static DIAGNOSES: &[&dyn Diagnosis] = &[$(&diagnoses::$file::$name),*];
+    };
+}
+
+registry! {
+    headers_forwarded_before_body_call::HeadersForwardedBeforeBodyCall,
+    waiting_on_call::WaitingOnCall,
+    callback_ran_no_resume::CallbackRanNoResume,
+    dispatch_rejected::DispatchRejected,
+    late_callback::LateCallback,
+    response_while_request_held::ResponseWhileRequestHeld,
+}
 
 /// Headings of every explanation, in this order.
 pub const HEADINGS: [&str; 5] =
@@ -34,24 +40,48 @@ pub fn find(code: &str) -> Option<&'static dyn Diagnosis> {
 pub fn document() -> String {
     let mut page = String::from(
         "# Diagnoses\n\nWhat the collector knows to explain. This page is generated from the \
-         registry; the examples are the tests.\n\nSeverities, worst first: lost (a callback came \
-         when nothing could be done any more), hung (a request hangs or hung), failed (something \
-         failed and the plugin was told), race (it worked this time), note.\n\n| code | what | at \
-         worst |\n|---|---|---|\n",
+         registry; the examples are the tests. [中文](diagnoses.zh-CN.md)\n\nSeverities, worst first: \
+         lost (a callback came when nothing could be done any more), hung (a request hangs or \
+         hung), failed (something failed and the plugin was told), race (it worked this time), \
+         note. A fact supports a cause, and is named first only where no cause explains it.\n\n\
+         | code | what | at worst |\n|---|---|---|\n",
     );
     for d in DIAGNOSES {
         let kind = if d.is_fact() { ", a fact" } else { "" };
-        page += &format!(
-            "| [{0}](#{0}) | {1} | {2}{kind} |\n",
-            d.code(),
-            d.title(),
-            d.severity().name()
-        );
+        page += &row(*d, d.title(), &format!("{}{kind}", d.severity().name()));
     }
     for d in DIAGNOSES {
         page += &format!("\n## {}\n\n{}.\n\n", d.code(), d.title());
-        page += &d.explanation().replace("\n## ", "\n### ").replacen("## ", "### ", 1);
-        page += &format!("\n### Example\n\n```text\n{}\n```\n", d.example().trim());
+        page += &section(d.explanation(), "Example", d.example());
     }
     page
+}
+
+/// The same page in Chinese: `docs/diagnoses.zh-CN.md`.
+pub fn document_zh() -> String {
+    let mut page = String::from(
+        "# 诊断\n\n收集器能够解释的问题。本页由注册表生成；其中的示例就是测试。[English](diagnoses.md)\n\n\
+         严重程度，从重到轻：lost（回调到来时已无法挽回）、hung（请求挂起，或曾经挂起）、failed（失败了，\
+         插件也得知了）、race（这一次碰巧成功）、note（提示）。“事实”用来支持原因，只有在没有原因能解释它时才\
+         排在最前。\n\n| 代码 | 英文标题 | 最严重时 |\n|---|---|---|\n",
+    );
+    for d in DIAGNOSES {
+        let kind = if d.is_fact() { "，事实" } else { "" };
+        page += &row(*d, d.title(), &format!("{}{kind}", d.severity().name()));
+    }
+    for d in DIAGNOSES {
+        page += &format!("\n## {}\n\n", d.code());
+        page += &section(d.explanation_zh(), "示例", d.example());
+    }
+    page
+}
+
+fn row(diagnosis: &dyn Diagnosis, title: &str, severity: &str) -> String {
+    format!("| [{0}](#{0}) | {title} | {severity} |\n", diagnosis.code())
+}
+
+/// An explanation one level down, with its example.
+fn section(explanation: &str, heading: &str, example: &str) -> String {
+    let explanation = explanation.replace("\n## ", "\n### ").replacen("## ", "### ", 1);
+    format!("{}\n\n### {heading}\n\n```text\n{}\n```\n", explanation.trim_end(), example.trim())
 }

@@ -2,7 +2,7 @@
 
 use timeline::diagnose::Diagnosis;
 use timeline::finding::Finding;
-use timeline::registry::{DIAGNOSES, HEADINGS, HEADINGS_ZH, document, find};
+use timeline::registry::{DIAGNOSES, HEADINGS, HEADINGS_ZH, document, document_zh, find};
 use timeline::timeline::{Gap, Timeline};
 use timeline::{Instant, diagnose, script};
 
@@ -142,10 +142,36 @@ fn an_absence_is_found_only_when_known_until_is_past_the_deadline() {
 }
 
 #[test]
-fn the_document_shows_every_diagnosis_with_its_example() {
-    let page = document();
-    for diagnosis in DIAGNOSES {
-        assert!(page.contains(&format!("\n## {}\n", diagnosis.code())));
-        assert!(page.contains(diagnosis.example().trim()));
+fn the_documents_show_every_diagnosis_and_are_current() {
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    for (name, page) in [("diagnoses.md", document()), ("diagnoses.zh-CN.md", document_zh())] {
+        for diagnosis in DIAGNOSES {
+            assert!(page.contains(&format!("\n## {}\n", diagnosis.code())));
+            assert!(page.contains(diagnosis.example().trim()));
+        }
+        let file = docs.join(name);
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(&file, &page).expect("docs/ can be written");
+        }
+        let written = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(written == page, "docs/{name} is not current: run cargo xtask gen docs");
     }
+}
+
+/// `cargo fmt` does not see the files that the registry's macro declares.
+#[test]
+fn the_files_of_the_diagnoses_are_formatted() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = DIAGNOSES
+        .iter()
+        .map(|d| root.join("src/diagnoses").join(format!("{}.rs", d.code().replace('-', "_"))))
+        .chain([root.join("src/diagnoses/phrases.rs")]);
+    let said = std::process::Command::new("rustfmt")
+        .args(["--check", "--edition", "2024", "--config-path"])
+        .arg(root.join("../rustfmt.toml"))
+        .args(files)
+        .output()
+        .expect("rustfmt is a component of the pinned toolchain");
+    let diff = String::from_utf8_lossy(&said.stdout);
+    assert!(said.status.success(), "run rustfmt on timeline/src/diagnoses/*.rs: {diff}");
 }

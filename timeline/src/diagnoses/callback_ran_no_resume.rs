@@ -4,7 +4,7 @@ use abi::{CallKind, Callback, Direction, Hostcall, Kind};
 
 use super::phrases;
 use crate::calls::{Call, Outcome};
-use crate::diagnose::{Diagnosis, NearMiss, Triggers};
+use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::{Event, Marks};
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
 use crate::hold::{Half, Hold};
@@ -65,8 +65,8 @@ impl Diagnosis for CallbackRanNoResume {
         true
     }
 
-    fn triggers(&self) -> Triggers {
-        Triggers { kinds: phrases::RESPONSES, deadline: true }
+    fn triggers(&self) -> &'static [Kind] {
+        phrases::RESPONSES
     }
 
     fn judge(&self, story: &Story<'_>) -> Vec<Verdict> {

@@ -4,7 +4,7 @@ use abi::{Hostcall, Kind};
 
 use super::phrases;
 use crate::calls::Outcome;
-use crate::diagnose::{Diagnosis, NearMiss, Triggers};
+use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::{Event, Marks};
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
 use crate::hold::Hold;
@@ -46,8 +46,8 @@ impl Diagnosis for DispatchRejected {
         NEAR_MISSES
     }
 
-    fn triggers(&self) -> Triggers {
-        Triggers { kinds: phrases::DISPATCHES, deadline: false }
+    fn triggers(&self) -> &'static [Kind] {
+        phrases::DISPATCHES
     }
 
     fn judge(&self, story: &Story<'_>) -> Vec<Verdict> {

@@ -7,7 +7,7 @@ use abi::{Callback, Direction, Kind};
 
 use super::phrases;
 use crate::calls::{Call, Outcome};
-use crate::diagnose::{Diagnosis, NearMiss, Triggers};
+use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
 use crate::finding::{Severity, Verdict};
 use crate::story::Story;
@@ -50,8 +50,8 @@ impl Diagnosis for HeadersForwardedBeforeBodyCall {
         &["late-callback", "response-while-request-held"]
     }
 
-    fn triggers(&self) -> Triggers {
-        Triggers { kinds: phrases::DISPATCHES, deadline: false }
+    fn triggers(&self) -> &'static [Kind] {
+        phrases::DISPATCHES
     }
 
     fn judge(&self, story: &Story<'_>) -> Vec<Verdict> {

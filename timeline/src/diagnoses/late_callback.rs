@@ -4,7 +4,7 @@ use abi::{Callback, Kind};
 
 use super::phrases;
 use crate::calls::{Call, Outcome};
-use crate::diagnose::{Diagnosis, NearMiss, Triggers};
+use crate::diagnose::{Diagnosis, NearMiss};
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
 use crate::story::{Story, span};
 
@@ -46,8 +46,8 @@ impl Diagnosis for LateCallback {
         NEAR_MISSES
     }
 
-    fn triggers(&self) -> Triggers {
-        Triggers { kinds: &[Kind::Callback(Callback::Delete)], deadline: false }
+    fn triggers(&self) -> &'static [Kind] {
+        &[Kind::Callback(Callback::Delete)]
     }
 
     fn judge(&self, story: &Story<'_>) -> Vec<Verdict> {

@@ -4,7 +4,7 @@ use abi::{Callback, Direction, Kind};
 
 use super::phrases;
 use crate::calls::{Call, Outcome};
-use crate::diagnose::{Diagnosis, NearMiss, Triggers};
+use crate::diagnose::{Diagnosis, NearMiss};
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
 use crate::ids::Sequence;
 use crate::story::{Story, span};
@@ -47,8 +47,8 @@ impl Diagnosis for ResponseWhileRequestHeld {
         NEAR_MISSES
     }
 
-    fn triggers(&self) -> Triggers {
-        Triggers { kinds: &[Kind::Callback(Callback::ResponseHeaders)], deadline: false }
+    fn triggers(&self) -> &'static [Kind] {
+        &[Kind::Callback(Callback::ResponseHeaders)]
     }
 
     fn judge(&self, story: &Story<'_>) -> Vec<Verdict> {

@@ -1,11 +1,11 @@
 //! A stream is held and waits for a call that is unbounded, long, or nearly out of time
 //! (host-semantics PW208): the live view of a hung request.
 
-use abi::CallKind;
+use abi::{CallKind, Kind};
 
 use super::phrases;
 use crate::calls::{Call, Outcome};
-use crate::diagnose::{Diagnosis, NearMiss, Triggers};
+use crate::diagnose::{Diagnosis, NearMiss};
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
 use crate::ids::Micros;
 use crate::story::{Story, span, timeout};
@@ -52,8 +52,8 @@ impl Diagnosis for WaitingOnCall {
         true
     }
 
-    fn triggers(&self) -> Triggers {
-        Triggers { kinds: phrases::DISPATCHES, deadline: true }
+    fn triggers(&self) -> &'static [Kind] {
+        phrases::DISPATCHES
     }
 
     fn judge(&self, story: &Story<'_>) -> Vec<Verdict> {
