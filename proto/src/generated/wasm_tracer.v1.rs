@@ -199,6 +199,7 @@ pub struct Stream {
     pub path: ::prost::alloc::string::String,
     #[prost(string, tag = "6")]
     pub authority: ::prost::alloc::string::String,
+    /// Read at odd ends only, as most properties (see Property).
     #[prost(string, tag = "7")]
     pub protocol: ::prost::alloc::string::String,
     #[prost(message, repeated, tag = "8")]
@@ -213,7 +214,9 @@ pub struct Stream {
     #[prost(bool, tag = "11")]
     pub headers_too_large: bool,
 }
-/// What the host says of a stream in on_log. Absent stays absent.
+/// What the host says of a stream in on_log, if a phase of it stopped, it called, replied or is
+/// suspected; absent stays absent. Always read then: response code, flags and code details. At odd ends
+/// only (a code outside 200..499, a response flag, a suspicion): the other properties that are read.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Property {
     #[prost(enumeration = "PropertyName", tag = "1")]
@@ -289,7 +292,7 @@ pub struct Counters {
     /// The plugin's memory, in pages of 64 KiB, now.
     #[prost(uint32, tag = "15")]
     pub memory_pages: u32,
-    /// The recorder's own time and the plugin's time since the start.
+    /// The recorder's own time (0 for now: it is not measured) and the plugin's time since the start.
     #[prost(uint64, tag = "16")]
     pub recorder_micros: u64,
     #[prost(uint64, tag = "17")]
@@ -503,6 +506,7 @@ pub enum PropertyName {
     UpstreamAddress = 4,
     /// Nanoseconds.
     RequestDuration = 5,
+    /// Not read for now: body phases carry the sizes. The same holds of RESPONSE_SIZE.
     RequestSize = 6,
     RequestTotalSize = 7,
     ResponseSize = 8,
