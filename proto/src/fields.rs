@@ -123,6 +123,7 @@ pub mod counters {
     pub const PLUGIN_MICROS: u32 = 17;
     pub const FUSE: u32 = 18;
     pub const SKELETON_BYTES: u32 = 19;
+    pub const LOG_LINES_DROPPED: u32 = 20;
 }
 
 pub mod phase_count {

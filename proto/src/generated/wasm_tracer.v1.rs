@@ -302,12 +302,17 @@ pub struct Counters {
     pub fuse: i32,
     #[prost(uint64, tag = "19")]
     pub skeleton_bytes: u64,
+    /// Log lines and pieces of output that were at the level, but of which nothing was kept: beyond 1 KiB of
+    /// a stream, or 4 KiB of a root between two shipments. The last line kept before is marked TEXT_CUT.
+    #[prost(uint64, tag = "20")]
+    pub log_lines_dropped: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PhaseCount {
+    /// 0: not known.
     #[prost(uint32, tag = "1")]
     pub root: u32,
-    /// Number of the callback.
+    /// Number of the callback. 0: this row counts, whatever root and action, all that found no row.
     #[prost(uint32, tag = "2")]
     pub kind: u32,
     /// Number it returned.
@@ -333,6 +338,7 @@ pub struct CallCount {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PauseTimes {
+    /// 0: not known, or all roots that found no row.
     #[prost(uint32, tag = "1")]
     pub root: u32,
     /// 0 request, 1 response.

@@ -6,8 +6,11 @@ use proto::fields::{counters, hostcall_count, pause_times, phase_count};
 use crate::histogram::Histogram;
 use crate::wire::Writer;
 
+/// Rows of phases; one more, of kind 0, counts all that do not fit.
 const PHASES: usize = 96;
+/// Rows of pauses: the last two are of the roots that do not fit, a row each direction.
 const PAUSES: usize = 12;
+const PAUSES_OF_ROOTS: usize = PAUSES - 2;
 const FIRST_HOSTCALL: u32 = 64;
 const HOSTCALLS: usize = 112;
 
@@ -30,6 +33,7 @@ struct Pause {
 /// All of them.
 pub struct Counters {
     phases: [Phase; PHASES],
+    other_phases: u64,
     pauses: [Pause; PAUSES],
     /// Count and failures of each hostcall.
     hostcalls: [(u32, u32); HOSTCALLS],
@@ -40,6 +44,7 @@ pub struct Counters {
     pub rejected: u64,
     pub headers_too_large: u64,
     pub bad_pointers: u64,
+    pub log_lines_dropped: u64,
     pub plugin_micros: u64,
     /// Callbacks kept from the plugin.
     pub own_callbacks: u64,
@@ -48,6 +53,7 @@ pub struct Counters {
 impl Counters {
     pub const EMPTY: Counters = Counters {
         phases: [Phase { root: 0, kind: 0, action: 0, count: 0 }; PHASES],
+        other_phases: 0,
         pauses: [Pause { root: 0, direction: 0, used: false, duration: Histogram::EMPTY }; PAUSES],
         hostcalls: [(0, 0); HOSTCALLS],
         sent: 0,
@@ -57,6 +63,7 @@ impl Counters {
         rejected: 0,
         headers_too_large: 0,
         bad_pointers: 0,
+        log_lines_dropped: 0,
         plugin_micros: 0,
         own_callbacks: 0,
     };
@@ -73,18 +80,23 @@ impl Counters {
                 return;
             }
         }
+        self.other_phases = self.other_phases.saturating_add(1);
     }
 
     /// A hold ended.
     pub fn pause(&mut self, root: u32, direction: Direction, micros: u64) {
         let direction = direction as u8;
-        for place in &mut self.pauses {
+        for place in self.pauses.iter_mut().take(PAUSES_OF_ROOTS) {
             if !place.used {
                 (place.root, place.direction, place.used) = (root, direction, true);
             }
             if place.root == root && place.direction == direction {
                 return place.duration.add(micros);
             }
+        }
+        if let Some(place) = self.pauses.get_mut(PAUSES_OF_ROOTS + usize::from(direction)) {
+            (place.root, place.direction, place.used) = (0, direction, true);
+            place.duration.add(micros);
         }
     }
 
@@ -105,6 +117,11 @@ impl Counters {
             to.number(phase_count::KIND, u64::from(phase.kind));
             to.number(phase_count::ACTION, u64::from(phase.action));
             to.number(phase_count::COUNT, phase.count);
+            to.end(start);
+        }
+        if self.other_phases > 0 {
+            let start = to.begin(counters::PHASES);
+            to.number(phase_count::COUNT, self.other_phases);
             to.end(start);
         }
         for pause in self.pauses.iter().filter(|p| p.used) {
@@ -131,5 +148,6 @@ impl Counters {
         to.number(counters::HEADERS_TOO_LARGE, self.headers_too_large);
         to.number(counters::BAD_POINTERS, self.bad_pointers);
         to.number(counters::PLUGIN_MICROS, self.plugin_micros);
+        to.number(counters::LOG_LINES_DROPPED, self.log_lines_dropped);
     }
 }

@@ -304,11 +304,13 @@ impl Recorder {
         if level < self.settings.log_level && !all {
             return;
         }
-        if !all && !self.may_log(size.min(TEXT as u32) as u16) {
-            return;
-        }
-        let text = self.read_text(at, size, host);
+        let size_kept = size.min(TEXT as u32) as u16;
+        let whole = Read { length: usize::from(size_kept), marks: 0 };
+        let Some(most) = (if all { Some(whole) } else { self.may_log(size_kept) }) else { return };
+        let mut text = self.read_text(at, size, host);
+        text.marks |= most.marks;
         self.suspect_panic(text.length);
+        text.length = text.length.min(most.length);
         self.write_hostcall(Hostcall::Log.number(), status, &[level], 0, text);
     }
 

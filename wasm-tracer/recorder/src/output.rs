@@ -1,6 +1,7 @@
 //! Standard output and error, joined to lines; and what a black box needs of them.
 
 use abi::Hostcall;
+use proto::fields::mark;
 
 use crate::Recorder;
 use crate::bytes::{Text, u32_at};
@@ -44,7 +45,11 @@ impl Recorder {
                 return;
             }
             let mut at = u32_at(&pair, 0).unwrap_or(0);
-            let mut size = u32_at(&pair, 4).unwrap_or(0).min(left);
+            let whole = u32_at(&pair, 4).unwrap_or(0);
+            let mut size = whole.min(left);
+            if size < whole {
+                self.drop_log_line();
+            }
             left = left.saturating_sub(size);
             while size > 0 {
                 let mut piece = [0; 64];
@@ -79,28 +84,36 @@ impl Recorder {
         }
         let length = crate::bytes::copy(&mut self.scratch, whole.get());
         self.suspect_panic(length);
-        if self.may_log(length as u16) {
-            let text = Read { length, marks: 0 };
+        if let Some(text) = self.may_log(length as u16) {
             self.write_hostcall(Hostcall::FdWrite.number(), 0, &[fd], 0, text);
         }
     }
 
-    /// May the open invocation's context log this much more? Counts it if so.
-    pub(crate) fn may_log(&mut self, size: u16) -> bool {
-        let Some(effective) = self.top().map(|frame| frame.effective) else { return false };
-        let (used, most) = if let Some(stream) = self.streams.get(effective) {
+    /// How much of a line of this size the open invocation's context may still log; counts it, or the
+    /// line as dropped. The first line beyond is kept as far as there is room, perhaps empty, so that
+    /// its mark says that others may follow.
+    pub(crate) fn may_log(&mut self, size: u16) -> Option<Read> {
+        let frame = self.top().copied().filter(|frame| frame.recorded)?;
+        let (used, most) = if let Some(stream) = self.streams.get(frame.effective) {
             (&mut stream.log_bytes, LOG_BYTES)
-        } else if let Some(root) = self.roots.get(effective) {
+        } else if let Some(root) = self.roots.get(frame.effective) {
             (&mut root.log_bytes, ROOT_LOG_BYTES)
         } else {
-            return false;
+            self.drop_log_line();
+            return None;
         };
-        let sum = used.saturating_add(size);
-        if sum > most {
-            return false;
+        if *used > most {
+            self.drop_log_line();
+            return None;
         }
-        *used = sum;
-        true
+        let room = most - *used;
+        *used = used.saturating_add(size);
+        let marks = if size > room { mark::TEXT_CUT } else { 0 };
+        Some(Read { length: usize::from(size.min(room)), marks })
+    }
+
+    fn drop_log_line(&mut self) {
+        self.counters.log_lines_dropped = self.counters.log_lines_dropped.saturating_add(1);
     }
 
     /// A line that speaks of a panic makes its stream interesting. It lies in the scratch memory.

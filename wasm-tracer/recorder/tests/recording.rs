@@ -205,7 +205,55 @@ fn log_lines_count_from_the_level_and_up_to_a_kibibyte_a_stream() {
     assert_eq!(lines[0].event.text, b"careful");
     assert_eq!((lines[1].event.args.as_slice(), lines[1].event.text.len()), ([4].as_slice(), 256));
     assert_ne!(lines[1].event.marks & Mark::TextCut as u32, 0);
-    assert_eq!(lines.len(), 4, "7 + 3 × 256 bytes");
+    let sizes: Vec<_> = lines.iter().map(|l| l.event.text.len()).collect();
+    assert_eq!(sizes, [7, 256, 256, 256, 249], "a kibibyte");
+    assert_ne!(lines[4].event.marks & Mark::TextCut as u32, 0, "the last one says that it is");
+    assert_eq!(vm.last_batch().counters.expect("counters").log_lines_dropped, 6);
+}
+
+#[test]
+fn a_line_that_just_fits_is_followed_by_an_empty_one_that_says_more_came() {
+    let mut vm = Vm::start();
+    vm.call(Callback::ContextCreate, 2, [ROOT, 0, 0, 0], 0);
+    vm.call_doing(Callback::RequestHeaders, 2, [9, 0, 0, 0], 0, |vm| {
+        for _ in 0..6 {
+            vm.log(4, &"x".repeat(256));
+        }
+    });
+    vm.drain();
+    let lines = of_kind(&vm.batches(), Hostcall::Log.number());
+    let told: Vec<_> = lines.iter().map(|l| (l.event.text.len(), l.event.marks)).collect();
+    let cut = Mark::TextCut as u32;
+    assert_eq!(told, [(256, 0), (256, 0), (256, 0), (256, 0), (0, cut)]);
+    assert_eq!(vm.last_batch().counters.expect("counters").log_lines_dropped, 1);
+}
+
+#[test]
+fn phases_and_pauses_without_a_row_of_their_own_are_counted_together() {
+    let mut vm = Vm::start();
+    vm.call(Callback::ContextCreate, 2, [ROOT, 0, 0, 0], 0);
+    for action in 0..100 {
+        vm.call(Callback::RequestBody, 2, [1, 0, 0, 0], action);
+    }
+    for root in 11..19 {
+        let stream = root * 100;
+        vm.create_root(root);
+        vm.call(Callback::ContextCreate, stream, [root, 0, 0, 0], 0);
+        vm.call(Callback::RequestBody, stream, [1, 0, 0, 0], 1);
+        vm.call(Callback::ResponseBody, stream, [1, 0, 0, 0], 1);
+        vm.end(stream);
+    }
+    vm.drain();
+    let counters = vm.last_batch().counters.expect("counters");
+    let phases: u64 = counters.phases.iter().map(|p| p.count).sum();
+    assert_eq!(phases, 100 + 16, "none vanishes");
+    let others: Vec<_> = counters.phases.iter().filter(|p| p.kind == 0).collect();
+    assert_eq!((others.len(), others[0].count), (1, 4 + 16));
+    let holds = |root: u32| counters.pauses.iter().filter(move |p| p.root == root);
+    let of_no_row: u64 = holds(0).flat_map(|p| p.duration.iter().flat_map(|d| &d.buckets)).sum();
+    let of_rows = counters.pauses.iter().filter(|p| p.root != 0).count() as u64;
+    assert_eq!(of_rows + of_no_row, 16, "each hold that ended");
+    assert_eq!(holds(0).map(|p| p.direction).collect::<Vec<_>>(), [0, 1]);
 }
 
 #[test]
