@@ -76,7 +76,7 @@ fn kill_again_and_again(
             })?;
         }
         // The moment is what this test is about: any will do, and every run takes others.
-        std::thread::sleep(Duration::from_micros(random.below(250_000)));
+        std::thread::sleep(Duration::from_micros(random.below(120_000)));
         collector.kill()?;
         collector.start_again()?;
     }
