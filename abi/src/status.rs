@@ -56,10 +56,22 @@ impl Status {
     }
 
     /// The ABI's number.
-    pub fn number(self) -> u32 {
+    pub const fn number(self) -> u32 {
         match self {
+            Status::Ok => 0,
+            Status::NotFound => 1,
+            Status::BadArgument => 2,
+            Status::SerializationFailure => 3,
+            Status::ParseFailure => 4,
+            Status::BadExpression => 5,
+            Status::InvalidMemoryAccess => 6,
+            Status::Empty => 7,
+            Status::CasMismatch => 8,
+            Status::ResultMismatch => 9,
+            Status::InternalFailure => 10,
+            Status::BrokenConnection => 11,
+            Status::Unimplemented => 12,
             Status::Other(number) => number,
-            known => NAMES.iter().position(|(s, _)| *s == known).unwrap_or(0) as u32,
         }
     }
 

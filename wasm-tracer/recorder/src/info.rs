@@ -2,6 +2,7 @@
 
 use proto::fields::{batch, header, property, property_name, stream};
 
+use crate::forbidden::Reading;
 use crate::host::Host;
 use crate::invoke::Frame;
 use crate::pairs::Named;
@@ -96,7 +97,12 @@ impl Recorder {
         writer.number(stream::ROOT, u64::from(frame.root));
         let bare = writer.length();
         if wanted {
-            let too_large = match host.header_pairs(REQUEST_HEADERS) {
+            let reading = &mut self.readings.header_pairs;
+            let pairs = match reading.may_ask(self.now) {
+                true => reading.note(self.now, host.header_pairs(REQUEST_HEADERS)),
+                false => Err(0),
+            };
+            let too_large = match pairs {
                 Ok(pairs) => {
                     let named = Named::read(pairs);
                     named.write(&mut writer);
@@ -117,8 +123,9 @@ impl Recorder {
         }
         if telling {
             let mut is_odd = stream.has(flag::SUSPICION);
+            let mut properties = Properties { reading: &mut self.readings.property, now: self.now };
             for property in OF_ANY_END {
-                let number = write_property(property, &mut writer, host);
+                let number = properties.write(property, &mut writer, host);
                 is_odd |= match property.0 {
                     property_name::RESPONSE_CODE => !(200..500).contains(&number),
                     property_name::RESPONSE_FLAGS => number != 0,
@@ -126,11 +133,11 @@ impl Recorder {
                 };
             }
             if is_odd {
-                if let Ok(protocol) = host.property(b"request\0protocol") {
+                if let Some(protocol) = properties.get(b"request\0protocol", host) {
                     writer.string(stream::PROTOCOL, cut(protocol, 16));
                 }
                 for property in OF_AN_ODD_END {
-                    write_property(property, &mut writer, host);
+                    properties.write(property, &mut writer, host);
                 }
             }
         }
@@ -148,14 +155,14 @@ impl Recorder {
             return;
         }
         root.named = true;
-        root.plugin.set(host.property(b"plugin_name").unwrap_or(&[]));
-        root.root_id.set(host.property(b"plugin_root_id").unwrap_or(&[]));
-        root.vm_id.set(host.property(b"plugin_vm_id").unwrap_or(&[]));
-        if self.node.is_empty() {
-            self.node.set(host.property(b"xds\0node\0id").unwrap_or(&[]));
-        }
-        if self.node.is_empty() {
-            self.node.set(host.property(b"node\0id").unwrap_or(&[]));
+        let mut properties = Properties { reading: &mut self.readings.property, now: self.now };
+        root.plugin.set(properties.get(b"plugin_name", host).unwrap_or(&[]));
+        root.root_id.set(properties.get(b"plugin_root_id", host).unwrap_or(&[]));
+        root.vm_id.set(properties.get(b"plugin_vm_id", host).unwrap_or(&[]));
+        for path in [b"xds\0node\0id".as_slice(), b"node\0id"] {
+            if self.node.is_empty() {
+                self.node.set(properties.get(path, host).unwrap_or(&[]));
+            }
         }
     }
 }
@@ -164,25 +171,42 @@ fn cut(text: &[u8], most: usize) -> &[u8] {
     text.get(..most).unwrap_or(text)
 }
 
-/// Writes a property if the host has it; answers its number, 0 for a text.
-fn write_property(
-    (name, form, path): Property,
-    writer: &mut Writer<'_>,
-    host: &mut impl Host,
-) -> u64 {
-    let Ok(value) = host.property(path) else { return 0 };
-    let number = if form == Form::Number { bytes::number(value) } else { 0 };
-    if value.is_empty() {
-        return 0;
+/// Properties as the host lets them be read.
+struct Properties<'a> {
+    reading: &'a mut Reading,
+    now: u64,
+}
+
+impl Properties<'_> {
+    /// A property, if the host has it.
+    fn get<'h>(&mut self, path: &[u8], host: &'h mut impl Host) -> Option<&'h [u8]> {
+        if !self.reading.may_ask(self.now) {
+            return None;
+        }
+        self.reading.note(self.now, host.property(path)).ok()
     }
-    let start = writer.begin(stream::PROPERTIES);
-    writer.number(property::NAME, u64::from(name));
-    match form {
-        Form::Number => writer.number_always(property::NUMBER, number),
-        Form::Text => writer.bytes(property::TEXT, cut(value, 128)),
+
+    /// Writes a property if the host has it; answers its number, 0 for a text.
+    fn write(
+        &mut self,
+        (name, form, path): Property,
+        writer: &mut Writer<'_>,
+        host: &mut impl Host,
+    ) -> u64 {
+        let Some(value) = self.get(path, host) else { return 0 };
+        let number = if form == Form::Number { bytes::number(value) } else { 0 };
+        if value.is_empty() {
+            return 0;
+        }
+        let start = writer.begin(stream::PROPERTIES);
+        writer.number(property::NAME, u64::from(name));
+        match form {
+            Form::Number => writer.number_always(property::NUMBER, number),
+            Form::Text => writer.bytes(property::TEXT, cut(value, 128)),
+        }
+        writer.end(start);
+        number
     }
-    writer.end(start);
-    number
 }
 
 /// The four that matter most, where the whole map was too large for the arena.

@@ -316,7 +316,9 @@ impl Recorder {
             root.period = 0;
             root.armed = 0;
             // The host's timer outlives its root, and an SDK may panic on a tick for an unknown one.
-            host.set_tick_period(0);
+            if now >= self.shipping.timer_forbidden_until {
+                host.set_tick_period(0);
+            }
         }
     }
 

@@ -14,6 +14,7 @@ mod bytes;
 mod calls;
 mod counters;
 mod event;
+mod forbidden;
 mod halve;
 mod histogram;
 mod host;
@@ -65,6 +66,7 @@ pub struct Recorder {
     calls: calls::Calls,
     counters: counters::Counters,
     output: output::Output,
+    readings: forbidden::Readings,
     warnings: warn::Warnings,
     shipping: ship::Shipping,
     /// For messages that are built before they are written elsewhere.
@@ -94,6 +96,7 @@ impl Recorder {
             calls: calls::Calls::EMPTY,
             counters: counters::Counters::EMPTY,
             output: output::Output::EMPTY,
+            readings: forbidden::Readings::EMPTY,
             warnings: warn::Warnings::EMPTY,
             shipping: ship::Shipping::EMPTY,
             scratch: [0; 2048],
@@ -117,13 +120,13 @@ impl Recorder {
         self.random = self.seed | 1;
     }
 
-    /// Reads the clock: monotonic µs, or the wall clock's where there is no other.
+    /// Reads the clock: monotonic µs, or the wall clock's where there is no other. That is settled by the
+    /// first refusal: a host that forbids the monotonic clock logs an error each time, and times of two
+    /// clocks in one instance would fit nowhere.
     fn clock(&mut self, host: &mut impl Host) -> u64 {
-        let nanos = host.monotonic_nanos().unwrap_or_else(|| {
-            self.wall_only = true;
-            host.wall_nanos()
-        });
-        self.now = nanos / 1000;
+        let monotonic = if self.wall_only { None } else { host.monotonic_nanos() };
+        self.wall_only = monotonic.is_none();
+        self.now = monotonic.unwrap_or_else(|| host.wall_nanos()) / 1000;
         self.now
     }
 

@@ -38,12 +38,16 @@ impl Recorder {
         let context = self.root_of(context);
         let wanted = self.our_due(now);
         let Some(root) = self.roots.get(context) else { return host.set_tick_period(millis) };
-        root.period = millis;
-        root.due = now.saturating_add(u64::from(millis) * 1000);
-        let period = millis_until(wanted.min(plugin_due(root.period, root.due)), now);
+        let due = now.saturating_add(u64::from(millis) * 1000);
+        let period = millis_until(wanted.min(plugin_due(millis, due)), now);
+        // The host is asked whenever the plugin asks, as without a recorder; what it answers settles
+        // for ours too whether the timer is forbidden.
         let status = host.set_tick_period(period);
         if status == 0 {
-            root.armed = period;
+            (root.period, root.due, root.armed) = (millis, due, period);
+            self.shipping.timer_forbidden_until = 0;
+        } else {
+            self.timer_refused(now, host);
         }
         self.counters.hostcall(Hostcall::SetTickPeriod.number(), status != 0);
         self.write_hostcall(
@@ -75,6 +79,7 @@ impl Recorder {
         if hurry
             && !root.ended
             && root.armed != SOON_MILLIS
+            && now >= self.shipping.timer_forbidden_until
             && host.set_tick_period(SOON_MILLIS) == 0
         {
             root.armed = SOON_MILLIS;
@@ -95,10 +100,14 @@ impl Recorder {
         if host.set_tick_period(millis) == 0 {
             root.armed = millis;
         } else {
-            // Else every entry would try, and the host log an error for each.
-            self.shipping.timer_forbidden_until = now.saturating_add(FORBIDDEN_WAIT);
-            self.warn(Cause::Capability, now, host);
+            self.timer_refused(now, host);
         }
+    }
+
+    /// Ours are not tried for a while, else every entry would, and the host log an error for each.
+    fn timer_refused(&mut self, now: u64, host: &mut impl Host) {
+        self.shipping.timer_forbidden_until = now.saturating_add(FORBIDDEN_WAIT);
+        self.warn(Cause::Capability, now, host);
     }
 
     /// When the recorder wants its next tick.

@@ -350,6 +350,55 @@ fn a_host_that_forbids_the_timer_is_not_asked_at_every_entry() {
 }
 
 #[test]
+fn a_plugin_s_own_timer_that_the_host_forbids_is_asked_for_once_each_time_the_plugin_asks() {
+    let mut vm = Vm::bare(&[], "");
+    vm.host.timer_refused = true;
+    vm.create_root(ROOT);
+    let ours = vm.host.timers_asked;
+    for _ in 0..3 {
+        vm.call_doing(Callback::QueueReady, ROOT, [1, 0, 0, 0], 0, |vm| {
+            assert_eq!(vm.recorder.set_tick_period(50, &mut vm.host), 10);
+        });
+    }
+    vm.call(Callback::Delete, ROOT, [0; 4], 0);
+    assert_eq!(vm.host.timers_asked, ours + 3);
+    vm.create_root(7);
+    vm.host.timer_refused = false;
+    vm.call_doing(Callback::QueueReady, 7, [1, 0, 0, 0], 0, |vm| {
+        assert_eq!(vm.recorder.set_tick_period(50, &mut vm.host), 0);
+    });
+    vm.pass_millis(1500);
+    assert!(!vm.plugin_ticks.is_empty() && !vm.host.sent.is_empty(), "allowed again, all goes on");
+}
+
+#[test]
+fn readings_that_the_host_forbids_are_asked_again_only_after_minutes() {
+    let mut vm = Vm::bare(&[], "");
+    vm.host.wall_only = true;
+    vm.host.pairs_refused = Some(10);
+    vm.host.properties_refused = Some(10);
+    vm.create_root(ROOT);
+    let ask = |vm: &mut Vm, first: u32| {
+        for context in first..first + 20 {
+            vm.call(Callback::ContextCreate, context, [ROOT, 0, 0, 0], 0);
+            vm.call(Callback::RequestHeaders, context, [9, 1, 0, 0], 1);
+            vm.end(context);
+        }
+        (vm.host.clock_reads, vm.host.header_reads, vm.host.property_reads)
+    };
+    assert_eq!(ask(&mut vm, 2), (1, 1, 1));
+    vm.host.pass_micros(301_000_000);
+    assert_eq!(ask(&mut vm, 100), (1, 2, 2));
+    vm.host.pass_micros(301_000_000);
+    (vm.host.pairs_refused, vm.host.properties_refused) = (None, None);
+    ask(&mut vm, 200);
+    vm.drain();
+    let streams: Vec<_> = vm.batches().into_iter().flat_map(|b| b.streams).collect();
+    assert!(streams.iter().any(|s| s.path == "/orders/17"), "allowed again, both are read");
+    assert!(streams.iter().any(|s| !s.properties.is_empty()));
+}
+
+#[test]
 fn each_segment_claims_completeness_only_up_to_the_oldest_open_invocation() {
     let mut vm = Vm::start();
     vm.call(Callback::ContextCreate, 2, [ROOT, 0, 0, 0], 0);

@@ -31,6 +31,7 @@ pub struct FakeHost {
     pub body: Vec<u8>,
     pub properties: Vec<(String, Vec<u8>)>,
     pub pairs_refused: Option<u32>,
+    pub properties_refused: Option<u32>,
     pub raw_pairs: Option<Vec<u8>>,
     pub dispatch_refused: Option<(u32, u32)>,
     pub status: (u32, Vec<u8>),
@@ -43,6 +44,7 @@ pub struct FakeHost {
     pub next_call: u32,
     pub header_reads: usize,
     pub property_reads: usize,
+    pub clock_reads: usize,
     context: u32,
     memory: Vec<u8>,
     used: usize,
@@ -86,6 +88,8 @@ impl FakeHost {
                 ("response\0total_size".into(), 120u64.to_le_bytes().to_vec()),
             ],
             pairs_refused: None,
+            properties_refused: None,
+            clock_reads: 0,
             raw_pairs: None,
             dispatch_refused: None,
             status: (0, Vec::new()),
@@ -181,6 +185,7 @@ fn read_pairs(bytes: &[u8]) -> Vec<(String, String)> {
 
 impl Host for FakeHost {
     fn monotonic_nanos(&mut self) -> Option<u64> {
+        self.clock_reads += 1;
         (!self.wall_only).then_some(self.nanos)
     }
 
@@ -256,6 +261,9 @@ impl Host for FakeHost {
 
     fn property(&mut self, path: &[u8]) -> Result<&[u8], Refused> {
         self.property_reads += 1;
+        if let Some(status) = self.properties_refused {
+            return Err(status);
+        }
         let found = self.properties.iter().find(|(name, _)| name.as_bytes() == path);
         let value = found.map(|(_, value)| value.clone());
         value.map_or(Err(1), |value| self.lend(value))
