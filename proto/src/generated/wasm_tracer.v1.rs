@@ -586,7 +586,7 @@ pub enum LostReason {
     Unknown = 0,
     /// The buffer was full while nothing could be shipped.
     BufferFull = 1,
-    /// The collector refused the batch for good (400, 413, 422).
+    /// The collector refused the batch for good (400, 413, 415, 422).
     Refused = 2,
     /// An event larger than a segment.
     TooLarge = 3,

@@ -31,7 +31,7 @@ impl Recorder {
                 // Orders of the collector will be read from the answer's body here.
                 self.accepted(shipment, lost_stamp);
             }
-            400 | 422 => self.refused(shipment, now, host),
+            400 | 415 | 422 => self.refused(shipment, now, host),
             413 => self.too_large(shipment, now, host),
             401 | 403 => {
                 self.postponed(shipment, UNAUTHORIZED_WAIT, Cause::Unauthorized, now, host)

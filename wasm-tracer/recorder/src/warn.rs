@@ -22,7 +22,7 @@ pub enum Cause {
     Unreachable = 4,
     /// 429.
     Busy = 5,
-    /// 400, 413, 422: what was sent is given up.
+    /// 400, 413, 415, 422: what was sent is given up.
     Refused = 6,
     /// Any other answer.
     Odd = 7,
@@ -46,7 +46,7 @@ impl Cause {
             Cause::Unreachable => b"the collector does not answer; is it running and reachable?",
             Cause::Busy => b"the collector asks to slow down (429)",
             Cause::Refused => {
-                b"the collector refused what was sent (400, 413 or 422); it is dropped and counted"
+                b"the collector refused what was sent (400, 413, 415 or 422); it is dropped and counted"
             }
             Cause::Odd => b"what answers there is not a collector; check the cluster and the authority",
         }

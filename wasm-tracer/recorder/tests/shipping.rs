@@ -145,7 +145,7 @@ fn the_token_is_sent_as_bearer() {
 
 #[test]
 fn what_is_refused_for_good_is_dropped_and_told() {
-    for status in [400, 422] {
+    for status in [400, 415, 422] {
         let (mut vm, call) = with_one_in_flight();
         let count = vm.last_batch().events.len() as u64;
         vm.answer(call, status);
