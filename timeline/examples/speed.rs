@@ -89,9 +89,43 @@ fn main() {
         events.sort_by_key(|e| e.sequence);
         events
     });
+    // First, while nothing that was freed can be used again.
+    open(&patterns[0]);
     for lost_every in [100, 2] {
         run(lost_every, &patterns);
     }
+}
+
+/// Bytes that a timeline takes while its call is out: three events each.
+fn open(pattern: &[Event]) {
+    const OPEN: u32 = 100_000;
+    let mut instance = Instance::new(InstanceId([1; 16]));
+    let before = resident();
+    for number in 0..OPEN {
+        let mut delivery =
+            batch(number..number + 1, u32::MAX, &[pattern.to_vec(), pattern.to_vec()]);
+        delivery.events.truncate(3);
+        for (at, event) in delivery.events.iter_mut().enumerate() {
+            event.sequence = Sequence(u64::from(number) * 3 + at as u64 + 1);
+        }
+        delivery.first_sequence = Sequence(u64::from(number) * 3 + 1);
+        let arrived = delivery.known_until;
+        instance.deliver(delivery, arrived);
+    }
+    let bytes = resident().zip(before).map(|(after, before)| after.saturating_sub(before));
+    println!(
+        "{} open timelines of three events: {} bytes each (an event is {} bytes before its arguments and text, a timeline {})",
+        instance.status().open_timelines,
+        bytes.map_or("?".to_owned(), |b| (b / u64::from(OPEN)).to_string()),
+        size_of::<Event>(),
+        size_of::<timeline::Timeline>()
+    );
+}
+
+/// Resident memory in bytes; None where the system does not tell.
+fn resident() -> Option<u64> {
+    let told = std::fs::read_to_string("/proc/self/statm").ok()?;
+    told.split_whitespace().nth(1)?.parse::<u64>().ok().map(|pages| pages * 4_096)
 }
 
 fn run(lost_every: u32, patterns: &[Vec<Event>; 2]) {
