@@ -77,6 +77,19 @@ pub const ABSENT: u32 = 0x100;
 pub mod config {
     /// Bytes reserved in the graft.
     pub const SIZE: usize = 1024;
+
+    /// Bytes at most of the texts that a user chooses, baked or in the environment.
+    pub mod most {
+        /// Of the cluster's name.
+        pub const CLUSTER: usize = 128;
+        /// Of the authority.
+        pub const AUTHORITY: usize = 128;
+        /// Of the ingest token (environment only).
+        pub const TOKEN: usize = 256;
+        /// Of the list of headers, with its commas.
+        pub const HEADERS: usize = 256;
+    }
+
     /// Text: cluster of the collector.
     pub const CLUSTER: u8 = 1;
     /// Text: `:authority` of shipments.

@@ -33,8 +33,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// The rate in millionths, as it is baked.
+    /// The rate in millionths, as it is baked; a rate that is no share was refused before.
     pub(crate) fn rate_millionths(&self) -> Option<u32> {
-        self.rate.map(|rate| (rate.clamp(0.0, 1.0) * 1e6).round() as u32)
+        self.rate.map(|rate| (rate * 1e6).round() as u32)
     }
 }

@@ -110,6 +110,22 @@ pub enum Refusal {
         /// Bytes there are.
         limit: usize,
     },
+    /// A text is longer than the recorder keeps; cut, it would name something else.
+    #[error("the {option} takes {size} bytes and the recorder keeps {limit}; give a shorter one")]
+    OptionTooLong {
+        /// What the user chose.
+        option: &'static str,
+        /// Its bytes.
+        size: usize,
+        /// Bytes at most.
+        limit: usize,
+    },
+    /// The rate is no share.
+    #[error("the rate {rate} is no share of the streams; give a number from 0 to 1, such as 0.01")]
+    RateOutOfRange {
+        /// As it was given.
+        rate: f64,
+    },
     /// The recorder's module does not keep its side of the contract. A bug of ours.
     #[error(
         "the recorder's own module is unusable: {detail}; this is a bug of wasm-tracer, please report it"
@@ -148,6 +164,8 @@ impl Refusal {
             Refusal::Relocatable { .. } => "relocatable",
             Refusal::DynamicLibrary { .. } => "dynamic-library",
             Refusal::ConfigurationTooLarge { .. } => "configuration-too-large",
+            Refusal::OptionTooLong { .. } => "option-too-long",
+            Refusal::RateOutOfRange { .. } => "rate-out-of-range",
             Refusal::GraftUnusable { .. } => "graft-unusable",
             Refusal::OutputInvalid { .. } => "output-invalid",
         }

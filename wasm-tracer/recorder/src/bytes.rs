@@ -25,6 +25,15 @@ impl<const N: usize> Text<N> {
         self.length = copy(&mut self.bytes, from) as u16;
     }
 
+    /// Replaces it if all of it fits; answers whether.
+    pub fn set_whole(&mut self, from: &[u8]) -> bool {
+        let fits = from.len() <= N;
+        if fits {
+            self.set(from);
+        }
+        fits
+    }
+
     /// Adds at its end.
     pub fn push(&mut self, from: &[u8]) {
         let at = usize::from(self.length);

@@ -118,6 +118,7 @@ impl Recorder {
         host.random(&mut self.instance);
         self.seed = bytes::hash(&self.instance, 0);
         self.random = self.seed | 1;
+        self.warn_of_settings(host);
     }
 
     /// Reads the clock: monotonic µs, or the wall clock's where there is no other. That is settled by the

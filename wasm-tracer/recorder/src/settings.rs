@@ -1,22 +1,24 @@
 //! What the recorder is told: baked in by the instrumenter, overridden by the VM's environment.
 
-use abi::graft::config;
+use abi::graft::config::{self, most};
 
 use crate::bytes::{Text, decimal, number, u32_at};
 
 /// Bytes of the buffer at most; what the memory is made for.
 pub const BUFFER_BYTES: u32 = 128 * 1024;
 const LEAST_BUFFER: u32 = 16 * 1024;
+/// How the names of variables begin.
+const PREFIX: &[u8] = b"WASM_TRACER_";
 /// A rate of everything.
 pub const MILLION: u32 = 1_000_000;
 
 /// All settings. All zero until [`Settings::read`].
 pub struct Settings {
-    pub cluster: Text<128>,
-    pub authority: Text<128>,
-    pub token: Text<256>,
+    pub cluster: Text<{ most::CLUSTER }>,
+    pub authority: Text<{ most::AUTHORITY }>,
+    pub token: Text<{ most::TOKEN }>,
     /// Comma separated names of headers to record.
-    pub headers: Text<256>,
+    pub headers: Text<{ most::HEADERS }>,
     pub rate_millionths: u32,
     pub buffer_bytes: u32,
     pub flush_millis: u32,
@@ -36,6 +38,8 @@ pub struct Settings {
     pub hostcalls: Text<96>,
     /// One of them starts a call.
     pub dispatches: bool,
+    /// Names of variables whose values were not taken, comma separated.
+    pub not_taken: Text<256>,
 }
 
 impl Settings {
@@ -60,6 +64,7 @@ impl Settings {
         callbacks: 0,
         hostcalls: Text::EMPTY,
         dispatches: false,
+        not_taken: Text::EMPTY,
     };
 
     /// Defaults, then the baked entries, then the environment.
@@ -131,28 +136,34 @@ impl Settings {
         }
     }
 
-    /// One `WASM_TRACER_NAME=VALUE`. A value that cannot be read changes nothing.
+    /// One `WASM_TRACER_NAME=VALUE`. A value that cannot be read, or is too long, changes nothing (a
+    /// name that was cut would be another name), and the variable's name is kept for a warning.
     fn read_variable(&mut self, text: &[u8]) {
-        let Some(rest) = text.strip_prefix(b"WASM_TRACER_") else { return };
+        let Some(rest) = text.strip_prefix(PREFIX) else { return };
         let Some(at) = rest.iter().position(|byte| *byte == b'=') else { return };
         let name = rest.get(..at).unwrap_or(&[]);
         let value = rest.get(at + 1..).unwrap_or(&[]);
         let word = decimal(value);
-        match name {
-            b"CLUSTER" => self.cluster.set(value),
-            b"AUTHORITY" => self.authority.set(value),
-            b"TOKEN" => self.token.set(value),
-            b"HEADERS" => self.headers.set(value),
-            b"RATE" => self.rate_millionths = millionths(value).unwrap_or(self.rate_millionths),
-            b"BUFFER_BYTES" => self.buffer_bytes = word.unwrap_or(self.buffer_bytes),
-            b"FLUSH_MILLIS" => self.flush_millis = word.unwrap_or(self.flush_millis),
-            b"HEARTBEAT_SECONDS" => {
-                self.heartbeat_seconds = word.unwrap_or(self.heartbeat_seconds);
+        let taken = match name {
+            b"CLUSTER" => self.cluster.set_whole(value),
+            b"AUTHORITY" => self.authority.set_whole(value),
+            b"TOKEN" => self.token.set_whole(value),
+            b"HEADERS" => self.headers.set_whole(value),
+            b"RATE" => set(&mut self.rate_millionths, millionths(value)),
+            b"BUFFER_BYTES" => set(&mut self.buffer_bytes, word),
+            b"FLUSH_MILLIS" => set(&mut self.flush_millis, word),
+            b"HEARTBEAT_SECONDS" => set(&mut self.heartbeat_seconds, word),
+            b"LOG_LEVEL" => set(&mut self.log_level, log_level(value).or(word)),
+            b"ENABLED" => set(&mut self.enabled, yes_or_no(value)),
+            b"WARN_SECONDS" => set(&mut self.warn_seconds, word),
+            _ => true,
+        };
+        if !taken {
+            if !self.not_taken.is_empty() {
+                self.not_taken.push(b", ");
             }
-            b"LOG_LEVEL" => self.log_level = log_level(value).or(word).unwrap_or(self.log_level),
-            b"ENABLED" => self.enabled = !matches!(value, b"0" | b"false" | b"no" | b"off"),
-            b"WARN_SECONDS" => self.warn_seconds = word.unwrap_or(self.warn_seconds),
-            _ => {}
+            self.not_taken.push(PREFIX);
+            self.not_taken.push(name);
         }
     }
 
@@ -166,20 +177,34 @@ fn starts_a_call(number: u8) -> bool {
     abi::Hostcall::from_number(u32::from(number)).is_some_and(abi::Hostcall::is_dispatch)
 }
 
-/// `0.01` in millionths, without floats.
+fn set<T>(place: &mut T, value: Option<T>) -> bool {
+    value.map(|value| *place = value).is_some()
+}
+
+/// `0.01` in millionths, without floats; None if it is no share of 0 to 1.
 fn millionths(text: &[u8]) -> Option<u32> {
     let point = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
+    let decimals = text.get(point + 1..).unwrap_or(&[]);
     let whole = match text.get(..point)? {
+        [] if decimals.is_empty() => return None,
         [] => 0,
         digits => decimal(digits)?,
     };
     let mut value = whole.checked_mul(MILLION)?;
     let mut place = MILLION / 10;
-    for byte in text.get(point + 1..).unwrap_or(&[]) {
+    for byte in decimals {
         value = value.checked_add(decimal(core::slice::from_ref(byte))?.checked_mul(place)?)?;
         place /= 10;
     }
-    Some(value)
+    (value <= MILLION).then_some(value)
+}
+
+fn yes_or_no(text: &[u8]) -> Option<bool> {
+    match text {
+        b"1" | b"true" | b"yes" | b"on" => Some(true),
+        b"0" | b"false" | b"no" | b"off" => Some(false),
+        _ => None,
+    }
 }
 
 fn log_level(text: &[u8]) -> Option<u32> {

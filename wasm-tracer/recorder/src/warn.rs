@@ -63,6 +63,21 @@ impl Warnings {
 }
 
 impl Recorder {
+    /// Names the variables of the environment that changed nothing; at the start, once.
+    pub(crate) fn warn_of_settings(&mut self, host: &mut impl Host) {
+        if self.settings.not_taken.is_empty() {
+            return;
+        }
+        let mut writer = Writer::new(&mut self.scratch);
+        writer.raw(b"wasm-tracer does not use ");
+        writer.raw(self.settings.not_taken.get());
+        writer.raw(
+            b": a value cannot be read (a rate is 0 to 1) or is too long (cluster and authority 128 bytes, token and headers 256); what was built in holds",
+        );
+        let length = writer.length();
+        host.log(WARN, self.scratch.get(..length).unwrap_or(&[]));
+    }
+
     /// Warns unless this cause was told less than WARN_SECONDS ago.
     pub(crate) fn warn(&mut self, cause: Cause, now: u64, host: &mut impl Host) {
         let seconds = (now / 1_000_000) as u32;

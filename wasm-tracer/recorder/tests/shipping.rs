@@ -144,6 +144,31 @@ fn the_token_is_sent_as_bearer() {
 }
 
 #[test]
+fn variables_that_cannot_be_used_change_nothing_and_are_named_once() {
+    let (cluster, token) = ("c".repeat(129), "t".repeat(257));
+    let mut vm = Vm::start_with(
+        &[],
+        &format!(
+            "WASM_TRACER_CLUSTER={cluster} WASM_TRACER_TOKEN={token} WASM_TRACER_RATE=10% \
+             WASM_TRACER_ENABLED=maybe WASM_TRACER_FLUSH_MILLIS=500"
+        ),
+    );
+    vm.small_request(2);
+    vm.pass_millis(500);
+    let sent = &vm.host.sent[0];
+    assert_eq!(sent.cluster, "collector", "not another name, but the baked one");
+    assert!(sent.headers.iter().all(|(name, _)| name != "authorization"));
+    assert!(!sent.batch.events.is_empty(), "still enabled, and everything is recorded");
+    let said: Vec<_> =
+        vm.host.logs.iter().filter(|(_, line)| line.contains("does not use")).collect();
+    assert_eq!((said.len(), said[0].0), (1, 3));
+    let names = "WASM_TRACER_CLUSTER, WASM_TRACER_TOKEN, WASM_TRACER_RATE, WASM_TRACER_ENABLED:";
+    assert!(said[0].1.contains(names), "{}", said[0].1);
+    assert!(!said[0].1.contains("ttt"), "a token is never told");
+    assert!(Vm::start_with(&[], "WASM_TRACER_RATE=.5 OTHER=x").host.logs.is_empty());
+}
+
+#[test]
 fn what_is_refused_for_good_is_dropped_and_told() {
     for status in [400, 415, 422] {
         let (mut vm, call) = with_one_in_flight();
