@@ -12,6 +12,7 @@ mod callback;
 mod dialect;
 pub mod graft;
 mod hostcall;
+mod numbers;
 mod status;
 mod version;
 
@@ -21,6 +22,7 @@ pub use dialect::{Dialect, HeadersStop, Host};
 pub use hostcall::{
     CallKind, Hostcall, HostcallRow, Origin, Param, ParamKind, Record, StreamSide, call_kind,
 };
+pub use numbers::{buffer, map};
 pub use status::Status;
 pub use version::AbiVersion;
 

@@ -3,12 +3,10 @@
 //! Every call into an import here is sound for one reason: the addresses given are of locals or of
 //! static memory that live longer than the call, with their true sizes, and the host keeps none.
 
-use recorder::{Host, Refused, UNTOUCHED};
+use recorder::{Host, INVALID_MEMORY_ACCESS, Refused, UNTOUCHED};
 
 use crate::{arena, imports};
 
-/// Where an answer did not land in the arena.
-const INVALID_MEMORY_ACCESS: u32 = 6;
 /// WASI's monotonic clock.
 const MONOTONIC: u32 = 1;
 

@@ -1,5 +1,6 @@
 //! What the collector's answer to a shipment means.
 
+use abi::map;
 use proto::fields::lost_reason;
 
 use crate::host::Host;
@@ -7,7 +8,6 @@ use crate::ring::State;
 use crate::warn::Cause;
 use crate::{Recorder, bytes};
 
-const CALL_HEADERS: u32 = 6;
 const SECOND: u64 = 1_000_000;
 /// A wrong token is not mended within seconds.
 const UNAUTHORIZED_WAIT: u64 = 30 * SECOND;
@@ -24,7 +24,7 @@ impl Recorder {
             return;
         };
         let now = self.clock(host);
-        let status = host.header_value(CALL_HEADERS, b":status").ok();
+        let status = host.header_value(map::CALL_RESPONSE_HEADERS, b":status").ok();
         let status = if headers == 0 { 0 } else { status.and_then(bytes::decimal).unwrap_or(0) };
         match status {
             200..=299 => {
@@ -94,6 +94,6 @@ impl Recorder {
 
 /// Seconds of Retry-After, in µs; 0 if it says none.
 fn retry_after(host: &mut impl Host) -> u64 {
-    let value = host.header_value(CALL_HEADERS, b"retry-after").ok();
+    let value = host.header_value(map::CALL_RESPONSE_HEADERS, b"retry-after").ok();
     u64::from(value.and_then(bytes::decimal).unwrap_or(0)) * SECOND
 }

@@ -9,9 +9,8 @@ use crate::pairs::Named;
 use crate::streams::flag;
 use crate::wire::Writer;
 use crate::{Recorder, bytes};
-use abi::Callback;
+use abi::{Callback, map};
 
-const REQUEST_HEADERS: u32 = 0;
 /// Streams of a root after which it is settled whether it ever calls in a later phase.
 const ENOUGH_STREAMS: u64 = 256;
 
@@ -64,30 +63,23 @@ impl Recorder {
         let root = self.roots.look(frame.root);
         let settled = root.is_some_and(|r| r.streams > ENOUGH_STREAMS && !r.dispatched_late);
         if action != 0 || frame.dispatched || (may_call_later && !settled) {
-            self.name(frame, flag::NAMED, false, known_until, host);
+            self.name(frame, false, known_until, host);
         }
     }
 
     /// In on_log, where everything is complete.
     pub(crate) fn name_at_log(&mut self, frame: &Frame, known_until: u64, host: &mut impl Host) {
-        self.name(frame, flag::NAMED, true, known_until, host);
+        self.name(frame, true, known_until, host);
     }
 
-    /// Writes a `Stream`: its names unless the stream has `unless`, properties if they are `telling`.
-    fn name(
-        &mut self,
-        frame: &Frame,
-        unless: u16,
-        at_log: bool,
-        known_until: u64,
-        host: &mut impl Host,
-    ) {
+    /// Writes a `Stream`: its names unless they were written before, properties if they are `telling`.
+    fn name(&mut self, frame: &Frame, at_log: bool, known_until: u64, host: &mut impl Host) {
         // After set_effective_context the host would answer for another stream.
         if frame.effective != frame.context {
             return;
         }
         let Some(stream) = self.streams.get(frame.context) else { return };
-        let wanted = !stream.has(unless);
+        let wanted = !stream.has(flag::NAMED);
         let telling = at_log && stream.has(flag::TELLING);
         if !stream.has(flag::RECORDED) || !(wanted || telling) {
             return;
@@ -99,7 +91,7 @@ impl Recorder {
         if wanted {
             let reading = &mut self.readings.header_pairs;
             let pairs = match reading.may_ask(self.now) {
-                true => reading.note(self.now, host.header_pairs(REQUEST_HEADERS)),
+                true => reading.note(self.now, host.header_pairs(map::REQUEST_HEADERS)),
                 false => Err(0),
             };
             let too_large = match pairs {
@@ -218,7 +210,7 @@ fn write_singly(writer: &mut Writer<'_>, host: &mut impl Host) {
         (stream::METHOD, b":method"),
     ];
     for (field, key) in fields {
-        if let Ok(value) = host.header_value(REQUEST_HEADERS, key) {
+        if let Ok(value) = host.header_value(map::REQUEST_HEADERS, key) {
             let value =
                 if field == stream::PATH { crate::pairs::without_query(value) } else { value };
             writer.string(field, cut(value, 256));

@@ -1,7 +1,7 @@
 //! Callbacks: entry and return of each invocation.
 
 use abi::graft::ABSENT;
-use abi::{Callback, Phase};
+use abi::{Callback, Phase, buffer, map};
 use proto::fields::{call_failure, call_outcome, mark};
 
 use crate::event::Event;
@@ -11,10 +11,6 @@ use crate::{Recorder, bytes};
 
 /// Invocations open at once that are watched. A host nests them rarely, and never this deep.
 pub const FRAMES: usize = 8;
-/// Header map of a call's response, buffer of its body, buffer of the plugin's configuration.
-const CALL_HEADERS: u32 = 6;
-const CALL_BODY: u32 = 4;
-const CONFIGURATION: u32 = 7;
 
 /// One open invocation.
 #[derive(Clone, Copy)]
@@ -262,10 +258,12 @@ impl Recorder {
         let mut status = 0;
         let mut failure = call_failure::RESET;
         if headers > 0 {
-            let value = host.header_value(CALL_HEADERS, b":status").ok();
+            let value = host.header_value(map::CALL_RESPONSE_HEADERS, b":status").ok();
             status = value.and_then(bytes::decimal).unwrap_or(0);
             failure = match status {
-                503 | 504 => host.buffer(CALL_BODY, 64).map_or(call_failure::OTHER, failure_of),
+                503 | 504 => host
+                    .buffer(buffer::CALL_RESPONSE_BODY, 64)
+                    .map_or(call_failure::OTHER, failure_of),
                 _ => call_failure::NONE,
             };
         } else {
@@ -326,7 +324,8 @@ impl Recorder {
         if size == 0 {
             return;
         }
-        let hash = host.buffer(CONFIGURATION, size).map_or(0, |text| bytes::hash(text, 0));
+        let hash =
+            host.buffer(buffer::PLUGIN_CONFIGURATION, size).map_or(0, |text| bytes::hash(text, 0));
         if let Some(root) = self.roots.get(context) {
             root.configuration_hash = hash;
         }

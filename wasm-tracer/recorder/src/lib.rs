@@ -40,7 +40,7 @@ pub use host::{Host, Refused, UNTOUCHED};
 pub const CONFIG_SIZE: usize = abi::graft::config::SIZE;
 
 /// Status of the ABI when the host could not write an answer: the arena was too small.
-const INVALID_MEMORY_ACCESS: u32 = 6;
+pub const INVALID_MEMORY_ACCESS: u32 = abi::Status::InvalidMemoryAccess.number();
 
 /// One VM's recorder. All zero until it starts, so that it costs no bytes in the module.
 pub struct Recorder {

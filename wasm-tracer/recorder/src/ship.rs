@@ -23,7 +23,7 @@ const LONGEST_BACK_OFF: u64 = 30;
 pub const FORBIDDEN_WAIT: u64 = 300 * SECOND;
 const LONGEST_RETRY_AFTER: u64 = 3600;
 /// Status of the ABI for a cluster that is not known.
-const BAD_ARGUMENT: u32 = 2;
+const BAD_ARGUMENT: u32 = abi::Status::BadArgument.number();
 
 /// What a batch carries beside a segment.
 #[derive(Clone, Copy, Default)]

@@ -1,0 +1,18 @@
+//! Numbers of header maps and buffers (proxy-wasm spec, `proxy_map_type_t` and `proxy_buffer_type_t`):
+//! those that somebody here reads.
+
+/// Header maps.
+pub mod map {
+    /// The headers of the stream's request.
+    pub const REQUEST_HEADERS: u32 = 0;
+    /// The headers of the answer to a call.
+    pub const CALL_RESPONSE_HEADERS: u32 = 6;
+}
+
+/// Buffers.
+pub mod buffer {
+    /// The body of the answer to a call.
+    pub const CALL_RESPONSE_BODY: u32 = 4;
+    /// The configuration of the plugin.
+    pub const PLUGIN_CONFIGURATION: u32 = 7;
+}
