@@ -42,7 +42,7 @@ pub(crate) struct Correlator {
     touched: BTreeSet<Key>,
     /// When a verdict can change by time alone: by known_until.
     deadlines: BTreeSet<(Micros, Key)>,
-    /// When a timeline is idle: by now.
+    /// When a timeline is idle, by now: of all open ones, the quietest first.
     idle: BTreeSet<(Micros, Key)>,
     dormant: VecDeque<Key>,
     pub generations: Generations,

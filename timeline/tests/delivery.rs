@@ -336,6 +336,23 @@ fn a_context_id_used_again_is_another_generation() {
 }
 
 #[test]
+fn the_quietest_timeline_is_closed_first_for_want_of_room() {
+    let busy = "0.1 #1 create 2 root 1\n5.0 #2 request_headers 2 n=1 -> pause";
+    let quiet = "0.2 #1 create 2 root 1\n0.3 #2 request_headers 2 n=1 -> pause";
+    let latest = "0.4 #1 create 2 root 1\n6.0 #2 request_headers 2 n=1 -> pause";
+    let given_up = (LATE, 0);
+    let events = record(&[(busy, 0), (quiet, 0), (latest, 0), given_up]);
+    let mut instance = Instance::new(INSTANCE);
+    instance.deliver(batch(&events, 1, Micros(7_000_000)), Micros(7_000_000));
+    let evicted: Vec<_> = std::iter::from_fn(|| instance.evict())
+        .map(|update| (update.snapshot.context.0, update.state))
+        .collect();
+    let closed = State::Closed(Reason::Evicted);
+    assert_eq!(evicted, [(3, closed), (2, closed), (4, closed)], "one given up is closed already");
+    assert_eq!(instance.status().open_timelines, 0);
+}
+
+#[test]
 fn the_end_of_a_root_closes_only_its_own_timelines() {
     let mut events =
         record(&[("0.1 #1 create 2 root 1\n0.2 #2 request_headers 2 n=1 -> pause", 0)]);

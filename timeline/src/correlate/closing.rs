@@ -17,10 +17,9 @@ const GRACE: Micros = Micros::SECOND;
 const MOST_DORMANT: usize = 1_024;
 
 impl Correlator {
-    /// Closes the timeline that began first.
+    /// Closes the timeline of which nothing was heard for longest.
     pub fn evict(&mut self, gaps: &[InstanceGap], instant: Instant) -> Option<Update> {
-        let open = self.held.iter().filter(|(_, held)| !held.resting);
-        let key = *open.map(|(key, _)| key).min()?;
+        let &(_, key) = self.idle.first()?;
         self.update(key, gaps, instant, Some(Reason::Evicted), true)
     }
 
