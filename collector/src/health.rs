@@ -9,12 +9,15 @@ pub enum Part {
     Journal,
     /// Timelines.
     Slices,
+    /// Timelines written, surviving a power cut. Until it works again batches pile up in the journal,
+    /// which refuses more when it is full.
+    Settling,
 }
 
 /// What is wrong now, by part.
 #[derive(Debug, Default)]
 pub struct Health {
-    wrong: Mutex<[Option<String>; 2]>,
+    wrong: Mutex<[Option<String>; 3]>,
 }
 
 impl Health {

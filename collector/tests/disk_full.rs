@@ -1,4 +1,4 @@
-//! A disk without room for timelines: ingest says so, pages stay up, and nothing is lost.
+//! A disk without room for timelines, or that does not sync them: it is said, and nothing is lost.
 
 mod support;
 
@@ -13,10 +13,11 @@ use support::{Collector, Recorder, bytes};
 use timeline::ids::{InstanceId, TimelineId};
 use timeline::timeline::Timeline;
 
-/// A store whose slices have no room while `full`.
+/// A store whose slices have no room while `full`, and are not synced while `failing`.
 struct Filling {
     inner: Sqlite,
     full: Arc<AtomicBool>,
+    failing: Arc<AtomicBool>,
 }
 
 impl Store for Filling {
@@ -25,6 +26,10 @@ impl Store for Filling {
     }
 
     fn forget(&self, batches: &[BatchId]) -> Result<(), StoreError> {
+        if self.failing.load(Ordering::SeqCst) {
+            let source = std::io::Error::other("it does not answer");
+            return Err(StoreError::Unsettled { place: "/failing".to_owned(), source });
+        }
         self.inner.forget(batches)
     }
 
@@ -60,13 +65,17 @@ impl Store for Filling {
     }
 }
 
+fn on_disk(full: Arc<AtomicBool>, failing: Arc<AtomicBool>) -> Collector {
+    Collector::on(|folder, retention| {
+        let inner = Sqlite::open(folder, retention).expect("it opens");
+        Arc::new(Filling { inner, full, failing })
+    })
+}
+
 #[test]
 fn full_slices_are_answered_503_until_there_is_room_and_lose_nothing() {
     let full = Arc::new(AtomicBool::new(true));
-    let collector = Collector::on(|folder, retention| {
-        let inner = Sqlite::open(folder, retention).expect("it opens");
-        Arc::new(Filling { inner, full: full.clone() })
-    });
+    let collector = on_disk(full.clone(), Arc::default());
     let mut recorder = Recorder::new(1);
     assert_eq!(collector.send(&bytes(&recorder.requests(3))).0, 200, "the journal has room");
     collector.until_status("/healthz", 503);
@@ -83,4 +92,22 @@ fn full_slices_are_answered_503_until_there_is_room_and_lose_nothing() {
     collector.until_status("/healthz", 200);
     assert_eq!(collector.send(&next).0, 200);
     assert_eq!(collector.closed(5).len(), 5);
+}
+
+#[test]
+fn slices_that_are_not_synced_keep_their_batches_and_let_more_in() {
+    let failing = Arc::new(AtomicBool::new(true));
+    let collector = on_disk(Arc::default(), failing.clone());
+    let mut recorder = Recorder::new(1);
+    assert_eq!(collector.send(&bytes(&recorder.requests(3))).0, 200);
+    collector.until_status("/healthz", 503);
+    // The journal has room: what is wrong is not its own, and what it does well does not mend it.
+    assert_eq!(collector.send(&bytes(&recorder.beginning())).0, 200);
+    let (status, wrong) = collector.get("/healthz", &[]);
+    let expected = "cannot sync /failing, so its batches stay in the journal; check its disk: \
+                    it does not answer";
+    assert_eq!((status, wrong.trim()), (503, expected));
+    failing.store(false, Ordering::SeqCst);
+    assert_eq!(collector.send(&bytes(&Recorder::new(2).requests(1))).0, 200);
+    collector.until_status("/healthz", 200);
 }

@@ -81,9 +81,16 @@ impl Committer {
             }
             if !forgotten.is_empty() {
                 let batches = std::mem::take(&mut forgotten);
-                if let Err(error) = self.store.forget(&batches) {
-                    self.failed(&error);
-                    forgotten = batches;
+                match self.store.forget(&batches) {
+                    Ok(()) => {
+                        if self.health.note(Part::Settling, None) {
+                            tracing::info!("batches leave the journal again");
+                        }
+                    }
+                    Err(error) => {
+                        self.failed(&error);
+                        forgotten = batches;
+                    }
                 }
             }
         }
@@ -150,7 +157,11 @@ impl Committer {
     fn failed(&self, error: &StoreError) {
         self.metrics.store_failures.inc();
         let wrong = sentence(error);
-        if self.health.note(Part::Journal, Some(wrong.clone())) {
+        let part = match error {
+            StoreError::Unsettled { .. } => Part::Settling,
+            _ => Part::Journal,
+        };
+        if self.health.note(part, Some(wrong.clone())) {
             tracing::error!("{wrong}");
         }
     }

@@ -123,6 +123,14 @@ pub enum StoreError {
         /// How.
         source: std::io::Error,
     },
+    /// A slice that was written may not survive a power cut.
+    #[error("cannot sync {place}, so its batches stay in the journal; check its disk")]
+    Unsettled {
+        /// The path.
+        place: String,
+        /// How.
+        source: std::io::Error,
+    },
     /// Another process has the store.
     #[error("another collector uses {0}; stop it, or give this one its own --data folder")]
     Taken(String),

@@ -1,6 +1,6 @@
 //! All slices of a store: the one being written, and those before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -27,7 +27,7 @@ pub(super) struct Writer {
     current: Option<(Arc<Slice>, Connection)>,
     compressor: zstd::bulk::Compressor<'static>,
     /// Written since the last [`Writer::settle`].
-    unsettled: Vec<PathBuf>,
+    unsettled: BTreeSet<PathBuf>,
 }
 
 impl Slices {
@@ -109,7 +109,7 @@ impl Writer {
             retention,
             current: None,
             compressor,
-            unsettled: Vec::new(),
+            unsettled: BTreeSet::new(),
         })
     }
 
@@ -133,7 +133,7 @@ impl Writer {
             let rows: Vec<&Row> = rows.iter().collect();
             let db = format::open(path, &FORMAT)?;
             slice::write(&db, path, &rows, &mut self.compressor)?;
-            self.unsettled.push(path.clone());
+            self.unsettled.insert(path.clone());
         }
         if fresh.is_empty() {
             return Ok(());
@@ -143,9 +143,7 @@ impl Writer {
         if let Some((_, db)) = &self.current {
             slice::write(db, &path, &fresh, &mut self.compressor)?;
         }
-        if !self.unsettled.contains(&path) {
-            self.unsettled.push(path);
-        }
+        self.unsettled.insert(path);
         Ok(())
     }
 
@@ -173,29 +171,30 @@ impl Writer {
         let path = self.folder.join(format!("slice-{begun}.db"));
         let db = format::open(&path, &FORMAT)?;
         let slice = Arc::new(Slice::open(&path, begun)?);
-        if let Some((old, db)) = self.current.replace((slice.clone(), db)) {
+        slices.change(|all| all.push(slice.clone()));
+        if let Some((old, db)) = self.current.replace((slice, db)) {
             // Its log goes into it: a finished slice is one file.
             let checkpoint = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
             checkpoint.map_err(failed(FORMAT.what, &old.path))?;
         }
-        slices.change(|all| all.push(slice));
         Ok(path)
     }
 
     /// Makes what was written survive a power cut; its batches may leave the journal then.
+    ///
+    /// After an error all of it is still to be settled: the next call begins anew.
     pub fn settle(&mut self) -> Result<(), StoreError> {
-        for path in self.unsettled.drain(..) {
+        if self.unsettled.is_empty() {
+            return Ok(());
+        }
+        for path in &self.unsettled {
             for ending in ["", "-wal"] {
-                let file = with_ending(&path, ending);
-                match std::fs::File::open(&file).and_then(|file| file.sync_data()) {
-                    Ok(()) => {}
-                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                    Err(source) => {
-                        return Err(StoreError::File { place: file.display().to_string(), source });
-                    }
-                }
+                sync(&with_ending(path, ending))?;
             }
         }
+        // The names of new slices, and of logs that opening them made anew.
+        sync(&self.folder)?;
+        self.unsettled.clear();
         Ok(())
     }
 
@@ -224,6 +223,16 @@ impl Writer {
                 }
             }
         }
+    }
+}
+
+/// Makes a file's bytes, or a folder's names, survive a power cut. A log may be in its slice already.
+fn sync(path: &Path) -> Result<(), StoreError> {
+    match std::fs::File::open(path).and_then(|file| file.sync_all()) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(StoreError::Unsettled { place: path.display().to_string(), source })
+        }
+        _ => Ok(()),
     }
 }
 

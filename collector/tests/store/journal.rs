@@ -71,6 +71,32 @@ fn a_crash_loses_nothing_that_was_appended() {
 }
 
 #[test]
+fn batches_stay_until_every_slice_of_their_timelines_was_synced() {
+    let place = Place::new();
+    place.append(&[(1, 3), (4, 2)]);
+    place.put_at(&[lost(2)], now_millis());
+    place.put_at(&[lost(3)], now_millis() + HOUR_MILLIS);
+    let mut files = place.slices();
+    files.extend(place.files(|name| name.starts_with("slice-") && name.ends_with(".db-wal")));
+    assert_eq!(files.len(), 4, "{files:?}");
+    for file in &files {
+        let away = file.with_extension("away");
+        std::fs::rename(file, &away).expect("renamed");
+        // A name that leads to itself: it is there, and cannot be opened.
+        std::os::unix::fs::symlink(file, file).expect("a link");
+        for _ in 0..2 {
+            let error = place.store().forget(&[BatchId(1)]).expect_err("it cannot be synced");
+            assert!(matches!(error, StoreError::Unsettled { .. }), "{error}");
+            assert_eq!(place.replayed(), ["1+3", "4+2"]);
+        }
+        std::fs::remove_file(file).expect("removed");
+        std::fs::rename(&away, file).expect("renamed back");
+    }
+    place.store().forget(&[BatchId(1)]).expect("let go");
+    assert_eq!(place.replayed(), ["4+2"]);
+}
+
+#[test]
 fn a_full_journal_refuses_the_whole_group_and_takes_batches_again() {
     let place = Place::with(|r| r.journal_bytes = 1 << 20);
     let big = vec![b'x'; 100_000];
