@@ -205,3 +205,20 @@ fn what_is_no_setting_is_refused_by_its_name() {
     let (is_up, said) = settings("retention_hours = 0", &[], &[]);
     assert!(!is_up && said.contains("--retention-hours must be at least 1"), "{said}");
 }
+
+#[test]
+fn parameters_that_cannot_be_read_are_answered_with_a_problem() {
+    let collector = Collector::start();
+    for path in [
+        "/api/v1/findings?since_ms=x",
+        "/api/v1/timelines?limit=x",
+        "/api/v1/timelines?colour=red",
+        "/api/v1/timelines/x?as=json&as=text",
+        "/?colour=red",
+    ] {
+        let (status, body) = collector.get(path, &[]);
+        assert_eq!(status, 400, "{path}: {body}");
+        let problem: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        assert!(problem["error"].as_str().is_some_and(|e| !e.is_empty()), "{path}: {problem}");
+    }
+}

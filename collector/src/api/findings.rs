@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use timeline::registry::DIAGNOSES;
 use utoipa::{IntoParams, ToSchema};
 
+use super::problem::Asked;
 use super::view::ListedFinding;
 use super::{Api, Problem};
 use crate::store::Query;
@@ -36,11 +37,12 @@ pub struct FindingList {
 
 /// What was found
 #[utoipa::path(get, path = "/api/v1/findings", params(Since), tag = "findings",
-    responses((status = 200, body = FindingList)))]
+    responses((status = 200, body = FindingList), (status = 400, body = super::problem::ProblemView)))]
 pub async fn list(
     State(api): State<Arc<Api>>,
-    Parameters(since): Parameters<Since>,
+    since: Asked<Since>,
 ) -> Result<Json<FindingList>, Problem> {
+    let Parameters(since) = since?;
     let query = Query { found: true, since_millis: since.since_ms, ..Query::default() };
     let listed = api.list(query, None, MOST).await?;
     let findings = listed.timelines.iter().flat_map(|t| ListedFinding::all_of(t)).collect();

@@ -8,6 +8,7 @@ use axum::response::{Html, IntoResponse, Response};
 use timeline::registry::DIAGNOSES;
 use timeline::script;
 
+use super::problem::Asked;
 use super::timelines::{Filter, parse_id};
 use super::{Api, Problem};
 use crate::ui;
@@ -18,8 +19,9 @@ const ROWS: usize = 100;
 /// `GET /`
 pub async fn list(
     State(api): State<Arc<Api>>,
-    Parameters(filter): Parameters<Filter>,
+    filter: Asked<Filter>,
 ) -> Result<Html<String>, Problem> {
+    let Parameters(filter) = filter?;
     let listed = api.list(filter.query()?, filter.after()?, ROWS).await?;
     let mut plugins: Vec<String> = api
         .instances()

@@ -1,6 +1,8 @@
 //! What can go wrong when something is read: status and sentence, together.
 
 use axum::Json;
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -27,6 +29,15 @@ pub enum Problem {
     /// The process ends.
     #[error("the collector is stopping")]
     Stopping,
+}
+
+/// Parameters after the `?` of a path, or what is wrong with them.
+pub type Asked<T> = Result<Query<T>, QueryRejection>;
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Problem {
+        Problem::BadParameter(rejection.body_text())
+    }
 }
 
 /// The body of an answer that is none.

@@ -15,6 +15,7 @@ use timeline::ids::TimelineId;
 use timeline::script;
 use utoipa::{IntoParams, ToSchema};
 
+use super::problem::Asked;
 use super::view::{Detail, Summary};
 use super::{Api, Problem};
 use crate::store::{Cursor, Query};
@@ -111,9 +112,9 @@ fn since_millis(since: &str) -> Result<i64, Problem> {
     responses((status = 200, body = TimelineList), (status = 400, body = super::problem::ProblemView)))]
 pub async fn list(
     State(api): State<Arc<Api>>,
-    filter: Result<Parameters<Filter>, axum::extract::rejection::QueryRejection>,
+    filter: Asked<Filter>,
 ) -> Result<Json<TimelineList>, Problem> {
-    let Parameters(filter) = filter.map_err(|e| Problem::BadParameter(e.body_text()))?;
+    let Parameters(filter) = filter?;
     let listed = api.list(filter.query()?, filter.after()?, filter.limit(50)).await?;
     Ok(Json(TimelineList {
         timelines: listed.timelines.iter().map(|t| Summary::of(t)).collect(),
@@ -134,12 +135,14 @@ pub struct Shape {
 
 /// One timeline
 #[utoipa::path(get, path = "/api/v1/timelines/{id}", params(("id" = String, Path), Shape), tag = "timelines",
-    responses((status = 200, body = Detail), (status = 404, body = super::problem::ProblemView)))]
+    responses((status = 200, body = Detail),
+        (status = 400, body = super::problem::ProblemView), (status = 404, body = super::problem::ProblemView)))]
 pub async fn one(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
-    Parameters(shape): Parameters<Shape>,
+    shape: Asked<Shape>,
 ) -> Result<Response, Problem> {
+    let Parameters(shape) = shape?;
     let timeline = api.timeline(parse_id(&id)?).await?;
     match shape.shape.as_deref() {
         None | Some("json") => Ok(Json(Detail::of(&timeline)).into_response()),
