@@ -18,7 +18,7 @@ use crate::api::{self, Api};
 use crate::clock::Clock;
 use crate::config::{BadSettings, Config, Settings, refuse_unknown_environment};
 use crate::decode;
-use crate::health::Health;
+use crate::health::{Health, sentence};
 use crate::ingest::{Committer, Ingest};
 use crate::live::Live;
 use crate::metrics::Metrics;
@@ -184,7 +184,7 @@ fn start_rooms(
         journal_limit: config.retention.journal_bytes,
     };
     let resume = store.resume_points()?.into_iter().collect();
-    let (state, clock) = replay(&*store, &config, State::new(wiring, resume))?;
+    let (state, clock) = replay(&*store, &config, &metrics, State::new(wiring, resume))?;
     let committer = Committer {
         store: store.clone(),
         clock,
@@ -245,14 +245,16 @@ fn start_rooms(
     Ok(Running { ingest_address, public_address, stop, ended, runtime: Some(runtime) })
 }
 
-/// Folds what the journal holds. Time goes on from its last batch.
+/// Folds what the journal holds; what cannot be read leaves it. Time goes on from its last batch.
 fn replay(
     store: &dyn Store,
     config: &Config,
+    metrics: &Metrics,
     mut state: State,
 ) -> Result<(State, Clock), StoreError> {
     let mut last = Micros(0);
     let mut count = 0u64;
+    let mut unreadable = Vec::new();
     store.replay(&mut |kept| {
         last = last.max(kept.arrived);
         // It was judged when it came: its age does not matter any more.
@@ -261,9 +263,19 @@ fn replay(
                 count += 1;
                 state.batch(Arrived { id: kept.id, decoded, arrived: kept.arrived, permit: None });
             }
-            Err(error) => tracing::error!(batch = kept.id.0, %error, "cannot read a kept batch"),
+            Err(error) => unreadable.push((kept, error)),
         }
     })?;
+    for (kept, error) in unreadable {
+        tracing::error!(batch = kept.id.0, %error, "a kept batch cannot be read: set aside");
+        match store.set_aside(&kept) {
+            Ok(()) => {
+                metrics.batches_set_aside.inc();
+            }
+            // It stays where it is, and harms nobody.
+            Err(error) => tracing::error!("{}", sentence(&error)),
+        }
+    }
     let clock = Clock::going_on_from(last);
     state.replayed(clock);
     if count > 0 {

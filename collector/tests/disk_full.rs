@@ -41,6 +41,10 @@ impl Store for Filling {
         self.inner.replay(each)
     }
 
+    fn set_aside(&self, batch: &Kept) -> Result<(), StoreError> {
+        self.inner.set_aside(batch)
+    }
+
     fn put(&self, rows: &[Row]) -> Result<(), StoreError> {
         if self.full.load(Ordering::SeqCst) {
             return Err(StoreError::Full { what: "slice", place: "/full".to_owned() });

@@ -142,3 +142,30 @@ fn a_context_id_used_again_is_another_timeline_also_after_a_restart_and_a_replay
         assert_eq!(ids(&collector, uses), before);
     }
 }
+
+#[test]
+fn a_kept_batch_that_cannot_be_read_is_set_aside_once_and_counted() {
+    let mut collector = Collector::start();
+    assert_eq!(collector.send(&bytes(&Recorder::new(1).beginning())).0, 200);
+    assert_eq!(collector.send(&bytes(&Recorder::new(2).beginning())).0, 200);
+    let journal = collector.folder.path().join("journal.db");
+    let db = rusqlite::Connection::open(journal).expect("the journal");
+    db.execute("UPDATE batches SET bytes = x'ffff' WHERE id = 1", []).expect("damaged");
+    drop(db);
+    let set_aside = |collector: &Collector| {
+        std::fs::read_dir(collector.folder.path())
+            .expect("the folder")
+            .map(|file| file.expect("a file").path())
+            .filter(|path| path.to_string_lossy().contains("batch-1.aside-"))
+            .collect::<Vec<_>>()
+    };
+    for counted in [1.0, 0.0] {
+        collector.crash_and_restart();
+        collector.until_metric("wasm_tracer_batches_set_aside_total", |n| n == counted);
+        let files = set_aside(&collector);
+        assert_eq!(files.len(), 1, "{files:?}");
+        assert_eq!(std::fs::read(&files[0]).expect("its bytes"), [0xff, 0xff]);
+        let list = collector.json("/api/v1/timelines");
+        assert_eq!(list["timelines"].as_array().expect("a list").len(), 1, "the other is read");
+    }
+}

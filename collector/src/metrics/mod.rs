@@ -78,6 +78,8 @@ pub struct Metrics {
     stages: Family<Label, Histogram, fn() -> Histogram>,
     journal_bytes: Gauge<u64, AtomicU64>,
     slices_bytes: Gauge<u64, AtomicU64>,
+    /// Kept batches that a start could not read.
+    pub batches_set_aside: Counter,
     /// Times the store failed.
     pub store_failures: Counter,
     /// Clients of the live stream.
@@ -119,6 +121,8 @@ impl Metrics {
         let gaps = counter("gaps", "Gaps in the sequence numbers of an instance");
         let closed = counter("timelines_closed", "Timelines closed");
         let evicted = counter("timelines_evicted", "Timelines closed for want of room");
+        let batches_set_aside =
+            counter("batches_set_aside", "Kept batches that a start could not read, set aside");
         let store_failures = counter("store_failures", "Writes that the store refused");
         let mut gauge = |name: &str, help: &str| {
             let gauge = Gauge::default();
@@ -163,6 +167,7 @@ impl Metrics {
             stages,
             journal_bytes,
             slices_bytes,
+            batches_set_aside,
             store_failures,
             live_clients,
         }

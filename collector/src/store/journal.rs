@@ -1,6 +1,7 @@
 //! The journal: raw batches and the sequence numbers seen, in one transaction, with fsync.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
@@ -197,6 +198,19 @@ impl Journal {
             Ok(())
         };
         read().map_err(failed(WHAT, &self.path))
+    }
+
+    /// Moves a batch into a file of its own. Its numbers stay seen: sent again, it is no better.
+    pub fn set_aside(&mut self, batch: &Kept) -> Result<(), StoreError> {
+        let stamp = jiff::Timestamp::now().as_millisecond();
+        let file = self.path.with_file_name(format!("batch-{}.aside-{stamp}", batch.id.0));
+        let keep = || -> std::io::Result<()> {
+            let mut out = std::fs::File::create(&file)?;
+            out.write_all(&batch.bytes)?;
+            out.sync_all()
+        };
+        keep().map_err(|source| StoreError::File { place: file.display().to_string(), source })?;
+        self.forget(&[batch.id])
     }
 
     /// Lets marks go of instances not heard of since a time.

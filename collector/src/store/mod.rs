@@ -153,6 +153,9 @@ pub trait Store: Send + Sync + 'static {
     /// Hands out the batches not let go, in the order of their coming.
     fn replay(&self, each: &mut dyn FnMut(Kept)) -> Result<(), StoreError>;
 
+    /// Takes a batch that cannot be read out of the journal, into a file that nothing opens.
+    fn set_aside(&self, batch: &Kept) -> Result<(), StoreError>;
+
     /// Stores timelines, all or none; one that is stored already is replaced.
     fn put(&self, rows: &[Row]) -> Result<(), StoreError>;
 

@@ -62,6 +62,10 @@ impl Store for Sqlite {
         self.journal().replay(each)
     }
 
+    fn set_aside(&self, batch: &Kept) -> Result<(), StoreError> {
+        self.journal().set_aside(batch)
+    }
+
     fn put(&self, rows: &[Row]) -> Result<(), StoreError> {
         self.writer().put(&self.slices, rows)
     }
