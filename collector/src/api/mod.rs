@@ -11,6 +11,7 @@ mod requests;
 mod timelines;
 pub mod view;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -32,8 +33,8 @@ use crate::health::Health;
 use crate::ingest::{self, Ingest};
 use crate::live::Live;
 use crate::metrics::Metrics;
-use crate::pipeline::{Input, Question};
-use crate::store::{Cursor, Query, Store};
+use crate::pipeline::{Input, Placed, Question};
+use crate::store::{Cursor, Page, Query, Store};
 
 /// What the routes work with.
 pub struct Api {
@@ -57,7 +58,7 @@ pub struct Api {
 
 /// Timelines of a list.
 pub struct Listed {
-    /// Those not stored yet first, then latest closed first.
+    /// Latest begun first.
     pub timelines: Vec<Arc<Timeline>>,
     /// Where it goes on.
     pub next: Option<Cursor>,
@@ -74,24 +75,19 @@ impl Api {
         found.map(Arc::new).ok_or_else(|| Problem::NotFound(format!("no timeline {id}")))
     }
 
-    /// Timelines that match. The first page begins with those not stored yet.
+    /// Timelines that match, stored or not, in one order: each is on one page.
     pub async fn list(
         self: &Arc<Self>,
         query: Query,
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Listed, Problem> {
-        let mut timelines = Vec::new();
-        if after.is_none() {
-            let asked = query.clone();
-            timelines = self.ask(|reply| Question::List(asked, limit, reply)).await?;
-        }
+        // In this order: what is stored between the two is in both.
+        let asked = query.clone();
+        let fresh = self.ask(|reply| Question::List(asked, after, limit, reply)).await?;
         let store = self.store.clone();
         let page = blocking(move || store.list(&query, after, limit)).await??;
-        let fresh: Vec<_> = timelines.iter().map(|t| t.id).collect();
-        let stored = page.found.into_iter().filter(|f| !fresh.contains(&f.timeline.id));
-        timelines.extend(stored.map(|found| Arc::new(found.timeline)));
-        Ok(Listed { timelines, next: page.next })
+        Ok(joined(fresh, page, limit))
     }
 
     /// All instances.
@@ -107,6 +103,25 @@ impl Api {
         self.pipeline.send(Input::Ask(question(reply))).map_err(|_| Problem::Stopping)?;
         answer.await.map_err(|_| Problem::Stopping)
     }
+}
+
+/// One page of timelines not stored yet, latest begun first, and of stored ones.
+fn joined(fresh: Placed, page: Page, limit: usize) -> Listed {
+    // Each part is complete as far as it goes, so both are down to the later end.
+    let end_of_fresh = fresh.last().filter(|_| fresh.len() >= limit).map(|(place, _)| *place);
+    let end = page.next.max(end_of_fresh);
+    let known: HashSet<TimelineId> = fresh.iter().map(|(_, t)| t.id).collect();
+    let stored = page.found.into_iter().filter(|f| !known.contains(&f.timeline.id));
+    let mut all = fresh;
+    all.extend(stored.map(|found| (found.place, Arc::new(found.timeline))));
+    all.retain(|(place, _)| end.is_none_or(|end| *place >= end));
+    all.sort_unstable_by_key(|(place, _)| std::cmp::Reverse(*place));
+    let next = match all.get(limit) {
+        Some(_) => all.get(limit.saturating_sub(1)).map(|(place, _)| *place),
+        None => end,
+    };
+    all.truncate(limit);
+    Listed { timelines: all.into_iter().map(|(_, timeline)| timeline).collect(), next }
 }
 
 /// Runs what blocks on its own thread.

@@ -46,7 +46,7 @@ pub struct Filter {
 /// A list of timelines.
 #[derive(Serialize, ToSchema)]
 pub struct TimelineList {
-    /// Those that grow first, then latest closed first.
+    /// Latest begun first, open or closed.
     pub timelines: Vec<Summary>,
     /// For the next part; absent at the end.
     pub cursor: Option<String>,
@@ -107,7 +107,7 @@ fn since_millis(since: &str) -> Result<i64, Problem> {
         })
 }
 
-/// Timelines, those that grow first, then latest closed first
+/// Timelines, latest begun first
 #[utoipa::path(get, path = "/api/v1/timelines", params(Filter), tag = "timelines",
     responses((status = 200, body = TimelineList), (status = 400, body = super::problem::ProblemView)))]
 pub async fn list(

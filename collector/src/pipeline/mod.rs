@@ -16,7 +16,7 @@ use timeline::timeline::Timeline;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::decode::Decoded;
-use crate::store::{BatchId, Query};
+use crate::store::{BatchId, Cursor, Query};
 
 pub use keeper::Keeper;
 pub use state::{State, Wiring};
@@ -46,12 +46,15 @@ pub struct Arrived {
     pub permit: Option<OwnedSemaphorePermit>,
 }
 
+/// Timelines and their places in lists.
+pub type Placed = Vec<(Cursor, Arc<Timeline>)>;
+
 /// What can be asked of timelines that are not stored yet.
 pub enum Question {
     /// One of them.
     Timeline(TimelineId, oneshot::Sender<Option<Arc<Timeline>>>),
-    /// Those that match, latest first, at most so many.
-    List(Query, usize, oneshot::Sender<Vec<Arc<Timeline>>>),
+    /// Those that match after a place, latest begun first, at most so many.
+    List(Query, Option<Cursor>, usize, oneshot::Sender<Placed>),
     /// All instances.
     Instances(oneshot::Sender<Vec<InstanceStatus>>),
 }

@@ -22,7 +22,7 @@ use crate::decode::SourceCounters;
 use crate::ingest::Command;
 use crate::live::Live;
 use crate::metrics::{Bounded, FindingLabels, Metrics};
-use crate::store::{Resume, Row, Store};
+use crate::store::{Cursor, Resume, Row, Store};
 
 /// Uses of one context id in one instance that are told apart after a restart.
 const MOST_GENERATIONS: u32 = 256;
@@ -78,11 +78,17 @@ pub struct State {
 /// A timeline that is open, or closed and not stored.
 struct Known {
     timeline: Arc<Timeline>,
+    /// Its place in lists, as of when it was first seen: clocks are read anew with each batch.
+    started_nanos: i64,
     first: u64,
     may_be_stored: bool,
 }
 
 impl Known {
+    fn place(&self) -> Cursor {
+        Cursor { started: self.started_nanos, id: self.timeline.id }
+    }
+
     fn is_open(&self) -> bool {
         self.timeline.state == TimelineState::Open
     }
@@ -209,15 +215,16 @@ impl State {
             Question::Timeline(id, reply) => {
                 let _ = reply.send(self.known.get(&id).map(|known| known.timeline.clone()));
             }
-            Question::List(query, most, reply) => {
+            Question::List(query, after, most, reply) => {
                 let mut list: Vec<_> = self
                     .known
                     .values()
-                    .map(|known| &known.timeline)
-                    .filter(|timeline| query.matches(timeline))
-                    .cloned()
+                    .map(|known| (known.place(), known))
+                    .filter(|(place, _)| after.is_none_or(|after| *place < after))
+                    .filter(|(_, known)| query.matches(&known.timeline))
+                    .map(|(place, known)| (place, known.timeline.clone()))
                     .collect();
-                list.sort_by_cached_key(|t| std::cmp::Reverse(t.wall_nanos(t.started())));
+                list.sort_unstable_by_key(|(place, _)| std::cmp::Reverse(*place));
                 list.truncate(most);
                 let _ = reply.send(list);
             }
@@ -312,7 +319,7 @@ impl State {
         let first = timeline.events.iter().map(|e| e.sequence.0).min().unwrap_or(u64::MAX);
         let is_closed = timeline.state != TimelineState::Open;
         let vm = self.vms.get_mut(&instance)?;
-        let (before, may_be_stored) = match self.known.entry(update.id) {
+        let (before, may_be_stored, started_nanos) = match self.known.entry(update.id) {
             Entry::Occupied(mut entry) => {
                 let known = entry.get_mut();
                 let was_open = known.is_open();
@@ -325,13 +332,15 @@ impl State {
                 // A closed one is on its way into the store.
                 known.may_be_stored |= !was_open;
                 known.timeline = timeline.clone();
-                (Some(was_open), known.may_be_stored)
+                (Some(was_open), known.may_be_stored, known.started_nanos)
             }
             Entry::Vacant(entry) => {
                 let may_be_stored = self.is_replay || update.revision > 1 || !begins(&timeline);
                 vm.need(first, update.id);
-                entry.insert(Known { timeline: timeline.clone(), first, may_be_stored });
-                (None, may_be_stored)
+                let started_nanos = started_nanos(&timeline);
+                let timeline = timeline.clone();
+                entry.insert(Known { timeline, started_nanos, first, may_be_stored });
+                (None, may_be_stored, started_nanos)
             }
         };
         match (before, is_closed) {
@@ -345,7 +354,8 @@ impl State {
         if !self.is_replay {
             self.wiring.live.send(&timeline);
         }
-        is_closed.then(|| Row { timeline, closed_millis: wall_millis(), may_be_stored })
+        let closed_millis = wall_millis();
+        is_closed.then_some(Row { timeline, started_nanos, closed_millis, may_be_stored })
     }
 
     fn count_close(&mut self, timeline: &Timeline, is_second: bool) {
@@ -422,6 +432,12 @@ impl State {
         self.apply(instance, vec![update]);
         true
     }
+}
+
+/// When it began; now, if no clock was read.
+fn started_nanos(timeline: &Timeline) -> i64 {
+    let read = timeline.wall_nanos(timeline.started()).and_then(|nanos| i64::try_from(nanos).ok());
+    read.unwrap_or_else(|| wall_millis().saturating_mul(1_000_000))
 }
 
 /// Does it have its beginning?

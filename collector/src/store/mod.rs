@@ -79,6 +79,8 @@ pub struct Resume {
 pub struct Row {
     /// The timeline.
     pub timeline: Arc<Timeline>,
+    /// When it began, as lists order it: nanoseconds since 1970. What is stored first stays.
+    pub started_nanos: i64,
     /// When it was closed: milliseconds since 1970, the collector's.
     pub closed_millis: i64,
     /// A part of it may be stored already: a replay, or a late event.
@@ -162,7 +164,7 @@ pub trait Store: Send + Sync + 'static {
     /// The timeline of an id.
     fn get(&self, id: TimelineId) -> Result<Option<Timeline>, StoreError>;
 
-    /// Stored timelines, latest closed first.
+    /// Stored timelines, latest begun first.
     fn list(&self, query: &Query, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError>;
 
     /// Rotates slices, applies retention, lets old marks go. `wall_millis`: now.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use timeline::finding::Severity;
+use timeline::ids::TimelineId;
 use timeline::timeline::Timeline;
 
 /// Which timelines; what is not set does not matter.
@@ -37,18 +38,20 @@ impl Query {
     }
 }
 
-/// Where a list goes on: after this row of this slice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A timeline's place in lists, which go from the latest begun to the first: after it a list goes on.
+///
+/// Fixed when a timeline is first seen, so that it is on one page whether it is stored meanwhile or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
-    /// The slice's name: when it was begun.
-    pub slice: i64,
-    /// The row.
-    pub row: i64,
+    /// When it began: nanoseconds since 1970.
+    pub started: i64,
+    /// Which it is.
+    pub id: TimelineId,
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.slice, self.row)
+        write!(f, "{}.{}", self.started, self.id)
     }
 }
 
@@ -56,15 +59,16 @@ impl FromStr for Cursor {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Cursor, ()> {
-        let (slice, row) = text.split_once('.').ok_or(())?;
-        let number = |text: &str| text.parse::<i64>().map_err(|_| ());
-        Ok(Cursor { slice: number(slice)?, row: number(row)? })
+        let (started, id) = text.split_once('.').ok_or(())?;
+        Ok(Cursor { started: started.parse().map_err(|_| ())?, id: id.parse().map_err(|_| ())? })
     }
 }
 
 /// A stored timeline in a list.
 #[derive(Clone, Debug)]
 pub struct Found {
+    /// Its place in lists.
+    pub place: Cursor,
     /// The timeline.
     pub timeline: Timeline,
     /// When it was closed; milliseconds since 1970.
@@ -74,9 +78,9 @@ pub struct Found {
 /// A part of a list.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// Latest closed first.
+    /// Latest begun first.
     pub found: Vec<Found>,
-    /// Where it goes on; None at its end.
+    /// All up to here were looked at, and it goes on after it; None at its end.
     pub next: Option<Cursor>,
 }
 

@@ -13,20 +13,22 @@ use timeline::ids::TimelineId;
 use timeline::timeline::Timeline;
 
 use super::format::{self, Format, failed, with_ending};
-use super::query::{Cursor, Found, Page, Query, request_hash};
+use super::query::{Cursor, Found, Query, request_hash};
 use super::{Row, StoreError};
 
 const WHAT: &str = "slice";
 pub(super) const FORMAT: Format = Format {
     what: WHAT,
-    version: 1,
+    version: 2,
     schema: "
         CREATE TABLE blocks(id INTEGER PRIMARY KEY, size INTEGER NOT NULL, bytes BLOB NOT NULL);
         CREATE TABLE timelines(
-            row INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, closed INTEGER NOT NULL,
+            row INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, started INTEGER NOT NULL,
+            closed INTEGER NOT NULL,
             plugin TEXT NOT NULL, severity INTEGER NOT NULL, codes TEXT NOT NULL,
             request INTEGER NOT NULL, block INTEGER NOT NULL, place INTEGER NOT NULL,
             length INTEGER NOT NULL);
+        CREATE INDEX by_start ON timelines(started, id);
         CREATE INDEX by_request ON timelines(request) WHERE request != 0;
         CREATE INDEX by_severity ON timelines(severity) WHERE severity > 0;",
     writing: "
@@ -71,39 +73,41 @@ impl Slice {
         place.map(|place| Blocks::of(self, &reader).timeline(place)).transpose()
     }
 
-    /// Rows after a cursor, latest first.
-    pub fn list(
+    /// Rows after a cursor, latest begun first.
+    pub fn rows(
         &self,
         query: &Query,
-        before_row: Option<i64>,
+        after: Option<Cursor>,
         limit: usize,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<Vec<Listed>, StoreError> {
         let reader = self.reader();
-        let (filter, values) = filter(query, before_row);
+        let (filter, values) = filter(query, after);
         let sql = format!(
-            "SELECT block, place, length, row, closed FROM timelines WHERE {filter}
-             ORDER BY row DESC LIMIT {limit}"
+            "SELECT block, place, length, closed, started, id FROM timelines WHERE {filter}
+             ORDER BY started DESC, id DESC LIMIT {limit}"
         );
-        let rows: Vec<(Place, i64, i64)> = reader
+        let read = |row: &rusqlite::Row<'_>| {
+            let cursor = Cursor { started: row.get(4)?, id: TimelineId(row.get(5)?) };
+            Ok(Listed { cursor, place: Place::read(row)?, closed_millis: row.get(3)? })
+        };
+        reader
             .prepare_cached(&sql)
-            .and_then(|mut s| {
-                s.query_map(params_from_iter(values), |row| {
-                    Ok((Place::read(row)?, row.get(3)?, row.get(4)?))
-                })?
-                .collect()
-            })
-            .map_err(failed(WHAT, &self.path))?;
-        let mut page = Page::default();
-        let is_full = rows.len() == limit;
+            .and_then(|mut s| s.query_map(params_from_iter(values), read)?.collect())
+            .map_err(failed(WHAT, &self.path))
+    }
+
+    /// The timelines of rows that match: a row's filter knows less than a query.
+    pub fn read(&self, query: &Query, rows: Vec<Listed>) -> Result<Vec<Found>, StoreError> {
+        let reader = self.reader();
         let mut blocks = Blocks::of(self, &reader);
-        for (place, row, closed_millis) in rows {
-            page.next = is_full.then_some(Cursor { slice: self.begun, row });
-            let timeline = blocks.timeline(place)?;
+        let mut found = Vec::with_capacity(rows.len());
+        for Listed { cursor: place, place: stretch, closed_millis } in rows {
+            let timeline = blocks.timeline(stretch)?;
             if query.matches(&timeline) {
-                page.found.push(Found { timeline, closed_millis });
+                found.push(Found { place, timeline, closed_millis });
             }
         }
-        Ok(page)
+        Ok(found)
     }
 
     /// Bytes on disk.
@@ -129,16 +133,17 @@ impl Slice {
 }
 
 /// The filter of a query, in SQL, and its values.
-fn filter(query: &Query, before_row: Option<i64>) -> (String, Vec<Value>) {
+fn filter(query: &Query, after: Option<Cursor>) -> (String, Vec<Value>) {
     let mut terms = vec!["1".to_owned()];
     let mut values = Vec::new();
+    if let Some(after) = after {
+        terms.push("(started, id) < (?1, ?2)".to_owned());
+        values.extend([Value::from(after.started), Value::from(after.id.0.to_vec())]);
+    }
     let mut add = |term: &str, value: Value| {
         values.push(value);
         terms.push(term.replace('?', &format!("?{}", values.len())));
     };
-    if let Some(row) = before_row {
-        add("row < ?", row.into());
-    }
     if let Some(id) = &query.request_id {
         add("request = ? AND request != 0", request_hash(id).into());
     }
@@ -158,6 +163,14 @@ fn filter(query: &Query, before_row: Option<i64>) -> (String, Vec<Value>) {
         add("closed >= ?", since.into());
     }
     (terms.join(" AND "), values)
+}
+
+/// A row of a list, its timeline not read yet.
+pub(super) struct Listed {
+    /// Its place in lists.
+    pub cursor: Cursor,
+    place: Place,
+    closed_millis: i64,
 }
 
 /// Where a timeline lies.
@@ -264,8 +277,8 @@ fn upsert(
         codes.push(' ');
     }
     db.prepare_cached(
-        "INSERT INTO timelines(id, closed, plugin, severity, codes, request, block, place, length)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        "INSERT INTO timelines(id, closed, plugin, severity, codes, request, block, place, length, started)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
          ON CONFLICT(id) DO UPDATE SET plugin = ?3, severity = ?4, codes = ?5, request = ?6,
             block = ?7, place = ?8, length = ?9",
     )?
@@ -279,6 +292,7 @@ fn upsert(
         block,
         place as i64,
         length as i64,
+        row.started_nanos,
     ])?;
     Ok(())
 }

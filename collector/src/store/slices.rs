@@ -1,5 +1,6 @@
 //! All slices of a store: the one being written, and those before it.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -69,28 +70,32 @@ impl Slices {
         Ok(None)
     }
 
-    /// Stored timelines, latest closed first.
+    /// Stored timelines, latest begun first. Any slice can have the next: a long one is closed late.
     pub fn list(
         &self,
         query: &Query,
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Page, StoreError> {
-        let mut page = Page::default();
-        for slice in self.latest_first() {
-            let before_row = match after {
-                Some(cursor) if slice.begun > cursor.slice => continue,
-                Some(cursor) if slice.begun == cursor.slice => Some(cursor.row),
-                _ => None,
-            };
-            let more = slice.list(query, before_row, limit - page.found.len())?;
-            page.found.extend(more.found);
-            page.next = more.next;
-            if page.next.is_some() {
-                break;
-            }
+        let slices = self.latest_first();
+        let mut rows = Vec::new();
+        for (at, slice) in slices.iter().enumerate() {
+            rows.extend(slice.rows(query, after, limit)?.into_iter().map(|row| (at, row)));
         }
-        Ok(page)
+        rows.sort_unstable_by_key(|(_, row)| Reverse(row.cursor));
+        let is_full = rows.len() >= limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| is_full).map(|(_, row)| row.cursor);
+        let mut of_slice: BTreeMap<usize, Vec<slice::Listed>> = BTreeMap::new();
+        for (at, row) in rows {
+            of_slice.entry(at).or_default().push(row);
+        }
+        let mut found = Vec::new();
+        for (at, rows) in of_slice {
+            found.extend(slices[at].read(query, rows)?);
+        }
+        found.sort_unstable_by_key(|found| Reverse(found.place));
+        Ok(Page { found, next })
     }
 
     /// Bytes on disk.

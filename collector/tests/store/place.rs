@@ -86,6 +86,7 @@ impl Place {
     pub fn put_at(&self, timelines: &[Timeline], closed_millis: i64) {
         let row = |t: &Timeline| Row {
             timeline: Arc::new(t.clone()),
+            started_nanos: closed_millis * 1_000_000 + i64::from(t.context.0),
             closed_millis,
             may_be_stored: true,
         };
