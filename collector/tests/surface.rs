@@ -41,15 +41,16 @@ fn a_finding_arrives_on_the_live_stream() {
 fn more_than_may_be_in_flight_is_told_to_come_again() {
     let collector = Collector::with(|settings| settings.max_in_flight_mib = Some(1));
     let head = "POST /v1/batches HTTP/1.1\r\nhost: here\r\ncontent-length: 1048576\r\n\r\nx";
-    let slow = connection(&collector, head);
+    let mut slow = Vec::new();
     let batch = bytes(&Recorder::new(1).requests(1));
     let try_again = || {
         let request = ureq::post(collector.url("/v1/batches")).config().http_status_as_error(false);
         request.build().send(&batch[..]).expect("an answer")
     };
-    // The slow one's head may still be on its way.
+    // A slow one's head may still be on its way, or find the room taken by the batch and be refused.
     let begun = std::time::Instant::now();
     let refused = loop {
+        slow.push(connection(&collector, head));
         let answer = try_again();
         if answer.status() == 429 {
             break answer;
