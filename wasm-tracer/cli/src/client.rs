@@ -91,6 +91,9 @@ impl Client {
         match response.status().as_u16() {
             200..=299 => Ok(Some(response)),
             404 => Ok(None),
+            401 | 403 if self.token.is_some() => {
+                bail!("the collector at {} does not admit this --token for reading", self.url())
+            }
             401 | 403 => {
                 bail!("the collector at {} demands a token for reading: give --token", self.url())
             }

@@ -84,6 +84,41 @@ fn an_output_that_cannot_be_written_is_said() {
 }
 
 #[test]
+fn the_original_is_not_written_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let plugin = folder.path().join("plugin.wasm");
+    std::fs::write(&plugin, wasm(PLUGIN)).expect("writable");
+    let output = wasm_tracer(&["instrument", "plugin.wasm", "-o", "./plugin.wasm"], folder.path());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("is the plugin itself"), "{said}");
+    assert_eq!(std::fs::read(&plugin).expect("it is there"), wasm(PLUGIN));
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("plugin.wasm"), wasm(PLUGIN)).expect("writable");
+    std::fs::create_dir(folder.path().join("traced")).expect("writable");
+    let output = wasm_tracer(&["instrument", "plugin.wasm", "-o", "traced"], folder.path());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("is not a regular file"), "{said}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_stays_a_link() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("plugin.wasm"), wasm(PLUGIN)).expect("writable");
+    std::fs::write(folder.path().join("real.wasm"), b"").expect("writable");
+    let link = folder.path().join("link.wasm");
+    std::os::unix::fs::symlink("real.wasm", &link).expect("a link");
+    let output = wasm_tracer(&["instrument", "plugin.wasm", "-o", "link.wasm"], folder.path());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(link.is_symlink());
+    assert!(std::fs::read(folder.path().join("real.wasm")).expect("written").starts_with(b"\0asm"));
+}
+
+#[test]
 fn a_missing_plugin_is_said() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = wasm_tracer(&["instrument", "none.wasm", "-o", "traced.wasm"], folder.path());

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use clap::builder::NonEmptyStringValueParser;
 use instrument::Options;
 
 #[derive(clap::Args)]
@@ -14,7 +15,7 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Cluster that leads to the collector, as the host names it
-    #[arg(long, value_name = "NAME", default_value = "wasm-tracer")]
+    #[arg(long, value_name = "NAME", default_value = "wasm-tracer", value_parser = NonEmptyStringValueParser::new())]
     collector_cluster: String,
     /// Host that will run it; without it the plugin's ABI marker decides
     #[arg(long, value_parser = ["envoy", "higress"])]
@@ -22,22 +23,22 @@ pub struct Args {
     /// :authority of shipments
     #[arg(long)]
     authority: Option<String>,
-    /// Share of streams to record, 0.0 to 1.0
+    /// Share of streams to record, 0.0 to 1.0 [default: 1.0]
     #[arg(long, value_parser = rate)]
     rate: Option<f64>,
-    /// Bytes of events kept while nothing can be shipped
+    /// Bytes of events kept while nothing can be shipped [default: 131072]
     #[arg(long)]
     buffer_bytes: Option<u32>,
-    /// Milliseconds between shipments
+    /// Milliseconds between shipments [default: 1000]
     #[arg(long)]
     flush_millis: Option<u32>,
-    /// Seconds between heartbeats of an idle plugin
+    /// Seconds between heartbeats of an idle plugin [default: 10]
     #[arg(long)]
     heartbeat_seconds: Option<u32>,
     /// Headers to record, separated by commas; authorization and cookies never are
     #[arg(long, value_delimiter = ',')]
     headers: Vec<String>,
-    /// Least level of log lines to record
+    /// Least level of log lines to record [default: warn]
     #[arg(long, value_parser = ["trace", "debug", "info", "warn", "error", "critical"])]
     log_level: Option<String>,
     /// Seconds between two warnings of one cause in the host's log
@@ -53,11 +54,17 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let original = read(&args.plugin)?;
+    let target = target(&args.output, &args.plugin)?;
     let traced = instrument::instrument(&original, &options(args))
         .with_context(|| format!("cannot instrument {}", args.plugin.display()))?;
-    write_whole(&args.output, &traced.wasm)?;
+    write_whole(&target, &traced.wasm)?;
     if !args.quiet {
         print!("{}", traced.report);
+        if traced.report.host == abi::Host::Higress {
+            println!(
+                "note        stock Envoy does not load it; for stock Envoy instrument with --host envoy"
+            );
+        }
         println!("written to {}", args.output.display());
     }
     Ok(())
@@ -102,6 +109,21 @@ fn rate(text: &str) -> Result<f64, String> {
         Ok(rate) if (0.0..=1.0).contains(&rate) => Ok(rate),
         _ => Err("a rate is a number from 0.0 to 1.0".to_owned()),
     }
+}
+
+/// Where the output really goes: behind links, and nowhere that a rename would destroy.
+fn target(output: &Path, plugin: &Path) -> Result<PathBuf> {
+    let Ok(real) = fs::canonicalize(output) else { return Ok(output.to_owned()) };
+    if !real.is_file() {
+        bail!("{} is not a regular file; give the name of a file with -o", output.display());
+    }
+    if fs::canonicalize(plugin).is_ok_and(|plugin| plugin == real) {
+        bail!(
+            "{} is the plugin itself; give another file with -o, or the original is gone",
+            output.display()
+        );
+    }
+    Ok(real)
 }
 
 /// Writes beside the target, then renames: a reader never sees half a module.
