@@ -239,21 +239,28 @@ impl Scene {
         }
     }
 
+    /// The collector counts what it has taken a moment after it has answered.
     fn metrics_show_the_losses(&self) {
-        let told: Vec<_> = self.gates.iter().filter_map(|(_, gate)| Told::by(gate)).collect();
-        let metrics = self.collector.text("/metrics").expect("metrics");
-        let shown = |name: &str| {
+        let shown = |metrics: &str, name: &str| {
             let mut lines = metrics.lines();
             lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<u64>().ok())
         };
-        let lost = told.iter().map(|told| told.lost).sum();
-        assert_eq!(shown("wasm_tracer_events_lost_at_source_total"), Some(lost), "{metrics}");
-        let refused = told.iter().map(|told| told.refused).sum();
-        assert_eq!(
-            shown("wasm_tracer_streams_refused_at_source_total"),
-            Some(refused),
-            "{metrics}"
-        );
+        let compare = || {
+            let told: Vec<_> = self.gates.iter().filter_map(|(_, gate)| Told::by(gate)).collect();
+            let lost: u64 = told.iter().map(|told| told.lost).sum();
+            let refused: u64 = told.iter().map(|told| told.refused).sum();
+            let metrics = self.collector.text("/metrics").expect("metrics");
+            let counts = [
+                shown(&metrics, "wasm_tracer_events_lost_at_source_total"),
+                shown(&metrics, "wasm_tracer_streams_refused_at_source_total"),
+            ];
+            (counts, [Some(lost), Some(refused)])
+        };
+        let same = until("the metrics show what was told", Duration::from_secs(30), || {
+            let (shown, told) = compare();
+            Ok((shown == told).then_some(()))
+        });
+        same.unwrap_or_else(|error| panic!("{error:#}: {:?}", compare()));
     }
 
     /// Where events are missing, nothing is claimed that their absence would prove.
