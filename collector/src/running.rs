@@ -153,6 +153,11 @@ fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     listen().map_err(|source| StartError::Address { address, source })
 }
 
+fn address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
+    let any = SocketAddr::from(([0, 0, 0, 0], 0));
+    listener.local_addr().map_err(|source| StartError::Address { address: any, source })
+}
+
 fn start_rooms(
     config: Config,
     store: Arc<dyn Store>,
@@ -160,12 +165,6 @@ fn start_rooms(
     public: Option<TcpListener>,
     runtime: Runtime,
 ) -> Result<Running, StartError> {
-    let address = |listener: &TcpListener| {
-        listener.local_addr().map_err(|source| StartError::Address {
-            address: SocketAddr::from(([0, 0, 0, 0], 0)),
-            source,
-        })
-    };
     let ingest_address = address(&listener)?;
     let public_address = public.as_ref().map(address).transpose()?;
     let (metrics, health, live) =
@@ -229,11 +228,10 @@ fn start_rooms(
     serving.extend(public.map(|public| runtime.spawn(serve(public, reading, stopping))));
     let (end, ended) = blocking::channel();
     runtime.spawn(async move {
-        for server in serving {
-            // A server that panicked has ended too.
-            let _ = server.await;
+        for room in serving.into_iter().chain([folding]) {
+            // One that panicked has ended too.
+            let _ = room.await;
         }
-        let _ = folding.await;
         let join = tokio::task::spawn_blocking(move || {
             let _ = committing.join();
             let _ = keeping.join();

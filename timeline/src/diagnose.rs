@@ -24,43 +24,39 @@ impl Instant {
     }
 }
 
-/// A named explanation the project knows.
-pub trait Diagnosis: Sync {
+/// A named explanation the project knows: a file of constants, a text and a predicate.
+#[derive(Clone, Copy, Debug)]
+pub struct Diagnosis {
     /// Its name: kebab-case, public API, the name of its file.
-    fn code(&self) -> &'static str;
+    pub code: &'static str,
     /// One line for lists.
-    fn title(&self) -> &'static str;
+    pub title: &'static str,
     /// The worst it can be.
-    fn severity(&self) -> Severity;
+    pub severity: Severity,
     /// A fact supports a cause and is headline only when no cause holds.
-    fn is_fact(&self) -> bool {
-        false
-    }
+    pub is_fact: bool,
     /// Markdown under the fixed headings.
-    fn explanation(&self) -> &'static str;
+    pub explanation: &'static str,
     /// The same in Chinese.
-    fn explanation_zh(&self) -> &'static str;
+    pub explanation_zh: &'static str,
     /// A timeline in script notation that must trigger it.
-    fn example(&self) -> &'static str;
+    pub example: &'static str,
     /// Timelines that look like it and must not trigger it.
-    fn near_misses(&self) -> &'static [NearMiss];
+    pub near_misses: &'static [NearMiss],
     /// Codes of facts and other diagnoses that its example triggers too.
-    fn overlaps(&self) -> &'static [&'static str] {
-        &[]
-    }
+    pub overlaps: &'static [&'static str],
     /// Does it ever argue from something that did not happen?
-    fn argues_from_absence(&self) -> bool {
-        false
-    }
+    pub argues_from_absence: bool,
     /// Events of these kinds, without at least one of which in the timeline it cannot hold. It is asked
     /// only then, and only when the timeline was touched, is closed, or a moment has come that one of
     /// its own verdicts named ([`Verdict::Pending`]).
-    fn triggers(&self) -> &'static [Kind];
+    pub triggers: &'static [Kind],
     /// Its verdicts about a timeline: one for each subject; none is Clear.
-    fn judge(&self, story: &Story<'_>) -> Vec<Verdict>;
+    pub judge: fn(&Story<'_>) -> Vec<Verdict>,
 }
 
 /// A timeline that looks like a diagnosis and is none.
+#[derive(Clone, Copy, Debug)]
 pub struct NearMiss {
     /// Why it is none: reads well after "silent, because".
     pub because: &'static str,
@@ -84,21 +80,21 @@ pub fn diagnose(timeline: &Timeline, instant: Instant) -> Verdicts {
     let mut verdicts = Verdicts::default();
     let seen = kinds(timeline.events.iter().map(|e| e.kind));
     let mut asked =
-        DIAGNOSES.iter().filter(|d| seen & kinds(d.triggers().iter().copied()) != 0).peekable();
+        DIAGNOSES.iter().filter(|d| seen & kinds(d.triggers.iter().copied()) != 0).peekable();
     if asked.peek().is_none() {
         return verdicts;
     }
     let story = Story::of(timeline, instant);
     for diagnosis in asked {
-        for verdict in diagnosis.judge(&story) {
+        for verdict in (diagnosis.judge)(&story) {
             match verdict {
                 Verdict::Clear => {}
                 Verdict::Found(finding) => verdicts.findings.push(*finding),
                 Verdict::Pending { until } => {
-                    verdicts.pending.push(PendingVerdict { code: diagnosis.code(), until });
+                    verdicts.pending.push(PendingVerdict { code: diagnosis.code, until });
                 }
                 Verdict::Unknown { gap } => {
-                    verdicts.unknown.push(UnknownVerdict { code: diagnosis.code(), gap });
+                    verdicts.unknown.push(UnknownVerdict { code: diagnosis.code, gap });
                 }
             }
         }
@@ -127,8 +123,7 @@ fn rank(findings: &mut [Finding]) {
                 cause.supported_by.push(fact.code.clone());
             }
             if cause.severity >= fact.severity {
-                explained
-                    .extend(crate::registry::find(&fact.code).map(|d| (d.code(), fact.subject)));
+                explained.extend(crate::registry::find(&fact.code).map(|d| (d.code, fact.subject)));
             }
         }
     }

@@ -1,9 +1,10 @@
 //! The diagnoses the project knows: one line each. The documents are written from them.
 
 use crate::diagnose::Diagnosis;
+
 /// Declares the files in `diagnoses/` and enters what they define.
 macro_rules! registry {
-    ($($file:ident::$name:ident,)*) => {
+    ($($file:ident,)*) => {
         #[path = "diagnoses"]
         mod diagnoses {
             mod phrases;
@@ -11,17 +12,17 @@ macro_rules! registry {
         }
 
         /// All diagnoses, in the order of the documents: causes, then facts.
-        pub static DIAGNOSES: &[&dyn Diagnosis] = &[$(&diagnoses::$file::$name),*];
+        pub static DIAGNOSES: &[Diagnosis] = &[$(diagnoses::$file::DIAGNOSIS),*];
     };
 }
 
 registry! {
-    headers_forwarded_before_body_call::HeadersForwardedBeforeBodyCall,
-    waiting_on_call::WaitingOnCall,
-    callback_ran_no_resume::CallbackRanNoResume,
-    dispatch_rejected::DispatchRejected,
-    late_callback::LateCallback,
-    response_while_request_held::ResponseWhileRequestHeld,
+    headers_forwarded_before_body_call,
+    waiting_on_call,
+    callback_ran_no_resume,
+    dispatch_rejected,
+    late_callback,
+    response_while_request_held,
 }
 
 /// Headings of every explanation, in this order.
@@ -32,8 +33,8 @@ pub const HEADINGS: [&str; 5] =
 pub const HEADINGS_ZH: [&str; 5] = ["现象", "原因", "如何确认", "怎么办", "看不到什么"];
 
 /// The diagnosis of a code.
-pub fn find(code: &str) -> Option<&'static dyn Diagnosis> {
-    DIAGNOSES.iter().copied().find(|d| d.code() == code)
+pub fn find(code: &str) -> Option<&'static Diagnosis> {
+    DIAGNOSES.iter().find(|d| d.code == code)
 }
 
 /// The page of all diagnoses, in Markdown: `docs/diagnoses.md`.
@@ -47,12 +48,12 @@ pub fn document() -> String {
          | code | what | at worst |\n|---|---|---|\n",
     );
     for d in DIAGNOSES {
-        let kind = if d.is_fact() { ", a fact" } else { "" };
-        page += &row(*d, d.title(), &format!("{}{kind}", d.severity().name()));
+        let kind = if d.is_fact { ", a fact" } else { "" };
+        page += &row(d, d.title, &format!("{}{kind}", d.severity.name()));
     }
     for d in DIAGNOSES {
-        page += &format!("\n## {}\n\n{}.\n\n", d.code(), d.title());
-        page += &section(d.explanation(), "Example", d.example());
+        page += &format!("\n## {}\n\n{}.\n\n", d.code, d.title);
+        page += &section(d.explanation, "Example", d.example);
     }
     page
 }
@@ -66,18 +67,18 @@ pub fn document_zh() -> String {
          排在最前。\n\n| 代码 | 英文标题 | 最严重时 |\n|---|---|---|\n",
     );
     for d in DIAGNOSES {
-        let kind = if d.is_fact() { "，事实" } else { "" };
-        page += &row(*d, d.title(), &format!("{}{kind}", d.severity().name()));
+        let kind = if d.is_fact { "，事实" } else { "" };
+        page += &row(d, d.title, &format!("{}{kind}", d.severity.name()));
     }
     for d in DIAGNOSES {
-        page += &format!("\n## {}\n\n", d.code());
-        page += &section(d.explanation_zh(), "示例", d.example());
+        page += &format!("\n## {}\n\n", d.code);
+        page += &section(d.explanation_zh, "示例", d.example);
     }
     page
 }
 
-fn row(diagnosis: &dyn Diagnosis, title: &str, severity: &str) -> String {
-    format!("| [{0}](#{0}) | {title} | {severity} |\n", diagnosis.code())
+fn row(diagnosis: &Diagnosis, title: &str, severity: &str) -> String {
+    format!("| [{0}](#{0}) | {title} | {severity} |\n", diagnosis.code)
 }
 
 /// An explanation one level down, with its example.

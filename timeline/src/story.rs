@@ -235,6 +235,7 @@ impl<'a> Story<'a> {
             .filter(|kind| without_effect.iter().all(|e| e.kind != *kind))
             .collect();
         Some(Ok(StillHeld {
+            direction,
             phase: phase.sequence,
             window: self.window(phase.sequence, to, &none_of),
             without_effect: without_effect.iter().map(|e| e.sequence).collect(),
@@ -267,6 +268,8 @@ impl<'a> Story<'a> {
 /// What shows that a direction was still held.
 #[derive(Clone, Debug)]
 pub struct StillHeld {
+    /// What was held.
+    pub direction: Direction,
     /// The last phase of the direction; it stopped.
     pub phase: Sequence,
     /// From it on nothing let the direction go.

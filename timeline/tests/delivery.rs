@@ -171,8 +171,8 @@ fn plain(timeline: &Timeline) -> Timeline {
 }
 
 fn scripts() -> Vec<(&'static str, u64)> {
-    let near_misses = DIAGNOSES.iter().flat_map(|d| d.near_misses()).map(|m| m.script);
-    let examples = DIAGNOSES.iter().map(|d| d.example());
+    let near_misses = DIAGNOSES.iter().flat_map(|d| d.near_misses).map(|m| m.script);
+    let examples = DIAGNOSES.iter().map(|d| d.example);
     examples.chain(near_misses).enumerate().map(|(at, text)| (text, at as u64 * 37)).collect()
 }
 

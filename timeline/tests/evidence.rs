@@ -247,10 +247,10 @@ fn windows_hold(timeline: &Timeline, finding: &Finding) -> bool {
 
 /// Every script there is, in the words of every host: examples, near misses (which fire others), traces.
 fn timelines() -> Vec<Timeline> {
-    let near_misses = DIAGNOSES.iter().flat_map(|d| d.near_misses()).map(|m| m.script);
+    let near_misses = DIAGNOSES.iter().flat_map(|d| d.near_misses).map(|m| m.script);
     let scripts: Vec<&str> = DIAGNOSES
         .iter()
-        .map(|d| d.example())
+        .map(|d| d.example)
         .chain(near_misses)
         .chain(traces::ALL.iter().copied())
         .collect();

@@ -1,13 +1,13 @@
 //! Every diagnosis is held to the same rules: its name, its pages, its example, its near misses.
 
-use timeline::diagnose::Diagnosis;
+use timeline::Diagnosis;
 use timeline::finding::Finding;
 use timeline::registry::{DIAGNOSES, HEADINGS, HEADINGS_ZH, document, document_zh, find};
 use timeline::timeline::{Gap, Timeline};
 use timeline::{Instant, diagnose, script};
 
-fn read(diagnosis: &dyn Diagnosis, text: &str) -> Timeline {
-    script::parse(text).unwrap_or_else(|e| panic!("{}: {e}", diagnosis.code()))
+fn read(diagnosis: &Diagnosis, text: &str) -> Timeline {
+    script::parse(text).unwrap_or_else(|e| panic!("{}: {e}", diagnosis.code))
 }
 
 fn codes(findings: &[Finding]) -> Vec<&str> {
@@ -18,16 +18,16 @@ fn codes(findings: &[Finding]) -> Vec<&str> {
 fn codes_are_unique_and_name_their_files() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/diagnoses");
     for (at, diagnosis) in DIAGNOSES.iter().enumerate() {
-        let code = diagnosis.code();
+        let code = diagnosis.code;
         assert!(
             code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'),
             "{code} is not kebab-case"
         );
         assert!(folder.join(format!("{}.rs", code.replace('-', "_"))).exists(), "{code}.rs");
         assert!(folder.join(format!("{code}.zh-CN.md")).exists(), "{code}.zh-CN.md");
-        assert_eq!(find(code).map(|d| d.code()), Some(code));
-        assert!(DIAGNOSES[..at].iter().all(|d| d.code() != code), "{code} stands twice");
-        assert!(!diagnosis.title().is_empty() && !diagnosis.title().ends_with('.'));
+        assert_eq!(find(code).map(|d| d.code), Some(code));
+        assert!(DIAGNOSES[..at].iter().all(|d| d.code != code), "{code} stands twice");
+        assert!(!diagnosis.title.is_empty() && !diagnosis.title.ends_with('.'));
     }
     let files = std::fs::read_dir(folder).expect("the folder of the diagnoses");
     let pages = files.filter(|f| {
@@ -39,27 +39,27 @@ fn codes_are_unique_and_name_their_files() {
 #[test]
 fn the_example_fires_it_and_only_what_it_says() {
     for diagnosis in DIAGNOSES {
-        let timeline = read(*diagnosis, diagnosis.example());
+        let timeline = read(diagnosis, diagnosis.example);
         let found = codes(&timeline.findings);
-        assert!(found.contains(&diagnosis.code()), "{}: found {found:?}", diagnosis.code());
-        let mut expected = vec![diagnosis.code()];
-        expected.extend(diagnosis.overlaps());
+        assert!(found.contains(&diagnosis.code), "{}: found {found:?}", diagnosis.code);
+        let mut expected = vec![diagnosis.code];
+        expected.extend(diagnosis.overlaps);
         let all_said = found.iter().all(|code| expected.contains(code));
         let all_fire = expected.iter().all(|code| found.contains(code));
-        assert!(all_said && all_fire, "{}: found {found:?}", diagnosis.code());
-        assert_eq!(found[0], diagnosis.code(), "the headline of its own example");
-        assert!(timeline.unknown.is_empty(), "{}: {:?}", diagnosis.code(), timeline.unknown);
+        assert!(all_said && all_fire, "{}: found {found:?}", diagnosis.code);
+        assert_eq!(found[0], diagnosis.code, "the headline of its own example");
+        assert!(timeline.unknown.is_empty(), "{}: {:?}", diagnosis.code, timeline.unknown);
     }
 }
 
 #[test]
 fn near_misses_are_silent() {
     for diagnosis in DIAGNOSES {
-        assert!(!diagnosis.near_misses().is_empty(), "{} has no near miss", diagnosis.code());
-        for miss in diagnosis.near_misses() {
-            let found = read(*diagnosis, miss.script).findings;
-            let silent = !codes(&found).contains(&diagnosis.code());
-            assert!(silent, "{}: not silent, although {}", diagnosis.code(), miss.because);
+        assert!(!diagnosis.near_misses.is_empty(), "{} has no near miss", diagnosis.code);
+        for miss in diagnosis.near_misses {
+            let found = read(diagnosis, miss.script).findings;
+            let silent = !codes(&found).contains(&diagnosis.code);
+            assert!(silent, "{}: not silent, although {}", diagnosis.code, miss.because);
         }
     }
 }
@@ -68,17 +68,17 @@ fn near_misses_are_silent() {
 fn explanations_have_all_headings_in_both_languages() {
     for diagnosis in DIAGNOSES {
         for (page, headings) in
-            [(diagnosis.explanation(), HEADINGS), (diagnosis.explanation_zh(), HEADINGS_ZH)]
+            [(diagnosis.explanation, HEADINGS), (diagnosis.explanation_zh, HEADINGS_ZH)]
         {
             let mut found = Vec::new();
             for section in format!("\n{page}").split("\n## ").skip(1) {
                 let (heading, text) = section.split_once('\n').unwrap_or((section, ""));
-                assert!(text.trim().len() > 40, "{}: {heading} is empty", diagnosis.code());
+                assert!(text.trim().len() > 40, "{}: {heading} is empty", diagnosis.code);
                 found.push(heading.to_owned());
             }
-            assert_eq!(found, headings, "{}", diagnosis.code());
+            assert_eq!(found, headings, "{}", diagnosis.code);
             for needed in ["Envoy", "Higress", "```go", "```rust"] {
-                assert!(page.contains(needed), "{}: no {needed}", diagnosis.code());
+                assert!(page.contains(needed), "{}: no {needed}", diagnosis.code);
             }
         }
     }
@@ -92,17 +92,17 @@ fn is_sentence(text: &str) -> bool {
 #[test]
 fn findings_speak_in_whole_sentences() {
     for diagnosis in DIAGNOSES {
-        let scripts = diagnosis.near_misses().iter().map(|m| m.script);
-        for script in scripts.chain([diagnosis.example()]) {
-            for finding in read(*diagnosis, script).findings {
+        let scripts = diagnosis.near_misses.iter().map(|m| m.script);
+        for script in scripts.chain([diagnosis.example]) {
+            for finding in read(diagnosis, script).findings {
                 let advice = finding.advice.iter().map(|a| &a.text);
                 for text in [&finding.headline].into_iter().chain(&finding.details).chain(advice) {
                     assert!(is_sentence(text), "{}: {text}", finding.code);
                 }
                 assert!(!finding.details.is_empty() && !finding.advice.is_empty());
-                let worst = find(&finding.code).map(|d| d.severity());
+                let worst = find(&finding.code).map(|d| d.severity);
                 assert!(Some(finding.severity) <= worst, "{} is worse than it says", finding.code);
-                assert_eq!(Some(finding.is_fact), find(&finding.code).map(|d| d.is_fact()));
+                assert_eq!(Some(finding.is_fact), find(&finding.code).map(|d| d.is_fact));
             }
         }
     }
@@ -110,13 +110,13 @@ fn findings_speak_in_whole_sentences() {
 
 #[test]
 fn a_gap_in_the_window_turns_found_into_unknown() {
-    for diagnosis in DIAGNOSES.iter().filter(|d| d.argues_from_absence()) {
-        let mut timeline = read(*diagnosis, diagnosis.example());
+    for diagnosis in DIAGNOSES.iter().filter(|d| d.argues_from_absence) {
+        let mut timeline = read(diagnosis, diagnosis.example);
         let last = timeline.events.iter().map(|e| e.sequence).max().expect("events");
         let number = timeline::ids::Sequence(last.0 + 1);
         timeline.gaps.push(Gap { from: number, to: number, reason: "buffer full".to_owned() });
         let verdicts = diagnose(&timeline, Instant::at(timeline.known_until));
-        let code = diagnosis.code();
+        let code = diagnosis.code;
         assert!(!codes(&verdicts.findings).contains(&code), "{code} is found in spite of a gap");
         let unknown = verdicts.unknown.iter().find(|u| u.code == code);
         assert!(unknown.is_some_and(|u| is_sentence(&u.gap)), "{code}: {:?}", verdicts.unknown);
@@ -125,12 +125,12 @@ fn a_gap_in_the_window_turns_found_into_unknown() {
 
 #[test]
 fn an_absence_is_found_only_when_known_until_is_past_the_deadline() {
-    for diagnosis in DIAGNOSES.iter().filter(|d| d.argues_from_absence()) {
-        let timeline = read(*diagnosis, diagnosis.example());
+    for diagnosis in DIAGNOSES.iter().filter(|d| d.argues_from_absence) {
+        let timeline = read(diagnosis, diagnosis.example);
         let mut before = timeline.clone();
         before.known_until = before.started().after(before.duration());
         let early = diagnose(&before, Instant::at(before.known_until));
-        let code = diagnosis.code();
+        let code = diagnosis.code;
         assert!(!codes(&early.findings).contains(&code), "{code} is found too early");
         let until = early.pending.iter().find(|p| p.code == code).map(|p| p.until);
         let until = until.unwrap_or_else(|| panic!("{code} is not pending"));
@@ -146,8 +146,8 @@ fn the_documents_show_every_diagnosis_and_are_current() {
     let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     for (name, page) in [("diagnoses.md", document()), ("diagnoses.zh-CN.md", document_zh())] {
         for diagnosis in DIAGNOSES {
-            assert!(page.contains(&format!("\n## {}\n", diagnosis.code())));
-            assert!(page.contains(diagnosis.example().trim()));
+            assert!(page.contains(&format!("\n## {}\n", diagnosis.code)));
+            assert!(page.contains(diagnosis.example.trim()));
         }
         let file = docs.join(name);
         if std::env::var_os("BLESS").is_some() {
@@ -164,7 +164,7 @@ fn the_files_of_the_diagnoses_are_formatted() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let files = DIAGNOSES
         .iter()
-        .map(|d| root.join("src/diagnoses").join(format!("{}.rs", d.code().replace('-', "_"))))
+        .map(|d| root.join("src/diagnoses").join(format!("{}.rs", d.code.replace('-', "_"))))
         .chain([root.join("src/diagnoses/phrases.rs")]);
     let said = std::process::Command::new("rustfmt")
         .args(["--check", "--edition", "2024", "--config-path"])

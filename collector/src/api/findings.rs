@@ -80,12 +80,12 @@ pub async fn diagnoses() -> Json<DiagnosisList> {
     let diagnoses = DIAGNOSES
         .iter()
         .map(|d| DiagnosisView {
-            code: d.code(),
-            title: d.title(),
-            severity: d.severity().name(),
-            kind: if d.is_fact() { "fact" } else { "cause" },
-            explanation: d.explanation(),
-            example: d.example(),
+            code: d.code,
+            title: d.title,
+            severity: d.severity.name(),
+            kind: if d.is_fact { "fact" } else { "cause" },
+            explanation: d.explanation,
+            example: d.example,
         })
         .collect();
     Json(DiagnosisList { diagnoses })

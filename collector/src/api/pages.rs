@@ -42,7 +42,7 @@ pub async fn list(
             request_id: word(&filter.request_id),
         },
         plugins,
-        codes: DIAGNOSES.iter().map(|diagnosis| diagnosis.code().to_owned()).collect(),
+        codes: DIAGNOSES.iter().map(|diagnosis| diagnosis.code.to_owned()).collect(),
         cursor: listed.next.map(|cursor| cursor.to_string()),
         ingest: api.ingest_address.to_string(),
     };

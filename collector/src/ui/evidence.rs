@@ -56,8 +56,8 @@ fn finding(html: &mut Html, finding: &Finding, number: usize, timeline: &Timelin
         }
         if let Some(diagnosis) = registry::find(&finding.code) {
             html.element("details", &[], |html| {
-                html.leaf("summary", &[], diagnosis.title());
-                html.leaf("pre", &[("class", "explanation")], diagnosis.explanation());
+                html.leaf("summary", &[], diagnosis.title);
+                html.leaf("pre", &[("class", "explanation")], diagnosis.explanation);
             });
         }
     });

@@ -144,7 +144,7 @@ pub fn now_millis() -> i64 {
 
 /// A closed timeline with the finding of the original report.
 pub fn lost(context: u32) -> Timeline {
-    let example = registry::find(LOST).expect("a diagnosis").example();
+    let example = registry::find(LOST).expect("a diagnosis").example;
     let mut timeline = script::parse(example).expect("a script");
     for event in timeline.events.iter_mut().filter(|event| event.context == timeline.context) {
         event.context = ContextId(context);

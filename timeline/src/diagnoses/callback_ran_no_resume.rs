@@ -11,7 +11,6 @@ use crate::hold::{Half, Hold};
 use crate::ids::Micros;
 use crate::story::{StillHeld, Story, span};
 
-const CODE: &str = "callback-ran-no-resume";
 /// A plugin may resume from its next tick or from the callback of another stream.
 const GRACE: Micros = Micros::from_millis(100);
 /// The same where the body phase may still be called, which is not known.
@@ -30,49 +29,20 @@ const NONE_OF: &[Kind] = &[
 ];
 
 /// See the head of this file.
-pub struct CallbackRanNoResume;
-
-impl Diagnosis for CallbackRanNoResume {
-    fn code(&self) -> &'static str {
-        CODE
-    }
-
-    fn title(&self) -> &'static str {
-        "The response callback ran and did not resume the stream"
-    }
-
-    fn severity(&self) -> Severity {
-        Severity::Hung
-    }
-
-    fn explanation(&self) -> &'static str {
-        EXPLANATION
-    }
-
-    fn explanation_zh(&self) -> &'static str {
-        include_str!("callback-ran-no-resume.zh-CN.md")
-    }
-
-    fn example(&self) -> &'static str {
-        EXAMPLE
-    }
-
-    fn near_misses(&self) -> &'static [NearMiss] {
-        NEAR_MISSES
-    }
-
-    fn argues_from_absence(&self) -> bool {
-        true
-    }
-
-    fn triggers(&self) -> &'static [Kind] {
-        phrases::RESPONSES
-    }
-
-    fn judge(&self, story: &Story<'_>) -> Vec<Verdict> {
-        judge(story).into_iter().collect()
-    }
-}
+pub const DIAGNOSIS: Diagnosis = Diagnosis {
+    code: "callback-ran-no-resume",
+    title: "The response callback ran and did not resume the stream",
+    severity: Severity::Hung,
+    is_fact: false,
+    explanation: EXPLANATION,
+    explanation_zh: include_str!("callback-ran-no-resume.zh-CN.md"),
+    example: EXAMPLE,
+    near_misses: NEAR_MISSES,
+    overlaps: &[],
+    argues_from_absence: true,
+    triggers: phrases::RESPONSES,
+    judge: |story| judge(story).into_iter().collect(),
+};
 
 fn judge(story: &Story<'_>) -> Option<Verdict> {
     if story.out().next().is_some() {
@@ -208,7 +178,7 @@ fn found(story: &Story<'_>, stuck: Stuck<'_>) -> Option<Verdict> {
     let events = answered.flat_map(|(dispatch, answer)| [dispatch, answer.callback]);
     let events = events.chain([held_by.sequence]).chain(end.map(|e| e.sequence));
     Some(Verdict::Found(Box::new(Finding {
-        code: CODE.to_owned(),
+        code: DIAGNOSIS.code.to_owned(),
         severity: Severity::Hung,
         is_fact: false,
         subject: Subject::Call(call.id),

@@ -1,65 +1,37 @@
 //! The host refused a dispatch because of its arguments, so no callback follows (host-semantics PW301).
 
-use abi::{Hostcall, Kind};
+use abi::{Host, Hostcall, Kind, Status};
 
 use super::phrases;
-use crate::calls::Outcome;
+use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::{Event, Marks};
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
 use crate::hold::Hold;
-use crate::story::Story;
-
-const CODE: &str = "dispatch-rejected";
-const BAD_ARGUMENT: u32 = 2;
-const PARSE_FAILURE: u32 = 4;
+use crate::story::{Step, Story};
 
 /// See the head of this file.
-pub struct DispatchRejected;
-
-impl Diagnosis for DispatchRejected {
-    fn code(&self) -> &'static str {
-        CODE
-    }
-
-    fn title(&self) -> &'static str {
-        "The host refused a dispatch: no callback follows"
-    }
-
-    fn severity(&self) -> Severity {
-        Severity::Failed
-    }
-
-    fn explanation(&self) -> &'static str {
-        EXPLANATION
-    }
-
-    fn explanation_zh(&self) -> &'static str {
-        include_str!("dispatch-rejected.zh-CN.md")
-    }
-
-    fn example(&self) -> &'static str {
-        EXAMPLE
-    }
-
-    fn near_misses(&self) -> &'static [NearMiss] {
-        NEAR_MISSES
-    }
-
-    fn triggers(&self) -> &'static [Kind] {
-        phrases::DISPATCHES
-    }
-
-    fn judge(&self, story: &Story<'_>) -> Vec<Verdict> {
-        judge(story).into_iter().collect()
-    }
-}
+pub const DIAGNOSIS: Diagnosis = Diagnosis {
+    code: "dispatch-rejected",
+    title: "The host refused a dispatch: no callback follows",
+    severity: Severity::Failed,
+    is_fact: false,
+    explanation: EXPLANATION,
+    explanation_zh: include_str!("dispatch-rejected.zh-CN.md"),
+    example: EXAMPLE,
+    near_misses: NEAR_MISSES,
+    overlaps: &[],
+    argues_from_absence: false,
+    triggers: phrases::DISPATCHES,
+    judge: |story| judge(story).into_iter().collect(),
+};
 
 fn is_rejected(event: &Event) -> bool {
+    let status = Status::from_number(event.result);
     match event.kind {
-        Kind::Hostcall(Hostcall::HttpCall | Hostcall::RedisCall) => event.result == BAD_ARGUMENT,
+        Kind::Hostcall(Hostcall::HttpCall | Hostcall::RedisCall) => status == Status::BadArgument,
         Kind::Hostcall(Hostcall::GrpcCall | Hostcall::GrpcStream) => {
-            matches!(event.result, BAD_ARGUMENT | PARSE_FAILURE)
+            matches!(status, Status::BadArgument | Status::ParseFailure)
         }
         _ => false,
     }
@@ -143,20 +115,7 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
         ));
         events.push(accepted.sequence);
     }
-    let held = phase.filter(|p| {
-        let Kind::Callback(callback) = p.kind else { return false };
-        let half = callback.phase().map(|phase| *step.after.of(phase.direction()));
-        // A body that is still to come brings the next phase, and with it another chance.
-        let stops =
-            half.is_some_and(|half| half.hold == Hold::All || (half.hold.is_held() && half.ended));
-        stops
-            && !story.calls().iter().any(|c| {
-                let is_out = c.outcome == Outcome::Pending && c.entry <= first.entry;
-                is_out || (c.entry == first.entry && c.id.0 != 0) || story.was_out(c, p)
-            })
-    });
-    let begun = story.timeline.events.first().map_or(first.sequence, |e| e.sequence);
-    let held = held.filter(|phase| story.gap(begun, Some(phase.sequence)).is_none());
+    let held = phase.filter(|phase| stops_for_nothing(story, step, phase, first));
     if let Some(phase) = held {
         details.push(format!(
             "The phase stopped all the same ({}), and no call of the stream was out that could resume it.",
@@ -165,37 +124,51 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
         events.push(phase.sequence);
     }
     Some(Verdict::Found(Box::new(Finding {
-        code: CODE.to_owned(),
+        code: DIAGNOSIS.code.to_owned(),
         severity: Severity::Failed,
         is_fact: false,
         subject: Subject::Timeline,
         headline,
         details,
         evidence: Evidence { events: phrases::cited(events), windows: Vec::new() },
-        advice: phrases::advice(
-            story.timeline.dialect.host,
-            &[
-                (
-                    None,
-                    "Look at the status of every dispatch: when it is not 0 continue or answer in the \
-                 same phase, since no callback will.",
-                ),
-                (
-                    Some(abi::Host::Higress),
-                    "On Higress a cluster is named like outbound|80||name.static or \
-                 outbound|443||host.dns, and with onlyPushRouteCluster (the default) only services \
-                 that some route uses are known to the gateway.",
-                ),
-                (
-                    Some(abi::Host::Envoy),
-                    "On stock Envoy the name is that of a cluster in the configuration (admin /clusters \
-                 lists them), and the headers must hold :method, :path and :authority.",
-                ),
-            ],
-        ),
+        advice: phrases::advice(story.timeline.dialect.host, ADVICE),
         supported_by: Vec::new(),
     })))
 }
+
+/// Did the phase of a refused dispatch stop, while no call was out that could bring it on?
+fn stops_for_nothing(story: &Story<'_>, step: &Step, phase: &Event, refused: &Event) -> bool {
+    let Kind::Callback(callback) = phase.kind else { return false };
+    let Some(direction) = callback.phase().map(|phase| phase.direction()) else { return false };
+    let half = step.after.of(direction);
+    // A body that is still to come brings the next phase, and with it another chance.
+    let stops = half.hold == Hold::All || (half.hold.is_held() && half.ended);
+    let is_out = |call: &Call| {
+        let pending = call.outcome == Outcome::Pending && call.entry <= refused.entry;
+        pending || (call.entry == refused.entry && call.id.0 != 0) || story.was_out(call, phase)
+    };
+    let begun = story.timeline.events.first().map_or(refused.sequence, |e| e.sequence);
+    stops && !story.calls().iter().any(is_out) && story.gap(begun, Some(phase.sequence)).is_none()
+}
+
+const ADVICE: &[(Option<Host>, &str)] = &[
+    (
+        None,
+        "Look at the status of every dispatch: when it is not 0 continue or answer in the same phase, \
+         since no callback will.",
+    ),
+    (
+        Some(Host::Higress),
+        "On Higress a cluster is named like outbound|80||name.static or outbound|443||host.dns, and \
+         with onlyPushRouteCluster (the default) only services that some route uses are known to the \
+         gateway.",
+    ),
+    (
+        Some(Host::Envoy),
+        "On stock Envoy the name is that of a cluster in the configuration (admin /clusters lists \
+         them), and the headers must hold :method, :path and :authority.",
+    ),
+];
 
 const EXAMPLE: &str = r#"
 0.000000 #11 create 2 root 1

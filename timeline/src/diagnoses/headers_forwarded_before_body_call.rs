@@ -12,51 +12,24 @@ use crate::event::Event;
 use crate::finding::{Severity, Verdict};
 use crate::story::Story;
 
-const CODE: &str = "headers-forwarded-before-body-call";
-
 /// See the head of this file.
-pub struct HeadersForwardedBeforeBodyCall;
+pub const DIAGNOSIS: Diagnosis = Diagnosis {
+    code: "headers-forwarded-before-body-call",
+    title: "The headers were forwarded before a call was dispatched in the body phase",
+    severity: Severity::Lost,
+    is_fact: false,
+    explanation: EXPLANATION,
+    explanation_zh: include_str!("headers-forwarded-before-body-call.zh-CN.md"),
+    example: EXAMPLE,
+    near_misses: NEAR_MISSES,
+    overlaps: &["late-callback", "response-while-request-held"],
+    argues_from_absence: false,
+    triggers: phrases::DISPATCHES,
+    judge,
+};
 
-impl Diagnosis for HeadersForwardedBeforeBodyCall {
-    fn code(&self) -> &'static str {
-        CODE
-    }
-
-    fn title(&self) -> &'static str {
-        "The headers were forwarded before a call was dispatched in the body phase"
-    }
-
-    fn severity(&self) -> Severity {
-        Severity::Lost
-    }
-
-    fn explanation(&self) -> &'static str {
-        EXPLANATION
-    }
-
-    fn explanation_zh(&self) -> &'static str {
-        include_str!("headers-forwarded-before-body-call.zh-CN.md")
-    }
-
-    fn example(&self) -> &'static str {
-        EXAMPLE
-    }
-
-    fn near_misses(&self) -> &'static [NearMiss] {
-        NEAR_MISSES
-    }
-
-    fn overlaps(&self) -> &'static [&'static str] {
-        &["late-callback", "response-while-request-held"]
-    }
-
-    fn triggers(&self) -> &'static [Kind] {
-        phrases::DISPATCHES
-    }
-
-    fn judge(&self, story: &Story<'_>) -> Vec<Verdict> {
-        story.calls().iter().filter_map(|call| Case::of(story, call)?.judge()).collect()
-    }
+fn judge(story: &Story<'_>) -> Vec<Verdict> {
+    story.calls().iter().filter_map(|call| Case::of(story, call)?.judge()).collect()
 }
 
 /// One call dispatched in a body or trailers phase that then stopped, after the headers had gone.

@@ -8,51 +8,24 @@ use crate::diagnose::{Diagnosis, NearMiss};
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
 use crate::story::{Story, span};
 
-const CODE: &str = "late-callback";
-
 /// See the head of this file.
-pub struct LateCallback;
+pub const DIAGNOSIS: Diagnosis = Diagnosis {
+    code: "late-callback",
+    title: "A response callback came after its stream had been deleted",
+    severity: Severity::Lost,
+    is_fact: true,
+    explanation: EXPLANATION,
+    explanation_zh: include_str!("late-callback.zh-CN.md"),
+    example: EXAMPLE,
+    near_misses: NEAR_MISSES,
+    overlaps: &[],
+    argues_from_absence: false,
+    triggers: &[Kind::Callback(Callback::Delete)],
+    judge,
+};
 
-impl Diagnosis for LateCallback {
-    fn code(&self) -> &'static str {
-        CODE
-    }
-
-    fn title(&self) -> &'static str {
-        "A response callback came after its stream had been deleted"
-    }
-
-    fn severity(&self) -> Severity {
-        Severity::Lost
-    }
-
-    fn is_fact(&self) -> bool {
-        true
-    }
-
-    fn explanation(&self) -> &'static str {
-        EXPLANATION
-    }
-
-    fn explanation_zh(&self) -> &'static str {
-        include_str!("late-callback.zh-CN.md")
-    }
-
-    fn example(&self) -> &'static str {
-        EXAMPLE
-    }
-
-    fn near_misses(&self) -> &'static [NearMiss] {
-        NEAR_MISSES
-    }
-
-    fn triggers(&self) -> &'static [Kind] {
-        &[Kind::Callback(Callback::Delete)]
-    }
-
-    fn judge(&self, story: &Story<'_>) -> Vec<Verdict> {
-        story.calls().iter().filter_map(|call| of_call(story, call)).collect()
-    }
+fn judge(story: &Story<'_>) -> Vec<Verdict> {
+    story.calls().iter().filter_map(|call| of_call(story, call)).collect()
 }
 
 fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
@@ -104,7 +77,7 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
     let events = [phase, dispatch, deleted, callback].into_iter().chain(tried).chain(reply);
     let events = events.map(|e| e.sequence);
     Some(Verdict::Found(Box::new(Finding {
-        code: CODE.to_owned(),
+        code: DIAGNOSIS.code.to_owned(),
         severity: if reply.is_some() { Severity::Note } else { Severity::Lost },
         is_fact: true,
         subject: Subject::Call(call.id),

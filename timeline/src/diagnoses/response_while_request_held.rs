@@ -5,56 +5,26 @@ use abi::{Callback, Direction, Kind};
 use super::phrases;
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::event::Event;
+use crate::finding::{Evidence, Finding, Severity, Subject, Verdict, Window};
 use crate::ids::Sequence;
-use crate::story::{Story, span};
-
-const CODE: &str = "response-while-request-held";
+use crate::story::{StillHeld, Story, span};
 
 /// See the head of this file.
-pub struct ResponseWhileRequestHeld;
-
-impl Diagnosis for ResponseWhileRequestHeld {
-    fn code(&self) -> &'static str {
-        CODE
-    }
-
-    fn title(&self) -> &'static str {
-        "A response came while the request was still held"
-    }
-
-    fn severity(&self) -> Severity {
-        Severity::Lost
-    }
-
-    fn is_fact(&self) -> bool {
-        true
-    }
-
-    fn explanation(&self) -> &'static str {
-        EXPLANATION
-    }
-
-    fn explanation_zh(&self) -> &'static str {
-        include_str!("response-while-request-held.zh-CN.md")
-    }
-
-    fn example(&self) -> &'static str {
-        EXAMPLE
-    }
-
-    fn near_misses(&self) -> &'static [NearMiss] {
-        NEAR_MISSES
-    }
-
-    fn triggers(&self) -> &'static [Kind] {
-        &[Kind::Callback(Callback::ResponseHeaders)]
-    }
-
-    fn judge(&self, story: &Story<'_>) -> Vec<Verdict> {
-        judge(story).into_iter().collect()
-    }
-}
+pub const DIAGNOSIS: Diagnosis = Diagnosis {
+    code: "response-while-request-held",
+    title: "A response came while the request was still held",
+    severity: Severity::Lost,
+    is_fact: true,
+    explanation: EXPLANATION,
+    explanation_zh: include_str!("response-while-request-held.zh-CN.md"),
+    example: EXAMPLE,
+    near_misses: NEAR_MISSES,
+    overlaps: &[],
+    argues_from_absence: false,
+    triggers: &[Kind::Callback(Callback::ResponseHeaders)],
+    judge: |story| judge(story).into_iter().collect(),
+};
 
 fn judge(story: &Story<'_>) -> Option<Verdict> {
     let response = story.first(Callback::ResponseHeaders)?;
@@ -73,35 +43,64 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
     let awaited = |c: &&Call| story.is_awaited(c) == Some(Direction::Request);
     let out: Vec<&Call> =
         story.calls().iter().filter(|c| story.was_out(c, response)).filter(awaited).collect();
-    let deleted = story.first(Callback::Delete);
-    let mut windows = vec![held.window.clone()];
-    let mut events: Vec<Sequence> = held.cited().collect();
-    let mut severity = if out.is_empty() { Severity::Note } else { Severity::Failed };
-    for call in &out {
-        events.push(call.dispatch);
-        let answer = call.outcome.answer().map(|a| a.callback);
-        events.extend(answer);
-        if answer.is_none() {
-            // Not answered: by the time of the response, or of the end.
-            let to = deleted.map_or(response, |d| d).sequence;
-            if let Some(gap) = story.gap(call.dispatch, Some(to)) {
-                return Some(Verdict::Unknown { gap });
+    let waiting = match Waiting::of(story, response, out) {
+        Ok(waiting) => waiting,
+        Err(gap) => return Some(Verdict::Unknown { gap }),
+    };
+    Some(found(story, response, held_by, held, waiting))
+}
+
+/// The calls that the held request waited for when the response came, and what became of them.
+struct Waiting<'a> {
+    out: Vec<&'a Call>,
+    severity: Severity,
+    events: Vec<Sequence>,
+    windows: Vec<Window>,
+}
+
+impl<'a> Waiting<'a> {
+    /// The gap, a sentence, if it cannot be told that one was not answered.
+    fn of(story: &Story<'_>, response: &Event, out: Vec<&'a Call>) -> Result<Waiting<'a>, String> {
+        let deleted = story.first(Callback::Delete);
+        let severity = if out.is_empty() { Severity::Note } else { Severity::Failed };
+        let mut waiting = Waiting { out, severity, events: Vec::new(), windows: Vec::new() };
+        for call in &waiting.out {
+            waiting.events.push(call.dispatch);
+            let answer = call.outcome.answer().map(|a| a.callback);
+            waiting.events.extend(answer);
+            if answer.is_none() {
+                // Not answered: by the time of the response, or of the end.
+                let to = deleted.map_or(response, |d| d).sequence;
+                if let Some(gap) = story.gap(call.dispatch, Some(to)) {
+                    return Err(gap);
+                }
+                let kinds = phrases::response_kinds(call.kind);
+                waiting.windows.push(story.window(call.dispatch, Some(to), kinds));
             }
-            let kinds = phrases::response_kinds(call.kind);
-            windows.push(story.window(call.dispatch, Some(to), kinds));
+            let is_lost = matches!(call.outcome, Outcome::Late(_) | Outcome::Pending);
+            if let Some(deleted) = deleted.filter(|_| is_lost) {
+                waiting.severity = Severity::Lost;
+                waiting.events.push(deleted.sequence);
+            }
         }
-        let is_lost = matches!(call.outcome, Outcome::Late(_) | Outcome::Pending);
-        if let Some(deleted) = deleted.filter(|_| is_lost) {
-            severity = Severity::Lost;
-            events.push(deleted.sequence);
-        }
+        Ok(waiting)
     }
-    let waiting = match out.first() {
+}
+
+fn found(
+    story: &Story<'_>,
+    response: &Event,
+    held_by: &Event,
+    held: StillHeld,
+    waiting: Waiting<'_>,
+) -> Verdict {
+    let Waiting { out, severity, mut events, mut windows } = waiting;
+    let for_what = match out.first() {
         Some(call) => format!(", which was waiting for {}", phrases::call(call)),
         None => String::new(),
     };
     let headline = format!(
-        "Response headers came while the request was held since {}{waiting}: {}.",
+        "Response headers came while the request was held since {}{for_what}: {}.",
         phrases::name(held_by),
         story.ending().clause(story)
     );
@@ -111,17 +110,18 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
         phrases::event(held_by),
         phrases::event(response)
     )];
-    for call in &out {
-        details.push(format!(
+    details.extend(out.iter().map(|call| {
+        format!(
             "{} had been out for {} by then (#{}).",
             phrases::call(call).replacen('c', "C", 1),
             span(response.at.since(call.dispatched_at)),
             call.dispatch
-        ));
-    }
-    events.extend([held_by.sequence, response.sequence]);
-    Some(Verdict::Found(Box::new(Finding {
-        code: CODE.to_owned(),
+        )
+    }));
+    events.extend(held.cited().chain([held_by.sequence, response.sequence]));
+    windows.insert(0, held.window);
+    Verdict::Found(Box::new(Finding {
+        code: DIAGNOSIS.code.to_owned(),
         severity,
         is_fact: true,
         subject: Subject::Direction(Direction::Request),
@@ -137,7 +137,7 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
             )],
         ),
         supported_by: Vec::new(),
-    })))
+    }))
 }
 
 const EXAMPLE: &str = r#"

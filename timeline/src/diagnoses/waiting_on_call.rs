@@ -1,67 +1,42 @@
 //! A stream is held and waits for a call that is unbounded, long, or nearly out of time
 //! (host-semantics PW208): the live view of a hung request.
 
-use abi::{CallKind, Kind};
+use abi::CallKind;
 
 use super::phrases;
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
+use crate::event::Event;
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
 use crate::ids::Micros;
-use crate::story::{Story, span, timeout};
+use crate::story::{StillHeld, Story, span, timeout};
 
-const CODE: &str = "waiting-on-call";
 /// A call with such a timeout outlasts most clients and the host's idle timeouts.
 const LONG: Micros = Micros(60_000_000);
 /// So long a wait for a long or unbounded call is no finding.
 const NOTICE: Micros = Micros::SECOND;
 
 /// See the head of this file.
-pub struct WaitingOnCall;
+pub const DIAGNOSIS: Diagnosis = Diagnosis {
+    code: "waiting-on-call",
+    title: "A request is held and waits for a call",
+    severity: Severity::Hung,
+    is_fact: false,
+    explanation: EXPLANATION,
+    explanation_zh: include_str!("waiting-on-call.zh-CN.md"),
+    example: EXAMPLE,
+    near_misses: NEAR_MISSES,
+    overlaps: &[],
+    argues_from_absence: true,
+    triggers: phrases::DISPATCHES,
+    judge,
+};
 
-impl Diagnosis for WaitingOnCall {
-    fn code(&self) -> &'static str {
-        CODE
+fn judge(story: &Story<'_>) -> Vec<Verdict> {
+    if story.ended().is_some() {
+        return Vec::new();
     }
-
-    fn title(&self) -> &'static str {
-        "A request is held and waits for a call"
-    }
-
-    fn severity(&self) -> Severity {
-        Severity::Hung
-    }
-
-    fn explanation(&self) -> &'static str {
-        EXPLANATION
-    }
-
-    fn explanation_zh(&self) -> &'static str {
-        include_str!("waiting-on-call.zh-CN.md")
-    }
-
-    fn example(&self) -> &'static str {
-        EXAMPLE
-    }
-
-    fn near_misses(&self) -> &'static [NearMiss] {
-        NEAR_MISSES
-    }
-
-    fn argues_from_absence(&self) -> bool {
-        true
-    }
-
-    fn triggers(&self) -> &'static [Kind] {
-        phrases::DISPATCHES
-    }
-
-    fn judge(&self, story: &Story<'_>) -> Vec<Verdict> {
-        if story.ended().is_some() {
-            return Vec::new();
-        }
-        story.out().filter_map(|call| of_call(story, call)).collect()
-    }
+    story.out().filter_map(|call| of_call(story, call)).collect()
 }
 
 /// When waiting for a call becomes worth telling.
@@ -93,48 +68,32 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
         Err(gap) => return Some(Verdict::Unknown { gap }),
     };
     let held_by = story.timeline.event(half.held_by?)?;
-    let dispatch = story.timeline.event(call.dispatch)?;
+    Some(found(story, call, held_by, held))
+}
+
+fn found(story: &Story<'_>, call: &Call, held_by: &Event, held: StillHeld) -> Verdict {
+    let known_until = story.instant.known_until;
     let age = known_until.since(call.dispatched_at);
-    let limit = timeout(call);
     let headline = format!(
-        "{} has been held in {} for {} and waits for {} ({limit}).",
-        phrases::half(direction).replacen('t', "T", 1),
+        "{} has been held in {} for {} and waits for {} ({}).",
+        phrases::half(held.direction).replacen('t', "T", 1),
         phrases::name(held_by),
         span(known_until.since(held_by.at)),
         phrases::call(call),
+        timeout(call),
     );
-    let mut details = vec![
+    let details = vec![
         format!("It is held since {}.", phrases::event(held_by)),
         format!(
             "{} was dispatched {} ago (#{}), and no response callback has come since.",
             phrases::call(call).replacen('c', "C", 1),
             span(age),
-            dispatch.sequence
+            call.dispatch
         ),
+        how_it_ends(call, age),
     ];
-    match call.timeout {
-        None if call.kind == CallKind::Redis => details.push(
-            "A Redis call waits as long as its redis_init says, which the dispatch does not name."
-                .to_owned(),
-        ),
-        None => details.push(
-            "The call has no timeout: it ends when the callee answers or its connection breaks."
-                .to_owned(),
-        ),
-        Some(t) if age > t.after(Micros::SECOND) => details.push(format!(
-            "Its timeout passed {} ago and the host has not called back, although this VM has been \
-             heard of since: Envoy calls back when a timeout strikes.",
-            span(age.since(t))
-        )),
-        Some(t) if t >= LONG => details.push(format!(
-            "Its timeout is {} s: a client may well give up sooner, and so may an idle timeout of the \
-             host.",
-            t.0 / 1_000_000
-        )),
-        Some(t) => details.push(format!("Its timeout strikes {} after the dispatch.", span(t))),
-    }
-    Some(Verdict::Found(Box::new(Finding {
-        code: CODE.to_owned(),
+    Verdict::Found(Box::new(Finding {
+        code: DIAGNOSIS.code.to_owned(),
         severity: Severity::Hung,
         is_fact: false,
         subject: Subject::Call(call.id),
@@ -142,7 +101,7 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
         details,
         evidence: Evidence {
             events: phrases::cited(
-                [held_by.sequence, dispatch.sequence].into_iter().chain(held.cited()),
+                [held_by.sequence, call.dispatch].into_iter().chain(held.cited()),
             ),
             windows: vec![
                 story.window(call.dispatch, None, phrases::response_kinds(call.kind)),
@@ -158,7 +117,32 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
             )],
         ),
         supported_by: Vec::new(),
-    })))
+    }))
+}
+
+/// A sentence about the timeout of a call that has been out for so long.
+fn how_it_ends(call: &Call, age: Micros) -> String {
+    match call.timeout {
+        None if call.kind == CallKind::Redis => {
+            "A Redis call waits as long as its redis_init says, which the dispatch does not name."
+                .to_owned()
+        }
+        None => {
+            "The call has no timeout: it ends when the callee answers or its connection breaks."
+                .to_owned()
+        }
+        Some(t) if age > t.after(Micros::SECOND) => format!(
+            "Its timeout passed {} ago and the host has not called back, although this VM has been \
+             heard of since: Envoy calls back when a timeout strikes.",
+            span(age.since(t))
+        ),
+        Some(t) if t >= LONG => format!(
+            "Its timeout is {} s: a client may well give up sooner, and so may an idle timeout of the \
+             host.",
+            t.0 / 1_000_000
+        ),
+        Some(t) => format!("Its timeout strikes {} after the dispatch.", span(t)),
+    }
 }
 
 const EXAMPLE: &str = r#"

@@ -3,7 +3,7 @@
 use abi::{Callback, Direction, Host, Hostcall, Kind};
 
 use super::super::phrases;
-use super::{CODE, Case};
+use super::{Case, DIAGNOSIS};
 use crate::event::Event;
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict, Window};
 use crate::hold::hostcalls_on;
@@ -286,7 +286,7 @@ impl Case<'_> {
         let base = [self.forwarded.sequence, self.phase.sequence, self.dispatch.sequence];
         let events = base.into_iter().chain(events);
         Verdict::Found(Box::new(Finding {
-            code: CODE.to_owned(),
+            code: DIAGNOSIS.code.to_owned(),
             severity,
             is_fact: false,
             subject: Subject::Call(self.call.id),

@@ -15,21 +15,15 @@ pub fn run(args: &Args) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let Some(code) = &args.code else {
         for diagnosis in registry::DIAGNOSES {
-            writeln!(out, "{:42} {}", diagnosis.code(), diagnosis.title())?;
+            writeln!(out, "{:42} {}", diagnosis.code, diagnosis.title)?;
         }
         return Ok(());
     };
     let Some(diagnosis) = registry::find(code) else {
         bail!("no diagnosis has the code {code:?}: `wasm-tracer explain` lists them");
     };
-    writeln!(
-        out,
-        "{} ({})\n{}\n",
-        diagnosis.code(),
-        diagnosis.severity().name(),
-        diagnosis.title()
-    )?;
-    writeln!(out, "{}\n", diagnosis.explanation().trim())?;
-    writeln!(out, "## Example\n\n{}", diagnosis.example().trim())?;
+    writeln!(out, "{} ({})\n{}\n", diagnosis.code, diagnosis.severity.name(), diagnosis.title)?;
+    writeln!(out, "{}\n", diagnosis.explanation.trim())?;
+    writeln!(out, "## Example\n\n{}", diagnosis.example.trim())?;
     Ok(())
 }
