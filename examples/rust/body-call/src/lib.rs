@@ -8,6 +8,9 @@
 //! never comes); `forget` neither resumes nor replies in the callback; `grow` makes no call but takes
 //! memory in every phase (see `grow.rs`).
 //!
+//! In every mode `tick_millis` has the root tick, 0 (so when not said) never; each tick is a line in the
+//! log. With `tick_anew` each request sets the period again, so that it starts anew.
+//!
 //! The query parameter `callee` of the request says how the callee shall behave; the plugin passes
 //! it on in the header `x-manner`.
 
@@ -37,6 +40,8 @@ struct Config {
     path: String,
     timeout_millis: u64,
     mode: Mode,
+    tick_millis: u64,
+    tick_anew: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Deserialize)]
@@ -55,6 +60,18 @@ impl Default for Config {
             path: "/check".into(),
             timeout_millis: 5000,
             mode: Mode::Body,
+            tick_millis: 0,
+            tick_anew: false,
+        }
+    }
+}
+
+impl Config {
+    /// Has the root of whatever runs now tick, from now on.
+    fn tick(&self) {
+        match hostcalls::set_tick_period(Duration::from_millis(self.tick_millis)) {
+            Ok(()) => log::info!("ticks every {} ms", self.tick_millis),
+            Err(status) => log::error!("the host gives no ticks ({status:?})"),
         }
     }
 }
@@ -75,7 +92,14 @@ impl RootContext for Root {
                 return false;
             }
         }
+        if self.config.tick_millis > 0 {
+            self.config.tick();
+        }
         true
+    }
+
+    fn on_tick(&mut self) {
+        log::info!("tick");
     }
 
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
@@ -98,6 +122,9 @@ struct Stream {
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        if self.config.tick_anew {
+            self.config.tick();
+        }
         if self.config.mode == Mode::Grow {
             grow::take();
             return Action::Continue;
