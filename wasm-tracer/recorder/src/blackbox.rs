@@ -21,16 +21,24 @@ impl Recorder {
         self.flush(now, BatchFrame { black_box: true, ..BatchFrame::default() }, host);
     }
 
-    /// Before `proc_exit`: a host may return from it, so it is no proof of an end.
+    /// Before `proc_exit`: a host may return from it, so it is no proof of an end. At most once per VM:
+    /// a plugin may exit in each request, and would have us dispatch from each (higress#4034 is a loop of
+    /// phases that dispatch). Nothing is lost by it: where the VM lives on, its ticks ship; and an exit
+    /// that does end it is followed by `unreachable` in every language's runtime, so by the black box.
     pub fn exiting(&mut self, host: &mut impl Host) {
+        if self.exited {
+            return;
+        }
+        self.exited = true;
         let now = self.clock(host);
         self.flush(now, BatchFrame::default(), host);
     }
 
-    /// A root's on_done: one best effort, since no tick of it may follow.
-    pub(crate) fn root_is_done(&mut self, context: u32, host: &mut impl Host) {
+    /// A root's on_done: one best effort, since no tick of it may follow. `ends`: it answered true; else
+    /// the root lives on until the plugin calls `proxy_done`, and there is more to come.
+    pub(crate) fn root_is_done(&mut self, context: u32, ends: bool, host: &mut impl Host) {
         let now = self.now;
-        let last = !self.roots.any_alive_except(context);
+        let last = ends && !self.roots.any_alive_except(context);
         self.flush(now, BatchFrame { last, ..BatchFrame::default() }, host);
     }
 

@@ -60,7 +60,7 @@ impl Recorder {
         let absent = raw & ABSENT != 0;
         let Some(callback) = Callback::from_number(raw & !ABSENT) else { return true };
         let [first, ..] = args;
-        if callback == Callback::HttpCallResponse && self.shipping.is_ours(first) {
+        if callback == Callback::HttpCallResponse && self.is_ours(first) {
             self.counters.own_callbacks = self.counters.own_callbacks.saturating_add(1);
             self.shipment_answered(context, args, host);
             return false;
@@ -144,7 +144,7 @@ impl Recorder {
         match callback {
             Callback::Delete => self.deleted(context, now, host),
             Callback::Done if frame.root == context && context != 0 => {
-                self.root_is_done(context, host)
+                self.root_is_done(context, result != 0, host)
             }
             Callback::ContextCreate => {}
             _ => self.arm(root, now, host),
@@ -184,16 +184,19 @@ impl Recorder {
         if callback == Callback::ContextCreate && parent != 0 {
             return self.admit(context, parent, now);
         }
-        if callback.is_on_root() || callback == Callback::ContextCreate {
-            self.roots.create(context, now);
+        match callback {
+            // The last two too: a host may make no context before them.
+            Callback::ContextCreate | Callback::VmStart | Callback::Configure => {
+                self.roots.create(context, now);
+            }
+            _ if callback.is_on_root() => self.roots.meet(context, now),
+            _ => {}
         }
     }
 
     /// A stream begins: is it recorded?
     fn admit(&mut self, context: u32, parent: u32, now: u64) {
-        if !self.roots.knows(parent) {
-            self.roots.create(parent, now);
-        }
+        self.roots.meet(parent, now);
         let nearly_full = self.ring.is_nearly_full();
         let chosen = self.settings.enabled && self.is_sampled(context);
         if let Some(root) = self.roots.get(parent) {

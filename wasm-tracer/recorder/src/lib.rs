@@ -47,8 +47,12 @@ pub struct Recorder {
     started: bool,
     /// The black box left already in this entry.
     trapped: bool,
+    /// The plugin exited before.
+    exited: bool,
     /// The host has no monotonic clock.
     wall_only: bool,
+    /// By how many µs the wall clock was set back, in all, since it stands in for the monotonic one.
+    wall_behind: u64,
     instance: [u8; 16],
     /// Of the sampling, and of the next random number.
     seed: u64,
@@ -81,7 +85,9 @@ impl Recorder {
         Recorder {
             started: false,
             trapped: false,
+            exited: false,
             wall_only: false,
+            wall_behind: 0,
             instance: [0; 16],
             seed: 0,
             random: 0,
@@ -127,8 +133,20 @@ impl Recorder {
     fn clock(&mut self, host: &mut impl Host) -> u64 {
         let monotonic = if self.wall_only { None } else { host.monotonic_nanos() };
         self.wall_only = monotonic.is_none();
-        self.now = monotonic.unwrap_or_else(|| host.wall_nanos()) / 1000;
+        self.now = match monotonic {
+            Some(nanos) => nanos / 1000,
+            None => self.never_back(host.wall_nanos() / 1000),
+        };
         self.now
+    }
+
+    /// The wall clock as a clock that never goes back: once it is set back, all deadlines (the plugin's
+    /// ticks too) would wait that much longer. From then on readings are ahead of it by as much.
+    fn never_back(&mut self, wall: u64) -> u64 {
+        let reading = wall.saturating_add(self.wall_behind);
+        let fell = self.now.saturating_sub(reading);
+        self.wall_behind = self.wall_behind.saturating_add(fell);
+        reading.saturating_add(fell)
     }
 
     /// xorshift64: for back-off, not for secrets.

@@ -13,7 +13,8 @@ use crate::wire::Writer;
 
 /// Bytes of a segment at most: with the frame around it a batch stays below 20 KiB.
 pub const SEGMENT_BYTES: u32 = 14 * 1024;
-const SEGMENTS: usize = 32;
+/// Segments that wait or are in flight, at most.
+pub const SEGMENTS: usize = 32;
 
 /// What becomes of a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

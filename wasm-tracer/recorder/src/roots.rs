@@ -111,6 +111,13 @@ impl Roots {
         self.places.get(self.find(context)?)
     }
 
+    /// Adds a root that was seen without its beginning; one that has ended stays ended.
+    pub fn meet(&mut self, context: u32, now: u64) {
+        if !self.knows(context) {
+            self.create(context, now);
+        }
+    }
+
     /// Adds a root, or leaves it as it is if known and alive: starting is idempotent. A place of the
     /// root that ended first is used again; without one the root is not watched.
     pub fn create(&mut self, context: u32, now: u64) {

@@ -5,7 +5,7 @@ use proto::fields::lost_reason;
 
 use crate::Recorder;
 use crate::host::{Host, UNTOUCHED};
-use crate::ring::State;
+use crate::ring::{SEGMENTS, State};
 use crate::warn::Cause;
 use crate::wire::Writer;
 
@@ -85,10 +85,14 @@ impl Shipping {
         timer_forbidden_until: 0,
     };
 
-    /// Does a call id belong to a shipment?
-    pub fn is_ours(&self, call: u32) -> bool {
+    /// Does a call id belong to a shipment that waits for its answer?
+    fn is_flying(&self, call: u32) -> bool {
         self.flights.iter().any(|f| f.used && f.call == call)
-            || self.retired.iter().take(self.retired_used).any(|r| *r == u64::from(call) + 1)
+    }
+
+    /// Did a call id belong to a shipment whose answer may still come?
+    fn is_retired(&self, call: u32) -> bool {
+        self.retired.iter().take(self.retired_used).any(|r| *r == u64::from(call) + 1)
     }
 
     /// When the host is asked again after it forbade the dispatch.
@@ -115,6 +119,12 @@ impl Shipping {
 }
 
 impl Recorder {
+    /// Does a call id belong to a shipment? One that the host gave to the plugin since does not.
+    pub(crate) fn is_ours(&mut self, call: u32) -> bool {
+        self.shipping.is_flying(call)
+            || (self.shipping.is_retired(call) && self.calls.get(call).is_none())
+    }
+
     /// Is a whole segment waiting that could leave now?
     pub(crate) fn is_shipment_wanted(&self, now: u64) -> bool {
         self.ring.waiting().is_some()
@@ -164,13 +174,14 @@ impl Recorder {
             || now >= self.shipping.last_shipped.saturating_add(heartbeat)
     }
 
-    /// Everything that waits leaves now, whatever is in flight; an empty batch if nothing waits.
+    /// Everything that waits leaves now, whatever is in flight; an empty batch if nothing waits. At most
+    /// one dispatch a segment, and there are never more than [`SEGMENTS`]; the first refusal ends it.
     pub(crate) fn flush(&mut self, now: u64, frame: Frame, host: &mut impl Host) {
         if now < self.shipping.forbidden_until {
             return;
         }
         self.ring.seal(self.known_until());
-        let count = self.ring.sealed().len();
+        let count = self.ring.sealed().len().min(SEGMENTS);
         let last = self.ring.sealed().iter().rposition(|s| s.state == State::Sealed);
         for at in 0..count {
             if self.ring.sealed().get(at).is_some_and(|s| s.state == State::Sealed) {
@@ -244,6 +255,10 @@ impl Recorder {
     /// The host refused a dispatch.
     fn dispatch_refused(&mut self, status: u32, call: u32, now: u64, host: &mut impl Host) {
         self.counters.rejected = self.counters.rejected.saturating_add(1);
+        // Refused, yet with an id: its callback may still come, and the plugin must not see it.
+        if call != UNTOUCHED && call != 0 {
+            self.shipping.retire(call);
+        }
         let cause = match status {
             BAD_ARGUMENT => Cause::UnknownCluster,
             _ if call == UNTOUCHED => Cause::Capability,

@@ -22,10 +22,12 @@ impl Recorder {
         }
     }
 
-    /// The status that the plugin is to read, if the host's is not the plugin's.
-    pub fn saved_status(&self) -> Option<(u32, &[u8])> {
-        let frame = self.frames.get(self.depth.checked_sub(1)? as usize)?;
-        let root = self.roots.look(frame.root)?;
+    /// The status that the plugin is to read, if the host's is not the plugin's. The host looks at the
+    /// root of the effective context (proxy-wasm-cpp-host `src/exports.cc: get_status`).
+    pub fn saved_status(&mut self) -> Option<(u32, &[u8])> {
+        let effective = self.top()?.effective;
+        let root = self.root_of(effective);
+        let root = self.roots.look(root)?;
         root.spoiled.then(|| (root.status_code, root.status_message.get()))
     }
 

@@ -16,9 +16,9 @@ const SOON_MILLIS: u32 = 1;
 impl Recorder {
     /// A tick comes: is it the plugin's? Its next one is planned then, from when this one was due.
     pub(crate) fn plugin_tick_is_due(&mut self, context: u32, absent: bool, now: u64) -> bool {
-        self.roots.create(context, now);
+        self.roots.meet(context, now);
         let Some(root) = self.roots.get(context) else { return !absent };
-        if absent || root.period == 0 || now < root.due {
+        if absent || root.ended || root.period == 0 || now < root.due {
             return false;
         }
         let period = u64::from(root.period) * 1000;
@@ -63,6 +63,9 @@ impl Recorder {
     /// Last in every tick: ships, and sets the timer to the nearer deadline.
     pub fn tick_end(&mut self, context: u32, host: &mut impl Host) {
         let now = self.clock(host);
+        if self.roots.look(context).is_some_and(|root| root.ended) {
+            return;
+        }
         self.name_root(context, host);
         self.ship_if_due(now, host);
         let now = self.clock(host);

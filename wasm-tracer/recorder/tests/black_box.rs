@@ -12,6 +12,14 @@ fn write_error(vm: &mut Vm, text: &str) {
     vm.hostcall(Hostcall::FdWrite, 0, &[2, vector.0, 1, 0]);
 }
 
+/// Fills the buffer while nothing is answered.
+fn overfill(vm: &mut Vm) {
+    vm.call(Callback::ContextCreate, 1001, [ROOT, 0, 0, 0], 0);
+    for size in 0..9000 {
+        vm.call(Callback::RequestBody, 1001, [size, 1, 9, 9], 0);
+    }
+}
+
 #[test]
 fn before_a_trap_everything_leaves_with_the_open_invocation_and_the_last_words() {
     let mut vm = Vm::start();
@@ -60,4 +68,44 @@ fn the_last_root_s_end_is_said() {
     assert!(batch.r#final);
     let kinds: Vec<_> = events(&batch).iter().map(|r| r.event.kind).collect();
     assert_eq!(kinds.last(), Some(&Callback::Done.number()));
+}
+
+#[test]
+fn a_plugin_that_exits_in_each_request_makes_us_dispatch_from_a_phase_once() {
+    let mut vm = Vm::start();
+    overfill(&mut vm);
+    for context in 2..1000 {
+        vm.call(Callback::ContextCreate, context, [ROOT, 0, 0, 0], 0);
+        vm.call_doing(Callback::RequestHeaders, context, [9, 1, 0, 0], 0, |vm| {
+            vm.recorder.exiting(&mut vm.host);
+        });
+        vm.end(context);
+    }
+    let flushed = vm.host.dispatches;
+    assert!((1..=32).contains(&flushed), "one flush, one dispatch a segment: {flushed}");
+    vm.drain();
+    assert!(vm.host.dispatches > flushed, "the ticks go on shipping");
+}
+
+#[test]
+fn a_flush_ends_with_the_first_refusal() {
+    let mut vm = Vm::start();
+    overfill(&mut vm);
+    vm.host.dispatch_refused = Some((10, 0));
+    assert!(vm.enter(Callback::QueueReady, ROOT, [1, 0, 0, 0]));
+    vm.recorder.trap(&mut vm.host);
+    assert_eq!(vm.host.dispatches, 1);
+}
+
+#[test]
+fn a_root_that_is_not_done_yet_claims_no_end() {
+    let mut vm = Vm::start();
+    vm.call(Callback::Done, ROOT, [0; 4], 0);
+    let batch = vm.last_batch();
+    assert!(!batch.r#final, "it waits for proxy_done");
+    assert!(events(&batch).iter().any(|r| r.event.kind == Callback::Done.number()));
+    vm.answer_all(200);
+    vm.small_request(2);
+    vm.pass_millis(1000);
+    assert!(vm.host.sent.len() > 1, "its ticks go on");
 }

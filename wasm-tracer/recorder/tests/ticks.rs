@@ -3,7 +3,7 @@
 mod support;
 
 use abi::Callback;
-use support::{ROOT, Vm};
+use support::{ROOT, Vm, events};
 
 fn with_period(millis: u32) -> Vm {
     let mut vm = Vm::start();
@@ -73,6 +73,56 @@ fn an_ended_root_s_timer_is_stopped_and_another_root_ships() {
     assert_eq!(vm.period(ROOT), 0);
     vm.answer_all(200);
     vm.pass_millis(2000);
+    let batch = vm.last_batch();
+    let ended: Vec<_> = batch.roots.iter().map(|r| (r.context, r.ended)).collect();
+    assert_eq!(ended, [(ROOT, true), (7, false)]);
+}
+
+#[test]
+fn where_only_the_wall_clock_is_allowed_setting_it_back_delays_neither_the_plugin_nor_us() {
+    let mut vm = Vm::bare(&[], "");
+    vm.host.wall_only = true;
+    vm.create_root(ROOT);
+    vm.call_doing(Callback::VmStart, ROOT, [0; 4], 1, |vm| {
+        assert_eq!(vm.recorder.set_tick_period(300, &mut vm.host), 0);
+    });
+    vm.pass_millis(3050);
+    let (ticks, shipments) = (vm.plugin_ticks.len(), vm.host.sent.len());
+    assert!(ticks >= 10 && shipments >= 1);
+    for _ in 0..2 {
+        vm.host.step_wall_seconds(-1800);
+        vm.small_request(2);
+        vm.pass_millis(3000);
+        vm.answer_all(200);
+    }
+    assert!(vm.plugin_ticks.len() >= ticks + 19, "{}", vm.plugin_ticks.len());
+    assert!(vm.host.sent.len() >= shipments + 2);
+    let mut before = 0;
+    for read in vm.batches().iter().flat_map(events) {
+        assert!(read.at >= before || read.event.at_step_micros < 0, "time does not go back");
+        before = before.max(read.at);
+    }
+    let clock = vm.last_batch().clock.expect("a clock");
+    let ahead = clock.monotonic_micros - clock.wall_nanos / 1000;
+    assert!((3_599_000_000..=3_600_000_000).contains(&ahead), "both clocks are told: {ahead}");
+}
+
+#[test]
+fn a_tick_of_an_ended_root_neither_revives_it_nor_reaches_the_plugin_nor_ships() {
+    let mut vm = Vm::start();
+    vm.call(Callback::Done, ROOT, [0; 4], 1);
+    vm.call(Callback::Delete, ROOT, [0; 4], 0);
+    let asked = vm.host.timers_asked;
+    let dispatches = vm.host.dispatches;
+    vm.pass_millis(20_000);
+    for _ in 0..3 {
+        vm.tick(ROOT);
+    }
+    vm.call(Callback::HttpCallResponse, ROOT, [3, 0, 0, 0], 0);
+    assert!(vm.plugin_ticks.is_empty());
+    assert_eq!((vm.host.timers_asked, vm.host.dispatches), (asked, dispatches));
+    vm.create_root(7);
+    vm.pass_millis(4000);
     let batch = vm.last_batch();
     let ended: Vec<_> = batch.roots.iter().map(|r| (r.context, r.ended)).collect();
     assert_eq!(ended, [(ROOT, true), (7, false)]);

@@ -35,6 +35,8 @@ pub struct FakeHost {
     pub raw_pairs: Option<Vec<u8>>,
     pub dispatch_refused: Option<(u32, u32)>,
     pub status: (u32, Vec<u8>),
+    /// Dispatches tried.
+    pub dispatches: usize,
     pub sent: Vec<Sent>,
     pub in_flight: Vec<u32>,
     pub logs: Vec<(u32, String)>,
@@ -93,6 +95,7 @@ impl FakeHost {
             raw_pairs: None,
             dispatch_refused: None,
             status: (0, Vec::new()),
+            dispatches: 0,
             sent: Vec::new(),
             in_flight: Vec::new(),
             logs: Vec::new(),
@@ -219,6 +222,7 @@ impl Host for FakeHost {
 
     fn ship(&mut self, cluster: &[u8], headers: &[u8], length: usize, _millis: u32) -> (u32, u32) {
         self.made += 1;
+        self.dispatches += 1;
         if let Some((status, call)) = self.dispatch_refused {
             return (status, call);
         }
