@@ -239,7 +239,7 @@ fn start_rooms(
         let _ = join.await;
         let _ = end.send(());
     });
-    tracing::info!(%ingest_address, ?public_address, "listening");
+    tracing::debug!(%ingest_address, ?public_address, "listening");
     Ok(Running { ingest_address, public_address, stop, ended, runtime: Some(runtime) })
 }
 

@@ -70,3 +70,15 @@ fn the_second_listener_takes_no_batches() {
     let refused = ureq::post(collector.public_url("/v1/batches")).send(&batch[..]);
     assert!(matches!(refused, Err(ureq::Error::StatusCode(404))), "{refused:?}");
 }
+
+#[test]
+fn a_problem_is_a_page_for_who_asks_for_pages() {
+    let collector = Collector::start();
+    for path in ["/timelines/nothing", "/nowhere", "/?colour=red"] {
+        let (status, page) = collector.get(path, &[("accept", "text/html,*/*")]);
+        assert!(status == 404 || status == 400, "{path}: {status}");
+        assert!(page.contains("This cannot be shown"), "{path}: {page}");
+        let (_, body) = collector.get(path, &[]);
+        assert!(body.starts_with("{\"error\":"), "{path}: {body}");
+    }
+}

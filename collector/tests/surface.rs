@@ -1,11 +1,10 @@
 //! What clients meet beyond lists: the live stream, the form, links between timelines, refusals
-//! under load, markup in names, settings from everywhere.
+//! under load, markup in names.
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use support::{Collector, Recorder, bytes};
@@ -150,61 +149,6 @@ fn a_request_is_all_its_timelines_in_chain_order() {
     let chains: Vec<_> = view["requests"].as_array().expect("requests").iter().map(chain).collect();
     assert_eq!(chains, [vec!["again"], vec!["elsewhere"], vec!["first", "second"]]);
     assert_eq!(collector.get("/api/v1/requests/two", &[]).0, 404);
-}
-
-/// The command with a settings file, a variable and a flag; what it says first, on either stream.
-fn settings(file: &str, variables: &[(&str, &str)], flags: &[&str]) -> (bool, String) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("settings.toml");
-    std::fs::write(&path, file).expect("written");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_collector"))
-        .args(["--config", path.to_str().expect("a path")])
-        .args(["--data", folder.path().to_str().expect("a path")])
-        .args(flags)
-        .env("WASM_TRACER_COLLECTOR_LOG", "off")
-        .envs(variables.iter().copied())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let mut said = String::new();
-    let mut out = BufReader::new(child.stdout.take().expect("its output"));
-    out.read_line(&mut said).expect("text");
-    let is_up = !said.is_empty();
-    if is_up {
-        child.kill().expect("it ends");
-    } else {
-        child.stderr.take().expect("its errors").read_to_string(&mut said).expect("text");
-    }
-    child.wait().expect("it ended");
-    (is_up, said)
-}
-
-#[test]
-fn a_flag_goes_before_a_variable_before_the_file() {
-    let file = "listen = \"127.0.0.1:0\"\nretention_hours = 3\n";
-    let variable = ("WASM_TRACER_COLLECTOR_LISTEN", "127.0.0.2:0");
-    let listens = |variables: &[(&str, &str)], flags: &[&str], address: &str| {
-        let (is_up, said) = settings(file, variables, flags);
-        assert!(is_up && said.contains(address), "{said}");
-    };
-    listens(&[], &[], "http://127.0.0.1:");
-    listens(&[variable], &[], "http://127.0.0.2:");
-    listens(&[variable], &["--listen", "127.0.0.3:0"], "http://127.0.0.3:");
-}
-
-#[test]
-fn what_is_no_setting_is_refused_by_its_name() {
-    let (is_up, said) = settings("lisen = \"127.0.0.1:0\"\n", &[], &[]);
-    assert!(!is_up && said.contains("unknown field `lisen`"), "{said}");
-    let variable = ("WASM_TRACER_COLLECTOR_LISEN", "127.0.0.1:0");
-    let (is_up, said) = settings("", &[variable], &[]);
-    assert!(!is_up, "{said}");
-    assert!(said.contains("WASM_TRACER_COLLECTOR_LISEN is not a setting"), "{said}");
-    let (is_up, said) = settings("", &[], &["--grafana-url", "http://127.0.0.1"]);
-    assert!(!is_up && said.contains("--grafana-url"), "{said}");
-    let (is_up, said) = settings("retention_hours = 0", &[], &[]);
-    assert!(!is_up && said.contains("--retention-hours must be at least 1"), "{said}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use abi::Dialect;
+use abi::{Callback, Dialect, Kind};
 
 use crate::calls::Call;
 use crate::delivery::{Clock, Module, Root, StreamInfo};
@@ -204,10 +204,19 @@ impl Timeline {
         self.events.iter().map(|e| e.at).min().unwrap_or_default()
     }
 
-    /// From its first event to the end of its last one.
-    pub fn duration(&self) -> Micros {
+    /// From its first event to the end of its last one, which may be a callback long after the stream.
+    pub fn span(&self) -> Micros {
         let end = self.events.iter().map(|e| e.at.after(e.took)).max().unwrap_or_default();
         end.since(self.started())
+    }
+
+    /// How long the stream lived: from its first event to its delete, or so far.
+    pub fn duration(&self) -> Micros {
+        let deleted = self.events.iter().find(|e| e.kind == Kind::Callback(Callback::Delete));
+        deleted.map_or_else(
+            || self.span(),
+            |delete| delete.at.after(delete.took).since(self.started()),
+        )
     }
 
     /// A time of the instance's clock as nanoseconds since 1970; None if no clock was read.

@@ -169,6 +169,8 @@ pub fn reading(api: Arc<Api>) -> Router {
     router(guarded())
         .layer(guard)
         .merge(router(open()))
+        .fallback(problem::nowhere)
+        .layer(middleware::from_fn(problem::as_page))
         .layer(middleware::from_fn(harden))
         .with_state(api)
 }

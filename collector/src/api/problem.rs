@@ -1,15 +1,18 @@
-//! What can go wrong when something is read: status and sentence, together.
+//! What can go wrong when something is read: status and sentence, together; as JSON, and as a page for
+//! who asks for pages.
 
 use axum::Json;
-use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{Query, Request};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::health::sentence;
 use crate::store::StoreError;
+use crate::ui;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +44,7 @@ impl From<QueryRejection> for Problem {
 }
 
 /// The body of an answer that is none.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 pub struct ProblemView {
     /// What was wrong, a sentence.
     pub error: String,
@@ -59,12 +62,32 @@ impl IntoResponse for Problem {
         if let Problem::Store(error) = &self {
             tracing::error!("{}", sentence(error));
         }
-        let body = Json(ProblemView { error: self.to_string() });
-        match self {
-            Problem::Unauthorized => {
-                (status, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response()
-            }
-            _ => (status, body).into_response(),
+        let view = ProblemView { error: self.to_string() };
+        let mut response = (status, Json(view.clone())).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         }
+        response.extensions_mut().insert(view);
+        response
+    }
+}
+
+/// What no route leads to.
+pub async fn nowhere(uri: Uri) -> Problem {
+    Problem::NotFound(format!("nothing is at {}", uri.path()))
+}
+
+/// Answers a problem with a page if pages are asked for.
+pub async fn as_page(request: Request, next: Next) -> Response {
+    let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let wants_page = accepted.is_some_and(|accepted| accepted.contains("text/html"));
+    let response = next.run(request).await;
+    match response.extensions().get::<ProblemView>() {
+        Some(view) if wants_page => {
+            let page = Html(ui::problem_page(&view.error));
+            (response.status(), page).into_response()
+        }
+        _ => response,
     }
 }

@@ -1,5 +1,6 @@
 //! Settings: flag before environment before file before default, checked once at the start.
 
+mod address;
 mod check;
 mod file;
 mod token;
@@ -22,15 +23,27 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", env = "WASM_TRACER_COLLECTOR_CONFIG")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// Check the settings, print nothing but what is wrong, and exit
+    /// Check the settings, say what is wrong or that they are fine, and exit
     #[arg(long)]
     #[serde(skip)]
     pub check_config: bool,
     /// Address to serve everything on [default: 127.0.0.1:4000]
-    #[arg(long, value_name = "ADDRESS", env = "WASM_TRACER_COLLECTOR_LISTEN")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "WASM_TRACER_COLLECTOR_LISTEN",
+        value_parser = address::parse
+    )]
+    #[serde(deserialize_with = "address::read")]
     pub listen: Option<SocketAddr>,
     /// Second address, serving everything but ingest
-    #[arg(long, value_name = "ADDRESS", env = "WASM_TRACER_COLLECTOR_PUBLIC_LISTEN")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "WASM_TRACER_COLLECTOR_PUBLIC_LISTEN",
+        value_parser = address::parse
+    )]
+    #[serde(deserialize_with = "address::read")]
     pub public_listen: Option<SocketAddr>,
     /// Folder of the store [default: $XDG_DATA_HOME/wasm-tracer or ~/.local/share/wasm-tracer]
     #[arg(long, value_name = "DIR", env = "WASM_TRACER_COLLECTOR_DATA")]

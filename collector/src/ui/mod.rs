@@ -9,6 +9,7 @@ mod escape;
 mod evidence;
 mod list;
 mod page;
+mod problem;
 pub mod svg;
 mod timeline_page;
 mod token;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use assets::{Asset, asset};
 pub use list::{Filter, ListView, Row, list_page};
+pub use problem::problem_page;
 pub use timeline_page::timeline_page;
 pub use token::{TOKEN_PATH, token_form};
 

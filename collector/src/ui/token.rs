@@ -10,8 +10,8 @@ pub fn token_form(wrong: bool) -> String {
     page("Token", false, |html| {
         html.element("section", &[("class", "token")], |html| {
             html.leaf("h1", &[], "This collector asks for a token");
-            let how = "It listens beyond this machine, so its pages are not open to everyone. \
-                       Give the token for reading that it was started with.";
+            let how = "Its pages are not open to everyone. \
+                       Give the token for reading that it was started with (--read-token).";
             html.leaf("p", &[], how);
             html.element("form", &[("method", "post"), ("action", TOKEN_PATH)], |html| {
                 html.leaf("label", &[("for", "token")], "Token");

@@ -42,7 +42,7 @@ pub fn of(timeline: &Timeline) -> Vec<Hold> {
         }
     }
     if timeline.state != State::Open {
-        let last = timeline.started().after(timeline.duration());
+        let last = timeline.started().after(timeline.span());
         for hold in holds.iter_mut().filter(|h| h.to.is_none()) {
             hold.to = Some(last.max(hold.from));
         }

@@ -160,7 +160,7 @@ fn times(timeline: &Timeline, events: &[&Event], holds: &[Hold]) -> Vec<Micros> 
     let open_ended = holds.iter().any(|h| h.to.is_none())
         || timeline.calls.iter().any(|c| c.outcome == Outcome::Pending);
     if open_ended {
-        times.push(timeline.known_until.max(timeline.started().after(timeline.duration())));
+        times.push(timeline.known_until.max(timeline.started().after(timeline.span())));
     }
     times
 }

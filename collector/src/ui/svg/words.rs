@@ -26,7 +26,7 @@ pub fn description(timeline: &Timeline, end: Option<Micros>) -> String {
     let mut sentences = vec![format!(
         "{} over {}.",
         words::count(timeline.events.len(), "event", "events"),
-        words::span(timeline.duration())
+        words::span(timeline.span())
     )];
     for hold in holds::of(timeline) {
         let name = hold.direction.name();

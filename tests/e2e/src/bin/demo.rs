@@ -133,32 +133,52 @@ fn play(stack: &Stack, case: &Case) -> anyhow::Result<Option<String>> {
     let answer: Answer = stack.send(case.plugin, &Request::post(case.path, "some text"));
     println!("the client got {} after {} ms", answer.status, answer.took.as_millis());
     let timeline = stack.collector().closed_timeline(&answer.request_id);
-    let id = timeline["id"].as_str().unwrap_or_default();
-    println!("{}", stack.collector().text(&format!("/api/v1/timelines/{id}?as=text"))?.trim_end());
-    for finding in timeline["findings"].as_array().map_or(&[][..], Vec::as_slice) {
-        print_finding(finding);
-    }
     let findings = Finding::all(&timeline);
     let headline = findings.first().map(|found| (&*found.code, &*found.severity));
     if headline.is_none() {
         println!("\nnothing found");
     }
+    for finding in listed(&timeline["findings"]) {
+        print_finding(finding);
+    }
+    let id = text(&timeline["id"]);
+    let script = stack.collector().text(&format!("/api/v1/timelines/{id}?as=text"))?;
+    println!("\nthe timeline, in seconds of the host's monotonic clock:\n\n{}", indented(script.trim_end()));
     Ok((headline != case.headline)
         .then(|| format!("{}: wanted {:?}, found {headline:?}", case.title, case.headline)))
 }
 
 fn print_finding(finding: &Value) {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     println!("\n{} · {}", text(&finding["severity"]), text(&finding["code"]));
     println!("  {}", text(&finding["headline"]));
-    let listed = |value: &Value| value.as_array().cloned().unwrap_or_default();
     for detail in listed(&finding["details"]) {
-        println!("  - {}", text(&detail));
+        println!("  - {}", text(detail));
     }
-    println!("  evidence: {}", finding["evidence"]);
+    let numbered = |number: &Value| format!("#{number}");
+    let events: Vec<String> = listed(&finding["evidence"]["events"]).iter().map(numbered).collect();
+    println!("  evidence: {}", events.join(" "));
+    for window in listed(&finding["evidence"]["windows"]) {
+        let kinds: Vec<&str> = listed(&window["none_of"]).iter().map(text).collect();
+        let to = match &window["to"] {
+            Value::Null => "all that is known".to_owned(),
+            number => numbered(number),
+        };
+        println!("            no {} from #{} to {to}", kinds.join(", "), window["from"]);
+    }
     for advice in listed(&finding["advice"]) {
-        let host = advice["host"].as_str().filter(|host| !host.is_empty());
-        let whose = host.map(|host| format!(" on {host}")).unwrap_or_default();
+        let whose = advice["host"].as_str().map(|host| format!(" on {host}")).unwrap_or_default();
         println!("  what to do{whose}: {}", text(&advice["text"]));
     }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn listed(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn indented(lines: &str) -> String {
+    lines.lines().map(|line| format!("  {line}\n")).collect::<String>().trim_end().to_owned()
 }

@@ -1,5 +1,7 @@
 //! `collector`: the service itself.
 
+use std::io::IsTerminal;
+
 use anyhow::{Context, Result};
 use collector::Settings;
 
@@ -16,6 +18,7 @@ pub fn run(args: Args) -> Result<()> {
                 .unwrap_or_else(|_| "info".into()),
         )
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let runtime = tokio::runtime::Runtime::new().context("the machine gives no threads")?;
     runtime.block_on(collector::run(args.settings))
