@@ -124,6 +124,9 @@ pub mod counters {
     pub const FUSE: u32 = 18;
     pub const SKELETON_BYTES: u32 = 19;
     pub const LOG_LINES_DROPPED: u32 = 20;
+    pub const FUSE_TRIPS: u32 = 21;
+    pub const FUSE_SINCE_MICROS: u32 = 22;
+    pub const FUSE_UNTIL_MICROS: u32 = 23;
 }
 
 pub mod phase_count {
@@ -165,6 +168,8 @@ pub mod open {
     pub const CALL: u32 = 4;
     pub const SINCE_MICROS: u32 = 5;
     pub const LAST_LOG: u32 = 6;
+    pub const ROOT: u32 = 7;
+    pub const ARGS: u32 = 8;
 }
 
 pub mod answer {
@@ -189,6 +194,7 @@ pub mod mark {
     pub const PROMOTED: u32 = 8;
     pub const OWN: u32 = 16;
     pub const UNFINISHED: u32 = 32;
+    pub const ANNOTATION: u32 = 64;
 }
 
 pub mod call_failure {
@@ -224,6 +230,7 @@ pub mod lost_reason {
     pub const BUFFER_FULL: u32 = 1;
     pub const REFUSED: u32 = 2;
     pub const TOO_LARGE: u32 = 3;
+    pub const TURNED_DOWN: u32 = 4;
 }
 
 pub mod fuse_reason {

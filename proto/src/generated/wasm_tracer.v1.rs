@@ -292,12 +292,13 @@ pub struct Counters {
     /// The plugin's memory, in pages of 64 KiB, now.
     #[prost(uint32, tag = "15")]
     pub memory_pages: u32,
-    /// The recorder's own time (0 for now: it is not measured) and the plugin's time since the start.
+    /// The recorder's own time (measured at one entry in 64 and in its ticks, the rest estimated from
+    /// these; 0 of recorders that do not measure it) and the plugin's time since the start.
     #[prost(uint64, tag = "16")]
     pub recorder_micros: u64,
     #[prost(uint64, tag = "17")]
     pub plugin_micros: u64,
-    /// Why recording is turned down, 0 if it is not.
+    /// Why recording is turned down now, 0 if it is not. Then only heartbeats come, and counters go on.
     #[prost(enumeration = "FuseReason", tag = "18")]
     pub fuse: i32,
     #[prost(uint64, tag = "19")]
@@ -306,6 +307,14 @@ pub struct Counters {
     /// a stream, or 4 KiB of a root between two shipments. The last line kept before is marked TEXT_CUT.
     #[prost(uint64, tag = "20")]
     pub log_lines_dropped: u64,
+    /// How often the fuse turned recording down since the start. While it is down: since when (monotonic),
+    /// and from when on it is turned up again if the reason no longer holds.
+    #[prost(uint64, tag = "21")]
+    pub fuse_trips: u64,
+    #[prost(uint64, tag = "22")]
+    pub fuse_since_micros: u64,
+    #[prost(uint64, tag = "23")]
+    pub fuse_until_micros: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PhaseCount {
@@ -379,9 +388,16 @@ pub struct Open {
     pub call: u32,
     #[prost(uint64, tag = "5")]
     pub since_micros: u64,
-    /// Last lines of standard output and error, up to 1 KiB.
+    /// In the innermost: the last of standard output and error and of the log lines at the level, up to
+    /// 1 KiB.
     #[prost(bytes = "vec", tag = "6")]
     pub last_log: ::prost::alloc::vec::Vec<u8>,
+    /// Root of its context, 0 if not known.
+    #[prost(uint32, tag = "7")]
+    pub root: u32,
+    /// As `Event.args` of the invocation.
+    #[prost(uint32, repeated, tag = "8")]
+    pub args: ::prost::alloc::vec::Vec<u32>,
 }
 /// What the collector sends back with a 2xx.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -426,6 +442,9 @@ pub enum Mark {
     Own = 16,
     /// The invocation was open when its VM trapped: took and result are not known.
     Unfinished = 32,
+    /// A call of the foreign function `wasm_tracer.annotate`: `text` is what it was called with, as a rule
+    /// `key=value` (the first `=` divides), not the function's name.
+    Annotation = 64,
 }
 impl Mark {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -441,6 +460,7 @@ impl Mark {
             Self::Promoted => "MARK_PROMOTED",
             Self::Own => "MARK_OWN",
             Self::Unfinished => "MARK_UNFINISHED",
+            Self::Annotation => "MARK_ANNOTATION",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -453,6 +473,7 @@ impl Mark {
             "MARK_PROMOTED" => Some(Self::Promoted),
             "MARK_OWN" => Some(Self::Own),
             "MARK_UNFINISHED" => Some(Self::Unfinished),
+            "MARK_ANNOTATION" => Some(Self::Annotation),
             _ => None,
         }
     }
@@ -590,6 +611,9 @@ pub enum LostReason {
     Refused = 2,
     /// An event larger than a segment.
     TooLarge = 3,
+    /// Recording was turned down (FuseReason): one number stands for all events that were not made from
+    /// there on, of streams that were open then.
+    TurnedDown = 4,
 }
 impl LostReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -602,6 +626,7 @@ impl LostReason {
             Self::BufferFull => "LOST_REASON_BUFFER_FULL",
             Self::Refused => "LOST_REASON_REFUSED",
             Self::TooLarge => "LOST_REASON_TOO_LARGE",
+            Self::TurnedDown => "LOST_REASON_TURNED_DOWN",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -611,17 +636,23 @@ impl LostReason {
             "LOST_REASON_BUFFER_FULL" => Some(Self::BufferFull),
             "LOST_REASON_REFUSED" => Some(Self::Refused),
             "LOST_REASON_TOO_LARGE" => Some(Self::TooLarge),
+            "LOST_REASON_TURNED_DOWN" => Some(Self::TurnedDown),
             _ => None,
         }
     }
 }
+/// Why the recorder turned itself down to heartbeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum FuseReason {
     None = 0,
+    /// Its own time passed a share of the plugin's and of the whole.
     TimeShare = 1,
+    /// It lost events for many seconds in a row.
     Loss = 2,
+    /// The memory is nearly as large as it may become.
     Memory = 3,
+    /// The collector ordered it.
     Order = 4,
 }
 impl FuseReason {
