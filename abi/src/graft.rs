@@ -90,6 +90,27 @@ pub mod config {
         pub const HEADERS: usize = 256;
     }
 
+    /// What the numbers may be. The instrumenter refuses others; of the environment, which nobody reads
+    /// before the plugin runs, the recorder takes the nearest.
+    pub mod range {
+        use core::ops::RangeInclusive;
+
+        /// Of the buffer, in bytes.
+        pub const BUFFER_BYTES: RangeInclusive<u32> = 16 * 1024..=128 * 1024;
+        /// Of the time between shipments, in milliseconds.
+        pub const FLUSH_MILLIS: RangeInclusive<u32> = 10..=60_000;
+        /// Of the time between heartbeats, in seconds.
+        pub const HEARTBEAT_SECONDS: RangeInclusive<u32> = 1..=3600;
+        /// Of the time between two warnings of one cause, in seconds.
+        pub const WARN_SECONDS: RangeInclusive<u32> = 1..=u32::MAX;
+        /// Of the least level of log lines, as in `proxy_log`.
+        pub const LOG_LEVEL: RangeInclusive<u32> = 0..=5;
+    }
+
+    /// Headers that are never recorded, listed or not.
+    pub const SECRET_HEADERS: [&str; 4] =
+        ["authorization", "cookie", "set-cookie", "proxy-authorization"];
+
     /// Text: cluster of the collector.
     pub const CLUSTER: u8 = 1;
     /// Text: `:authority` of shipments.

@@ -1,5 +1,6 @@
 //! What names a stream, and what the host says of its end.
 
+use abi::graft::config::SECRET_HEADERS;
 use proto::fields::{batch, header, property, property_name, stream};
 
 use crate::forbidden::Reading;
@@ -225,8 +226,7 @@ fn write_listed(pairs: &[u8], listed: &[u8], writer: &mut Writer<'_>) {
         return;
     }
     let wanted = |name: &[u8]| {
-        let secret =
-            matches!(name, b"authorization" | b"cookie" | b"set-cookie" | b"proxy-authorization");
+        let secret = SECRET_HEADERS.iter().any(|secret| secret.as_bytes() == name);
         !secret && listed.split(|b| *b == b',').any(|l| l.trim_ascii().eq_ignore_ascii_case(name))
     };
     let all = crate::pairs::Pairs::new(pairs);

@@ -1,12 +1,13 @@
 //! What the recorder is told: baked in by the instrumenter, overridden by the VM's environment.
 
-use abi::graft::config::{self, most};
+use core::ops::RangeInclusive;
+
+use abi::graft::config::{self, most, range};
 
 use crate::bytes::{Text, decimal, number, u32_at};
 
 /// Bytes of the buffer at most; what the memory is made for.
-pub const BUFFER_BYTES: u32 = 128 * 1024;
-const LEAST_BUFFER: u32 = 16 * 1024;
+pub const BUFFER_BYTES: u32 = *range::BUFFER_BYTES.end();
 /// How the names of variables begin.
 const PREFIX: &[u8] = b"WASM_TRACER_";
 /// A rate of everything.
@@ -86,11 +87,11 @@ impl Settings {
             let cluster = self.cluster;
             self.authority.set(cluster.get());
         }
-        self.buffer_bytes = self.buffer_bytes.clamp(LEAST_BUFFER, BUFFER_BYTES);
-        self.flush_millis = self.flush_millis.clamp(10, 60_000);
-        self.heartbeat_seconds = self.heartbeat_seconds.clamp(1, 3600);
+        self.buffer_bytes = nearest(self.buffer_bytes, range::BUFFER_BYTES);
+        self.flush_millis = nearest(self.flush_millis, range::FLUSH_MILLIS);
+        self.heartbeat_seconds = nearest(self.heartbeat_seconds, range::HEARTBEAT_SECONDS);
         self.rate_millionths = self.rate_millionths.min(MILLION);
-        self.warn_seconds = self.warn_seconds.max(1);
+        self.warn_seconds = nearest(self.warn_seconds, range::WARN_SECONDS);
     }
 
     fn read_baked(&mut self, baked: &[u8]) {
@@ -175,6 +176,10 @@ impl Settings {
 
 fn starts_a_call(number: u8) -> bool {
     abi::Hostcall::from_number(u32::from(number)).is_some_and(abi::Hostcall::is_dispatch)
+}
+
+fn nearest(number: u32, range: RangeInclusive<u32>) -> u32 {
+    number.clamp(*range.start(), *range.end())
 }
 
 fn set<T>(place: &mut T, value: Option<T>) -> bool {
