@@ -19,8 +19,16 @@ const MONOTONIC_START: Nanos = 1_000_000_000_000;
 /// does not depend on who armed a timer when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Due {
-    /// A call is answered, fails or times out.
-    Call(u32),
+    /// A call is answered, fails or times out: its place among all calls.
+    Call(usize),
+    /// The next thing on a gRPC call or stream.
+    Grpc(u32),
+    /// A Redis query is answered.
+    Redis(u32),
+    /// A name is resolved: root and id.
+    Dns(u32, u32),
+    /// A queue has a message for its root.
+    Queue(u32, u32),
     /// The upstream answers a stream, or closes.
     Upstream(StreamId),
     /// A root context's timer.

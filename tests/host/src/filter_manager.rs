@@ -275,7 +275,13 @@ impl Vm {
         self.wake_upstream(id, on_headers, end);
     }
 
-    fn forward_body(&mut self, id: StreamId, direction: Direction, piece: Vec<u8>, end: bool) {
+    pub(crate) fn forward_body(
+        &mut self,
+        id: StreamId,
+        direction: Direction,
+        piece: Vec<u8>,
+        end: bool,
+    ) {
         let Some(stream) = self.stream_mut(id) else { return };
         let half = stream.half_mut(direction);
         half.forwarded_body.extend(&piece);

@@ -7,27 +7,35 @@
 //! difference that the plugin, the client or a callee could have seen.
 
 mod calls;
+mod chaos;
 mod clock;
 mod engine;
 mod filter_manager;
+mod grpc;
 mod headers;
 mod imports;
 mod log;
 mod memory;
 mod properties;
+mod redis;
 mod script;
 mod state;
 mod stream;
+mod tcp;
 mod vm;
 
 pub use calls::{Call, Callee, Manner};
+pub use chaos::Chaos;
 pub use clock::Nanos;
 pub use engine::Dialect;
+pub use grpc::Service;
 pub use headers::Headers;
 pub use log::{Line, Log, Value, What, Who};
 pub use memory::{Digest, Growths, Watch};
+pub use redis::Redis;
 pub use script::compare::{Comparison, compare};
 pub use script::{Start, Upstream};
 pub use state::{Failing, State};
 pub use stream::{Answer, StreamId};
+pub use tcp::Peer;
 pub use vm::Vm;

@@ -6,9 +6,13 @@ use abi::{AbiVersion, Direction, Hostcall};
 use wasmtime::{Func, Memory};
 
 use crate::calls::{CallAnswer, Callee};
+use crate::chaos::Chaos;
 use crate::clock::{Clock, Random};
+use crate::grpc::{GrpcCall, Service, Step};
 use crate::memory::{Bounds, Growths, Watch};
+use crate::redis::{Redis, RedisCall};
 use crate::stream::Stream;
+use crate::tcp::Connection;
 use crate::{Call, Dialect, Headers, Line, Log, StreamId, What, Who};
 
 /// A root context.
@@ -20,9 +24,13 @@ pub(crate) struct Root {
     /// Set while a response callback runs.
     pub answer: Option<CallAnswer>,
     /// What `proxy_get_status` says; stays until it is set again.
-    pub status: (u32, &'static str),
+    pub status: (u32, String),
     /// The configuration can be read.
     pub configuring: bool,
+    /// Bytes of other callbacks: a gRPC message, a Redis answer, arguments of a foreign function.
+    pub message: Option<Vec<u8>>,
+    /// Metadata of a gRPC callback.
+    pub metadata: Option<Headers>,
     pub done_pending: bool,
 }
 
@@ -38,6 +46,17 @@ pub(crate) enum Deferred {
         details: String,
     },
     Close(StreamId),
+    /// `proxy_done` of a root that waited.
+    RootDone(u32),
+    GrpcStep {
+        root: u32,
+        id: u32,
+        step: Step,
+    },
+    /// Higress: data for the filters behind this one.
+    Inject(StreamId, Vec<u8>, bool),
+    ResumeReading(StreamId),
+    CloseConnection(StreamId),
 }
 
 /// Makes hostcalls fail.
@@ -57,6 +76,8 @@ pub struct Failing {
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     pub name: String,
+    /// The root that registered it and is told of messages.
+    pub root: u32,
     pub messages: VecDeque<Vec<u8>>,
 }
 
@@ -76,6 +97,7 @@ pub struct State {
     pub(crate) log: Log,
     pub(crate) roots: BTreeMap<u32, Root>,
     pub(crate) streams: BTreeMap<StreamId, Stream>,
+    pub(crate) connections: BTreeMap<StreamId, Connection>,
     pub(crate) next_context: u32,
     pub(crate) current: u32,
     pub(crate) effective: u32,
@@ -86,9 +108,21 @@ pub struct State {
     pub(crate) restricted: bool,
     pub(crate) calls: Vec<Call>,
     pub(crate) next_call: [u32; 2],
+    /// The last ids of the plugin's other calls, by their kind.
+    pub(crate) next_id: [u32; 4],
+    pub(crate) services: BTreeMap<String, Service>,
+    pub(crate) grpc: BTreeMap<u32, GrpcCall>,
+    pub(crate) redis_servers: BTreeMap<String, Redis>,
+    pub(crate) redis: BTreeMap<u32, RedisCall>,
+    /// Foreign functions and what they answer.
+    pub(crate) foreign: BTreeMap<String, Vec<u8>>,
+    /// Higress: addresses and their attributes.
+    pub(crate) upstream_hosts: Headers,
     pub(crate) callees: BTreeMap<String, Callee>,
     pub(crate) failing: Vec<Failing>,
     pub(crate) refused: BTreeSet<Hostcall>,
+    /// Answers to the recorder's hostcalls that no host would give.
+    pub(crate) chaos: Option<Chaos>,
     pub(crate) random: [Random; 2],
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) shared: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
@@ -114,6 +148,7 @@ impl State {
             log: Log::default(),
             roots: BTreeMap::new(),
             streams: BTreeMap::new(),
+            connections: BTreeMap::new(),
             next_context: 1,
             current: 0,
             effective: 0,
@@ -123,9 +158,17 @@ impl State {
             calls: Vec::new(),
             // Ids of their own for the recorder, so that the plugin's are those of an original run.
             next_call: [0, 0x0100_0000],
+            next_id: [0, 1, 2, 3],
+            services: BTreeMap::new(),
+            grpc: BTreeMap::new(),
+            redis_servers: BTreeMap::new(),
+            redis: BTreeMap::new(),
+            foreign: BTreeMap::new(),
+            upstream_hosts: Headers::default(),
             callees: BTreeMap::new(),
             failing: Vec::new(),
             refused: BTreeSet::new(),
+            chaos: None,
             random: [Random(1), Random(2)],
             environment: Vec::new(),
             shared: BTreeMap::new(),
@@ -138,17 +181,22 @@ impl State {
 
     /// The context that a hostcall means: the effective one if it lives, else the current one.
     pub(crate) fn context(&self) -> u32 {
-        if self.roots.contains_key(&self.effective) || self.streams.contains_key(&self.effective) {
-            self.effective
-        } else {
-            self.current
-        }
+        if self.knows(self.effective) { self.effective } else { self.current }
+    }
+
+    /// Does a context live?
+    pub(crate) fn knows(&self, context: u32) -> bool {
+        self.roots.contains_key(&context)
+            || self.streams.contains_key(&context)
+            || self.connections.contains_key(&context)
     }
 
     /// The root of that context.
     pub(crate) fn root_id(&self) -> u32 {
         let context = self.context();
-        self.streams.get(&context).map_or(context, |stream| stream.root)
+        let of_stream = self.streams.get(&context).map(|stream| stream.root);
+        let of_connection = || self.connections.get(&context).map(|connection| connection.root);
+        of_stream.or_else(of_connection).unwrap_or(context)
     }
 
     /// The stream of that context, if it is one.

@@ -191,6 +191,15 @@ impl Vm {
                     self.local_response(stream, status, headers, body, &details);
                 }
                 Deferred::Close(stream) => self.reset_stream(stream, "wasm_close_stream"),
+                Deferred::RootDone(root) => self.delete_root(root),
+                Deferred::GrpcStep { root, id, step } => self.grpc_step(root, id, step),
+                Deferred::Inject(stream, bytes, end) => {
+                    self.forward_body(stream, abi::Direction::Response, bytes, end);
+                }
+                Deferred::ResumeReading(connection) => self.resume_reading(connection),
+                Deferred::CloseConnection(connection) => {
+                    self.hang_up(connection, crate::Peer::Local);
+                }
             }
         }
     }

@@ -4,13 +4,19 @@ use abi::{Hostcall, Status};
 use wasmtime::Result;
 
 use super::{Args, Guest};
-use crate::State;
+use crate::{Dialect, State};
 
 const REQUEST_BODY: u32 = 0;
 const RESPONSE_BODY: u32 = 1;
+const DOWNSTREAM_DATA: u32 = 2;
+const UPSTREAM_DATA: u32 = 3;
 const CALL_BODY: u32 = 4;
+const GRPC_MESSAGE: u32 = 5;
 const VM_CONFIGURATION: u32 = 6;
 const PLUGIN_CONFIGURATION: u32 = 7;
+const CALL_DATA: u32 = 8;
+/// higress-group/proxy-wasm-cpp-host @913c1b0 include/proxy-wasm/proxy_wasm_common.h: WasmBufferType.
+const REDIS_ANSWER: u32 = 9;
 
 pub(super) fn perform(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) -> Result<Status> {
     if hostcall == Hostcall::GetConfiguration {
@@ -33,11 +39,12 @@ pub(super) fn perform(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) ->
             let Some(part) = bytes.get(start.min(end)..end) else {
                 return Ok(Status::BadArgument);
             };
-            // Envoy writes neither address nor size for an empty part.
-            if part.is_empty() {
+            let part = part.to_vec();
+            // Stock hosts write neither address nor size for an empty part. Higress writes 0 and 0:
+            // higress-group/proxy-wasm-cpp-host @04ef279 src/exports.cc: get_buffer_bytes.
+            if part.is_empty() && guest.state().dialect != Dialect::Higress {
                 return Ok(Status::Ok);
             }
-            let part = part.to_vec();
             guest.put_bytes(args.out_bytes(3), &part)
         }
     }
@@ -51,6 +58,9 @@ fn read(state: &State, buffer: u32) -> Option<&Vec<u8>> {
     match buffer {
         REQUEST_BODY => Some(state.stream()?.request.body().unwrap_or(&NOTHING)),
         RESPONSE_BODY => Some(state.stream()?.response.body().unwrap_or(&NOTHING)),
+        DOWNSTREAM_DATA => state.connections.get(&state.context()).map(|c| &c.downstream),
+        UPSTREAM_DATA => state.connections.get(&state.context()).map(|c| &c.upstream),
+        GRPC_MESSAGE | CALL_DATA | REDIS_ANSWER => root?.message.as_ref(),
         CALL_BODY => root?.answer.as_ref().map(|answer| &answer.body),
         VM_CONFIGURATION => root?.configuring.then_some(&NOTHING),
         PLUGIN_CONFIGURATION => root.filter(|r| r.configuring).map(|r| &r.configuration),

@@ -10,6 +10,8 @@ const REQUEST_HEADERS: u32 = 0;
 const REQUEST_TRAILERS: u32 = 1;
 const RESPONSE_HEADERS: u32 = 2;
 const RESPONSE_TRAILERS: u32 = 3;
+const GRPC_INITIAL_METADATA: u32 = 4;
+const GRPC_TRAILING_METADATA: u32 = 5;
 const CALL_HEADERS: u32 = 6;
 const CALL_TRAILERS: u32 = 7;
 
@@ -84,7 +86,8 @@ fn readable(state: &State, map: u32) -> Option<Option<&Headers>> {
             .filter(|s| s.response.trailers_open || (logging && s.response.has_trailers))
             .map(|s| &s.response.trailers),
         CALL_HEADERS => answer.map(|a| &a.headers),
-        CALL_TRAILERS | 4 | 5 => None,
+        GRPC_INITIAL_METADATA | GRPC_TRAILING_METADATA => root.and_then(|r| r.metadata.as_ref()),
+        CALL_TRAILERS => None,
         _ => return None,
     })
 }

@@ -3,8 +3,10 @@
 
 mod buffers;
 mod calls;
+mod grpc;
 mod guest;
 mod header_maps;
+mod redis;
 mod shared;
 mod streams;
 mod system;
@@ -14,7 +16,7 @@ use abi::{Hostcall, Origin, ParamKind, Status};
 use wasmtime::{Caller, Func, ImportType, Result, Store, Val, bail};
 
 use crate::log::Value;
-use crate::{State, What, Who};
+use crate::{State, What, Who, chaos};
 pub(crate) use guest::Guest;
 
 /// Hostcalls that a start export or the allocator may make (`cpp-host src/wasm.cc: startVm`).
@@ -119,6 +121,8 @@ fn answer(caller: Caller<'_, State>, hostcall: Hostcall, who: Who, params: &[Val
         Status::InternalFailure.number()
     } else if let Some(status) = guest.state().scripted_failure(hostcall, who) {
         status
+    } else if let Some(status) = chaos::answer(&mut guest, hostcall, &args)? {
+        status
     } else if !readable {
         Status::InvalidMemoryAccess.number()
     } else {
@@ -178,18 +182,27 @@ fn read_args(guest: &mut Guest<'_>, hostcall: Hostcall, raw: &[u64]) -> (Args, b
 }
 
 /// What the host does. `Err` is a trap.
-fn perform(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) -> Result<u32> {
+pub(crate) fn perform(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) -> Result<u32> {
     use Hostcall::*;
     if hostcall.row().origin == Origin::Wasi {
         return wasi::perform(guest, hostcall, args);
     }
     let status = match hostcall {
-        HttpCall | GrpcCall | GrpcStream | GrpcSend | GrpcCancel | GrpcClose | RedisInit
-        | RedisCall | ResolveDns => calls::perform(guest, hostcall, args),
-        ContinueStream | CloseStream | ContinueRequest | ContinueResponse | SendLocalResponse
-        | SetEffectiveContext | ClearRouteCache | InjectEncodedData => {
-            streams::perform(guest, hostcall, args)
+        HttpCall | ResolveDns => calls::perform(guest, hostcall, args),
+        GrpcCall | GrpcStream | GrpcSend | GrpcCancel | GrpcClose => {
+            grpc::perform(guest, hostcall, args)
         }
+        RedisInit | RedisCall => Ok(redis::perform(guest, hostcall, args)),
+        ContinueStream
+        | CloseStream
+        | ContinueRequest
+        | ContinueResponse
+        | SendLocalResponse
+        | SetEffectiveContext
+        | ClearRouteCache
+        | InjectEncodedData
+        | GetUpstreamHosts
+        | SetUpstreamOverrideHost => streams::perform(guest, hostcall, args),
         GetHeaderMapValue
         | AddHeaderMapValue
         | ReplaceHeaderMapValue

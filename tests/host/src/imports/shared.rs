@@ -4,6 +4,7 @@ use abi::{Hostcall, Status};
 use wasmtime::Result;
 
 use super::{Args, Guest};
+use crate::clock::Due;
 use crate::state::Queue;
 
 pub(super) fn perform(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) -> Result<Status> {
@@ -38,8 +39,10 @@ fn queue(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) -> Result<Statu
     match hostcall {
         Hostcall::RegisterSharedQueue => {
             let name = args.text(0);
+            let root = guest.state().root_id();
+            let queues = &mut guest.state().queues;
             let at = queues.iter().position(|q| q.name == name).unwrap_or_else(|| {
-                queues.push(Queue { name, ..Default::default() });
+                queues.push(Queue { name, root, messages: Default::default() });
                 queues.len() - 1
             });
             Ok(guest.put_word(args.int(1), at as u32 + 1))
@@ -52,12 +55,14 @@ fn queue(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) -> Result<Statu
             }
         }
         _ => {
-            let at = args.int(0) as usize;
-            let Some(queue) = at.checked_sub(1).and_then(|at| queues.get_mut(at)) else {
+            let Some(at) = (args.int(0) as usize).checked_sub(1) else {
                 return Ok(Status::NotFound);
             };
+            let Some(queue) = queues.get_mut(at) else { return Ok(Status::NotFound) };
             if hostcall == Hostcall::EnqueueSharedQueue {
                 queue.messages.push_back(args.bytes(1).to_vec());
+                let due = Due::Queue(queue.root, at as u32 + 1);
+                guest.state().clock.arm_in_millis(0, due);
                 return Ok(Status::Ok);
             }
             match queue.messages.pop_front() {

@@ -17,6 +17,12 @@ pub(super) fn perform(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) ->
         Hostcall::CloseStream => {
             let context = state.context();
             match StreamSide::from_number(args.int(0)) {
+                Some(StreamSide::Downstream | StreamSide::Upstream)
+                    if state.connections.contains_key(&context) =>
+                {
+                    state.after_call.push_back(Deferred::CloseConnection(context));
+                    Status::Ok
+                }
                 Some(StreamSide::Request | StreamSide::Response)
                     if state.streams.contains_key(&context) =>
                 {
@@ -30,7 +36,7 @@ pub(super) fn perform(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) ->
         Hostcall::SendLocalResponse => local_response(state, args),
         Hostcall::SetEffectiveContext => {
             let context = args.int(0);
-            if state.roots.contains_key(&context) || state.streams.contains_key(&context) {
+            if state.knows(context) {
                 state.effective = context;
                 Status::Ok
             } else {
@@ -38,6 +44,14 @@ pub(super) fn perform(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) ->
             }
         }
         Hostcall::ClearRouteCache => Status::Ok,
+        Hostcall::InjectEncodedData => inject(state, args),
+        Hostcall::GetUpstreamHosts => {
+            // higress-group/proxy-wasm-cpp-host @04ef279 src/exports.cc: get_upstream_hosts.
+            let pairs = state.upstream_hosts.to_pairs();
+            return guest.put_bytes(args.out_bytes(0), &pairs);
+        }
+        // Answers Ok whatever comes of it: the same file, set_upstream_override_host.
+        Hostcall::SetUpstreamOverrideHost => Status::Ok,
         _ => Status::Unimplemented,
     })
 }
@@ -47,7 +61,13 @@ fn resume(state: &mut State, side: Option<StreamSide>) -> Status {
     let direction = match side {
         Some(StreamSide::Request) => Direction::Request,
         Some(StreamSide::Response) => Direction::Response,
-        Some(StreamSide::Downstream) => return Status::Ok,
+        Some(StreamSide::Downstream) => {
+            let context = state.context();
+            if state.connections.contains_key(&context) {
+                state.after_call.push_back(Deferred::ResumeReading(context));
+            }
+            return Status::Ok;
+        }
         Some(StreamSide::Upstream) => return Status::Unimplemented,
         None => return Status::BadArgument,
     };
@@ -61,6 +81,18 @@ fn resume(state: &mut State, side: Option<StreamSide>) -> Status {
             stream.response.trailers_open = false;
         }
         state.after_call.push_back(Deferred::Resume(context, direction));
+    }
+    Status::Ok
+}
+
+/// Answers Ok whatever comes of it (higress-group/proxy-wasm-cpp-host @04ef279 src/exports.cc:
+/// inject_encoded_data_to_filter_chain). Higress hands the data on before the hostcall returns; here
+/// it goes on when the VM call has returned, so that nothing runs inside it.
+fn inject(state: &mut State, args: &Args) -> Status {
+    let context = state.context();
+    if state.streams.contains_key(&context) {
+        let (bytes, end) = (args.bytes(0).to_vec(), args.int(1) != 0);
+        state.after_call.push_back(Deferred::Inject(context, bytes, end));
     }
     Status::Ok
 }

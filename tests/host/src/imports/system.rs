@@ -6,6 +6,7 @@ use wasmtime::Result;
 use super::{Args, Guest};
 use crate::clock::Due;
 use crate::properties;
+use crate::state::Deferred;
 
 pub(super) fn perform(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) -> Result<Status> {
     match hostcall {
@@ -34,7 +35,8 @@ pub(super) fn perform(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) ->
         Hostcall::GetStatus => {
             let state = guest.state();
             let root = state.root_id();
-            let (code, message) = state.roots.get(&root).map_or((0, ""), |root| root.status);
+            let status = state.roots.get(&root).map(|root| root.status.clone());
+            let (code, message) = status.unwrap_or_default();
             guest.put_word(args.int(0), code);
             guest.put_bytes(args.out_bytes(1), message.as_bytes())
         }
@@ -47,21 +49,36 @@ pub(super) fn perform(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) ->
         }
         Hostcall::SetProperty => {
             let (path, value) = (args.bytes(0).to_vec(), args.bytes(1).to_vec());
-            guest.state().properties.insert(path, value);
+            // There is none outside of a stream (`envoy Context::setProperty`).
+            let state = guest.state();
+            if state.stream().is_none() {
+                return Ok(Status::NotFound);
+            }
+            state.properties.insert(path, value);
             Ok(Status::Ok)
         }
         Hostcall::Done => {
             let state = guest.state();
-            let root = state.root_id();
-            match state.roots.get_mut(&root) {
+            let id = state.root_id();
+            match state.roots.get_mut(&id) {
                 Some(root) if root.done_pending => {
                     root.done_pending = false;
+                    state.after_call.push_back(Deferred::RootDone(id));
                     Ok(Status::Ok)
                 }
                 _ => Ok(Status::NotFound),
             }
         }
-        Hostcall::CallForeignFunction => Ok(Status::NotFound),
+        Hostcall::CallForeignFunction => {
+            let Some(answer) = guest.state().foreign.get(&args.text(0)).cloned() else {
+                return Ok(Status::NotFound);
+            };
+            // Absent results are not wanted (`cpp-host src/exports.cc: call_foreign_function`).
+            match args.out_bytes(2) {
+                (0, 0) => Ok(Status::Ok),
+                out => guest.put_bytes(out, &answer),
+            }
+        }
         _ => Ok(Status::Unimplemented),
     }
 }

@@ -1,119 +1,19 @@
 //! What a test says: start the VM, send requests, let time pass, change the configuration.
 
 pub mod compare;
+mod happen;
+mod look;
+mod upstream;
+
+pub use upstream::Upstream;
+pub(crate) use upstream::UpstreamStep;
 
 use abi::{Callback, Direction, Hostcall};
 
 use crate::clock::Due;
 use crate::state::Root;
 use crate::stream::Stream;
-use crate::{
-    Answer, Call, Callee, Failing, Growths, Headers, Log, Nanos, State, StreamId, Vm, Watch, Who,
-};
-
-/// How the upstream treats the streams that reach it.
-#[derive(Clone, Debug)]
-pub enum Upstream {
-    /// Answers as soon as it has the headers.
-    Early {
-        /// After this many milliseconds.
-        after_millis: u64,
-        /// The answer.
-        answer: UpstreamAnswer,
-    },
-    /// Reads the whole request first.
-    Patient {
-        /// After this many milliseconds.
-        after_millis: u64,
-        /// The answer.
-        answer: UpstreamAnswer,
-    },
-    /// Closes the connection when it has the headers.
-    Closes {
-        /// After this many milliseconds.
-        after_millis: u64,
-    },
-    /// Never answers.
-    Silent,
-}
-
-/// What an upstream answers.
-#[derive(Clone, Debug, Default)]
-pub struct UpstreamAnswer {
-    /// Headers with `:status`.
-    pub headers: Headers,
-    /// Body.
-    pub body: Vec<u8>,
-    /// Trailers; none if empty.
-    pub trailers: Headers,
-}
-
-pub(crate) enum UpstreamStep {
-    Close,
-    Answer { headers: Headers, body: Vec<u8>, trailers: Headers },
-}
-
-impl UpstreamAnswer {
-    fn of(status: u32, body: &str) -> UpstreamAnswer {
-        UpstreamAnswer {
-            headers: Headers::of(&[(":status", &status.to_string()), ("x-upstream", "yes")]),
-            body: body.as_bytes().to_vec(),
-            trailers: Headers::default(),
-        }
-    }
-}
-
-impl Default for Upstream {
-    fn default() -> Upstream {
-        Upstream::patient(200, "hello")
-    }
-}
-
-impl Upstream {
-    /// Answers at once on headers alone.
-    pub fn early(status: u32, body: &str) -> Upstream {
-        Upstream::Early { after_millis: 3, answer: UpstreamAnswer::of(status, body) }
-    }
-
-    /// Answers when it has read the whole request.
-    pub fn patient(status: u32, body: &str) -> Upstream {
-        Upstream::Patient { after_millis: 3, answer: UpstreamAnswer::of(status, body) }
-    }
-
-    /// The same with response trailers.
-    pub fn with_trailers(mut self, trailers: &[(&str, &str)]) -> Upstream {
-        if let Upstream::Early { answer, .. } | Upstream::Patient { answer, .. } = &mut self {
-            answer.trailers = Headers::of(trailers);
-        }
-        self
-    }
-
-    pub(crate) fn on_headers(&self) -> bool {
-        matches!(self, Upstream::Early { .. } | Upstream::Closes { .. })
-    }
-
-    pub(crate) fn after_millis(&self) -> Option<u64> {
-        match self {
-            Upstream::Early { after_millis, .. }
-            | Upstream::Patient { after_millis, .. }
-            | Upstream::Closes { after_millis } => Some(*after_millis),
-            Upstream::Silent => None,
-        }
-    }
-
-    pub(crate) fn step(&self) -> UpstreamStep {
-        match self {
-            Upstream::Early { answer, .. } | Upstream::Patient { answer, .. } => {
-                UpstreamStep::Answer {
-                    headers: answer.headers.clone(),
-                    body: answer.body.clone(),
-                    trailers: answer.trailers.clone(),
-                }
-            }
-            Upstream::Closes { .. } | Upstream::Silent => UpstreamStep::Close,
-        }
-    }
-}
+use crate::{Answer, Callee, Chaos, Failing, Headers, Redis, Service, StreamId, Vm, Watch};
 
 /// What vm_start and configure answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,28 +61,34 @@ impl Vm {
         Start { root: id, accepted: accepted && !self.dead }
     }
 
-    /// Ends a root context: on_done and, unless the plugin wants to wait, on_delete. Its calls are
-    /// cancelled without a callback.
+    /// Ends a root context: on_done and, unless the plugin wants to wait, on_delete. Only once on_done
+    /// has answered false can `proxy_done` end it (`cpp-host src/wasm.cc: startShutdown, done`).
     pub fn end_root(&mut self, root: u32) {
-        if let Some(root) = self.state().roots.get_mut(&root) {
-            root.done_pending = true;
-        }
-        let done = self.callback(Callback::Done, &[root]).is_none_or(|done| done != 0);
-        let released = self.state().roots.get(&root).is_none_or(|root| !root.done_pending);
-        if !done && !released {
+        if self.callback(Callback::Done, &[root]) == Some(0) {
+            if let Some(root) = self.state().roots.get_mut(&root) {
+                root.done_pending = true;
+            }
             return;
         }
+        self.delete_root(root);
+    }
+
+    /// on_delete; calls are cancelled without a callback.
+    pub(crate) fn delete_root(&mut self, root: u32) {
         self.callback(Callback::Delete, &[root]);
         let state = self.state();
         state.roots.remove(&root);
         state.clock.disarm(Due::Tick(root));
-        let calls: Vec<u32> = state.calls.iter().filter(|c| c.root == root).map(|c| c.id).collect();
-        for call in calls {
-            state.clock.disarm(Due::Call(call));
+        for (place, call) in state.calls.iter().enumerate() {
+            if call.root == root {
+                state.clock.disarm(Due::Call(place));
+            }
         }
+        state.grpc.retain(|_, call| call.root != root);
+        state.redis.retain(|_, call| call.root != root);
     }
 
-    fn new_context(&mut self) -> u32 {
+    pub(crate) fn new_context(&mut self) -> u32 {
         let state = self.state();
         let id = state.next_context;
         state.next_context += 1;
@@ -198,6 +104,42 @@ impl Vm {
     /// Makes a cluster known, with its callee.
     pub fn callee(&mut self, cluster: &str, callee: Callee) -> &mut Vm {
         self.state().callees.insert(cluster.into(), callee);
+        self
+    }
+
+    /// Makes a gRPC service known, by its cluster.
+    pub fn service(&mut self, cluster: &str, service: Service) -> &mut Vm {
+        self.state().services.insert(cluster.into(), service);
+        self
+    }
+
+    /// Makes a Redis server known, by its cluster (Higress).
+    pub fn redis(&mut self, cluster: &str, redis: Redis) -> &mut Vm {
+        self.state().redis_servers.insert(cluster.into(), redis);
+        self
+    }
+
+    /// Makes a foreign function known, and what it answers.
+    pub fn foreign(&mut self, name: &str, answer: &[u8]) -> &mut Vm {
+        self.state().foreign.insert(name.into(), answer.to_vec());
+        self
+    }
+
+    /// Hosts of the upstream cluster with their attributes (Higress).
+    pub fn upstream_hosts(&mut self, hosts: &[(&str, &str)]) -> &mut Vm {
+        self.state().upstream_hosts = Headers::of(hosts);
+        self
+    }
+
+    /// Answers the recorder's hostcalls at random from now on.
+    pub fn chaos(&mut self, chaos: Chaos) -> &mut Vm {
+        self.state().chaos = Some(chaos);
+        self
+    }
+
+    /// Capability restriction: this callback is never called.
+    pub fn withhold(&mut self, callback: Callback) -> &mut Vm {
+        self.exported.remove(&callback);
         self
     }
 
@@ -329,110 +271,5 @@ impl Vm {
             }
         }
         true
-    }
-
-    fn happen(&mut self, due: Due) {
-        match due {
-            Due::Upstream(stream) => self.upstream_answers(stream),
-            Due::Call(id) => self.call_answered(id),
-            Due::Tick(root) => self.tick(root),
-        }
-    }
-
-    /// The response callback, on the root context, whether the stream lives or not.
-    fn call_answered(&mut self, id: u32) {
-        let state = self.state();
-        let now = state.clock.now();
-        let Some(call) = state.calls.iter_mut().find(|call| call.id == id) else { return };
-        call.answered = Some(now);
-        let (root_id, own) = (call.root, call.by == Who::Recorder);
-        let Some(answer) = call.answer.take() else { return };
-        let Some(root) = state.roots.get_mut(&root_id) else { return };
-        if let Some(failure) = answer.failure {
-            root.status = failure;
-        }
-        let args = [root_id, id, answer.headers.0.len() as u32, answer.body.len() as u32, 0];
-        root.answer = Some(answer);
-        self.enter(Callback::HttpCallResponse, &args, own);
-        if let Some(root) = self.state().roots.get_mut(&root_id) {
-            root.answer = None;
-        }
-        self.after_call();
-    }
-
-    fn tick(&mut self, root: u32) {
-        if !self.exported.contains(&Callback::Tick) {
-            return;
-        }
-        self.callback(Callback::Tick, &[root]);
-        let state = self.state();
-        let millis = state.roots.get(&root).map_or(0, |root| root.tick_millis);
-        state.clock.disarm(Due::Tick(root));
-        if millis > 0 {
-            state.clock.arm_in_millis(u64::from(millis), Due::Tick(root));
-        }
-    }
-
-    /// What the client has got so far of a stream.
-    pub fn answer(&self, stream: StreamId) -> Answer {
-        match self.answers.get(&stream) {
-            Some(answer) => answer.clone(),
-            None => {
-                let live = self.store.data().streams.get(&stream);
-                live.map(|s| s.answer.clone()).unwrap_or_default()
-            }
-        }
-    }
-
-    /// What went on to the upstream: the headers, if they did, and the body.
-    pub fn forwarded(&self, stream: StreamId) -> Option<(Headers, Vec<u8>)> {
-        let stream = self.store.data().streams.get(&stream)?;
-        let half = &stream.request;
-        half.headers_forwarded.then(|| (half.headers.clone(), half.forwarded_body.clone()))
-    }
-
-    /// Does the stream context live?
-    pub fn is_open(&self, stream: StreamId) -> bool {
-        self.store.data().streams.contains_key(&stream)
-    }
-
-    /// Does the module export this callback?
-    pub fn exports(&self, callback: Callback) -> bool {
-        self.exported.contains(&callback)
-    }
-
-    /// Has the VM trapped?
-    pub fn is_dead(&self) -> bool {
-        self.dead
-    }
-
-    /// Everything that crossed the border.
-    pub fn log(&self) -> &Log {
-        &self.store.data().log
-    }
-
-    /// Calls dispatched by one of the two.
-    pub fn calls(&self, by: Who) -> Vec<&Call> {
-        self.store.data().calls.iter().filter(|call| call.by == by).collect()
-    }
-
-    /// Virtual time since the VM's start.
-    pub fn now(&self) -> Nanos {
-        self.store.data().clock.now()
-    }
-
-    /// Bytes of the VM's memory, the recorder's included.
-    pub fn memory_bytes(&self) -> usize {
-        self.store.data().memory.map_or(0, |memory| memory.data_size(&self.store))
-    }
-
-    /// How often the VM's memory was seen to have grown.
-    pub fn growths(&self) -> Growths {
-        self.store.data().growths
-    }
-
-    /// The host's side, to look at.
-    pub fn host(&self) -> &State {
-        self.store.data()
     }
 }
