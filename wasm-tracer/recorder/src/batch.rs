@@ -10,6 +10,10 @@ use crate::ring::Segment;
 use crate::ship::Frame;
 use crate::wire::Writer;
 
+/// Revision of the wire: 1 tells of an open invocation's root and arguments, of annotations, and of the
+/// fuse.
+const WIRE_MINOR: u64 = 1;
+
 /// Readings of the host for one batch, made before its memory is borrowed.
 pub struct Facts {
     wall_nanos: u64,
@@ -41,6 +45,7 @@ impl Recorder {
         facts: &Facts,
     ) {
         to.bytes(batch::INSTANCE, &self.instance);
+        to.number(batch::WIRE_MINOR, WIRE_MINOR);
         to.bytes(batch::NODE, self.node.get());
         self.write_module(to);
         to.number(batch::BASE, u64::from(facts.base));

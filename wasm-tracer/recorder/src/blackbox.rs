@@ -52,6 +52,8 @@ impl Recorder {
             to.number(open::CONTEXT, u64::from(frame.context));
             to.number(open::CALL, u64::from(frame.call));
             to.number(open::SINCE_MICROS, frame.at);
+            to.number(open::ROOT, u64::from(frame.root));
+            to.words(open::ARGS, &frame.args);
             if at + 1 == depth {
                 to.bytes(open::LAST_LOG, self.output.last.get());
             }

@@ -41,19 +41,20 @@ impl<const N: usize> Text<N> {
         self.length = self.length.saturating_add(copied as u16);
     }
 
-    /// Adds one byte, and drops the first half when it is full: the end is what matters.
-    pub fn push_keeping_end(&mut self, byte: u8) {
-        if usize::from(self.length) == N {
-            let half = N / 2;
-            for at in 0..half {
-                let moved = self.bytes.get(at + half).copied().unwrap_or(0);
+    /// Adds at its end (at most half of what fits at all), and drops the first half when there is no
+    /// room: the end is what matters.
+    pub fn push_keeping_end(&mut self, from: &[u8]) {
+        if usize::from(self.length) + from.len() > N {
+            let kept = usize::from(self.length).saturating_sub(N / 2);
+            for at in 0..kept {
+                let moved = self.bytes.get(at + N / 2).copied().unwrap_or(0);
                 if let Some(to) = self.bytes.get_mut(at) {
                     *to = moved;
                 }
             }
-            self.length = half as u16;
+            self.length = kept as u16;
         }
-        self.push(&[byte]);
+        self.push(from);
     }
 
     /// The bytes.

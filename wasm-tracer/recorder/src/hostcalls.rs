@@ -306,8 +306,14 @@ impl Recorder {
         }
         let size_kept = size.min(TEXT as u32) as u16;
         let whole = Read { length: usize::from(size_kept), marks: 0 };
-        let Some(most) = (if all { Some(whole) } else { self.may_log(size_kept) }) else { return };
+        let most = if all { Some(whole) } else { self.may_log(size_kept) };
+        // A panic's text is wanted for a black box even if its stream has said enough.
+        if most.is_none() && level < crate::output::ERROR {
+            return;
+        }
         let mut text = self.read_text(at, size, host);
+        self.remember_words(text.length);
+        let Some(most) = most else { return };
         text.marks |= most.marks;
         self.suspect_panic(text.length);
         text.length = text.length.min(most.length);

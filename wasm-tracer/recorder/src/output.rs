@@ -12,13 +12,15 @@ use crate::streams::flag;
 /// Bytes of log lines kept of a stream, and of a root between two shipments.
 const LOG_BYTES: u16 = 1024;
 const ROOT_LOG_BYTES: u16 = 4096;
+/// Level of a line that tells of an error.
+pub const ERROR: u32 = 4;
 /// Bytes looked at in one `fd_write`.
 const MOST: u32 = 4096;
 
 /// The two unfinished lines and the last output.
 pub struct Output {
     lines: [Text<256>; 2],
-    /// The end of what was written to either.
+    /// The end of what was written to either, and of the log lines at the level.
     pub last: Text<1024>,
 }
 
@@ -58,6 +60,7 @@ impl Recorder {
                 if !host.read(piece, at) {
                     return;
                 }
+                self.output.last.push_keeping_end(piece);
                 for byte in piece.iter() {
                     self.output_byte(fd, *byte);
                 }
@@ -68,7 +71,6 @@ impl Recorder {
     }
 
     fn output_byte(&mut self, fd: u32, byte: u8) {
-        self.output.last.push_keeping_end(byte);
         let Some(line) = self.output.lines.get_mut(fd.wrapping_sub(1) as usize) else { return };
         if byte != b'\n' {
             line.push(&[byte]);
@@ -110,6 +112,13 @@ impl Recorder {
         *used = used.saturating_add(size);
         let marks = if size > room { mark::TEXT_CUT } else { 0 };
         Some(Read { length: usize::from(size.min(room)), marks })
+    }
+
+    /// A log line, which lies in the scratch memory, is among the last words.
+    pub(crate) fn remember_words(&mut self, length: usize) {
+        let line = self.scratch.get(..length).unwrap_or(&[]);
+        self.output.last.push_keeping_end(line);
+        self.output.last.push_keeping_end(b"\n");
     }
 
     fn drop_log_line(&mut self) {

@@ -41,6 +41,50 @@ fn before_a_trap_everything_leaves_with_the_open_invocation_and_the_last_words()
 }
 
 #[test]
+fn what_the_trapping_invocation_did_before_is_in_it() {
+    let mut vm = Vm::start();
+    vm.create_root(7);
+    vm.call(Callback::ContextCreate, 20, [7, 0, 0, 0], 0);
+    vm.call(Callback::RequestHeaders, 20, [9, 0, 0, 0], 0);
+    assert!(vm.enter(Callback::RequestBody, 20, [14, 1, 0, 0]));
+    vm.http_call("auth", 4, 500);
+    for _ in 0..10 {
+        vm.log(4, &"x".repeat(200));
+    }
+    vm.log(5, "panicked at src/lib.rs:42:7");
+    vm.recorder.trap(&mut vm.host);
+    let all: Vec<_> = vm.batches().iter().flat_map(events).collect();
+    let dispatch = all.iter().find(|r| r.event.kind == Hostcall::HttpCall.number());
+    let dispatch = dispatch.expect("its dispatch");
+    let lines = all.iter().filter(|r| r.event.kind == Hostcall::Log.number());
+    assert!(lines.count() >= 5, "its log lines");
+    let batch = vm.last_batch();
+    let open = &batch.open[0];
+    assert_eq!(dispatch.entry, open.entry, "its events name it");
+    assert_eq!((open.context, open.root, open.args.as_slice()), (20, 7, [14, 1].as_slice()));
+    let words = String::from_utf8_lossy(&open.last_log).into_owned();
+    assert!(words.ends_with("src/lib.rs:42:7\n"), "also beyond a stream's share: {words}");
+    let names: Vec<_> = batch.roots.iter().map(|root| root.context).collect();
+    assert!(names.contains(&7));
+}
+
+#[test]
+fn of_nested_invocations_all_are_named_and_the_innermost_has_the_words() {
+    let mut vm = Vm::start();
+    vm.call(Callback::ContextCreate, 2, [ROOT, 0, 0, 0], 0);
+    assert!(vm.enter(Callback::HttpCallResponse, ROOT, [9999, 3, 0, 0]));
+    write_error(&mut vm, "panic: nested");
+    assert!(vm.enter(Callback::ResponseHeaders, 2, [5, 1, 0, 0]));
+    vm.recorder.trap(&mut vm.host);
+    let open = vm.last_batch().open;
+    let told: Vec<_> =
+        open.iter().map(|o| (o.kind, o.context, o.call, !o.last_log.is_empty())).collect();
+    let response = Callback::HttpCallResponse.number();
+    let headers = Callback::ResponseHeaders.number();
+    assert_eq!(told, [(response, ROOT, 9999, false), (headers, 2, 0, true)]);
+}
+
+#[test]
 fn an_entry_that_returns_after_all_clears_the_latch() {
     let mut vm = Vm::start();
     for _ in 0..2 {

@@ -1,5 +1,5 @@
-//! The golden batch of this version: what the recorder writes for one fixed run. Kept in
-//! `proto/golden`, decoded for ever. `BLESS=1` writes it, for a new version only.
+//! The golden batch of this revision of the wire: what the recorder writes for one fixed run. Kept in
+//! `proto/golden`, decoded for ever. `BLESS=1` writes it, for a new revision only.
 
 mod support;
 
@@ -9,7 +9,7 @@ use abi::{Callback, Hostcall};
 use prost::Message;
 use support::{ROOT, Vm};
 
-const NAME: &str = "v1-0.1.0";
+const NAME: &str = "v1-minor-1";
 
 #[test]
 fn the_golden_batch_is_what_the_recorder_writes() {
@@ -45,6 +45,6 @@ fn the_golden_batch_is_what_the_recorder_writes() {
     }
     let golden = std::fs::read(&binary).expect("the golden batch");
     let decoded = proto::v1::Batch::decode(golden.as_slice()).expect("readable");
-    assert_eq!(batch, decoded, "this version's words changed: is that a new version?");
+    assert_eq!(batch, decoded, "this version's words changed: is that a new revision?");
     assert!(*raw == golden, "the same words in other bytes");
 }
