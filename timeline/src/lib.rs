@@ -15,6 +15,7 @@ pub mod hold;
 pub mod ids;
 pub mod instance;
 pub mod registry;
+pub mod request;
 pub mod script;
 mod story;
 pub mod timeline;

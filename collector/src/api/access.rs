@@ -23,7 +23,7 @@ pub async fn may_read(State(api): State<Arc<Api>>, request: Request, next: Next)
         return next.run(request).await;
     }
     let path = request.uri().path();
-    if path == "/" || path.starts_with("/timelines/") {
+    if path == "/" || path.starts_with("/timelines/") || path.starts_with("/requests/") {
         return (StatusCode::UNAUTHORIZED, Html(ui::token_form(false))).into_response();
     }
     Problem::Unauthorized.into_response()

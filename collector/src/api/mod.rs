@@ -136,6 +136,7 @@ fn guarded() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
     vec![
         ("/", get(pages::list)),
         ("/timelines/{id}", get(pages::timeline)),
+        ("/requests/{request_id}", get(pages::request)),
         ("/api/v1/timelines", get(timelines::list)),
         ("/api/v1/timelines/{id}", get(timelines::one)),
         ("/api/v1/requests/{request_id}", get(requests::one)),

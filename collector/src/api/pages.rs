@@ -58,6 +58,15 @@ pub async fn timeline(
     Ok(Html(ui::timeline_page(&timeline, &script::print(&timeline))))
 }
 
+/// `GET /requests/{request_id}`
+pub async fn request(
+    State(api): State<Arc<Api>>,
+    Path(request_id): Path<String>,
+) -> Result<Html<String>, Problem> {
+    let requests = api.requests(&request_id).await?;
+    Ok(Html(ui::request_page(&request_id, &requests)))
+}
+
 /// `GET /assets/{name}`
 pub async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     let Some((kind, bytes, tag)) = ui::asset(&name) else {

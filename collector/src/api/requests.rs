@@ -1,14 +1,12 @@
-//! `/api/v1/requests`: the request view, all timelines of one request in chain order.
-//!
-//! Request ids repeat (clients choose them, redirects and shadows copy them), so passes of one request
-//! are those on the same node that overlap in time.
+//! `/api/v1/requests`: the request view, all timelines of one request in chain order, and in whose hands
+//! it is.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
-use timeline::timeline::Timeline;
+use timeline::request::{Request, Whereabouts};
 use utoipa::ToSchema;
 
 use super::view::Summary;
@@ -25,8 +23,43 @@ pub struct RequestView {
     pub request_id: String,
     /// Node that it passed; empty if not readable.
     pub node: String,
+    /// In whose hands it is; absent once it was answered.
+    pub whereabouts: Option<WhereaboutsView>,
     /// Its timelines in the order in which the plugins had it.
     pub timelines: Vec<Summary>,
+}
+
+/// In whose hands a request is, or was when it ended.
+#[derive(Serialize, ToSchema)]
+pub struct WhereaboutsView {
+    /// `request` or `response`: what is on its way.
+    pub direction: &'static str,
+    /// Timeline of the plugin that had it last.
+    pub last: String,
+    /// Sequence number of the event that stopped it there or let it go.
+    pub event: u64,
+    /// Does that plugin hold it?
+    pub is_held: bool,
+    /// Timeline of the plugin that should have got it next and never did.
+    pub next: Option<String>,
+    /// The stream has ended.
+    pub is_over: bool,
+    /// All that as a sentence.
+    pub sentence: String,
+}
+
+impl WhereaboutsView {
+    fn of(whereabouts: &Whereabouts<'_>) -> WhereaboutsView {
+        WhereaboutsView {
+            direction: whereabouts.direction.name(),
+            last: whereabouts.last.id.to_string(),
+            event: whereabouts.event.0,
+            is_held: whereabouts.is_held,
+            next: whereabouts.next.map(|next| next.id.to_string()),
+            is_over: whereabouts.is_over,
+            sentence: whereabouts.sentence(),
+        }
+    }
 }
 
 /// What has a request id.
@@ -44,46 +77,27 @@ pub async fn one(
     State(api): State<Arc<Api>>,
     Path(request_id): Path<String>,
 ) -> Result<Json<RequestList>, Problem> {
-    let query = Query { request_id: Some(request_id.clone()), ..Query::default() };
-    let listed = api.list(query, None, MOST).await?;
-    if listed.timelines.is_empty() {
-        return Err(Problem::NotFound(format!("no request {request_id:?}")));
-    }
-    let requests = requests(listed.timelines)
-        .into_iter()
-        .map(|timelines| RequestView {
+    let requests = api.requests(&request_id).await?;
+    let requests = requests
+        .iter()
+        .map(|request| RequestView {
             request_id: request_id.clone(),
-            node: timelines.first().map_or_else(String::new, |t| t.node.to_string()),
-            timelines: timelines.iter().map(|t| Summary::of(t)).collect(),
+            node: request.node().to_owned(),
+            whereabouts: request.whereabouts().as_ref().map(WhereaboutsView::of),
+            timelines: request.timelines.iter().map(|t| Summary::of(t)).collect(),
         })
         .collect();
     Ok(Json(RequestList { requests }))
 }
 
-/// Groups of the same node that overlap in time: latest first, each in the order of beginning.
-fn requests(mut timelines: Vec<Arc<Timeline>>) -> Vec<Vec<Arc<Timeline>>> {
-    timelines.sort_by_cached_key(|t| (t.node.clone(), span(t)));
-    let mut groups: Vec<(u64, Vec<Arc<Timeline>>)> = Vec::new();
-    for timeline in timelines {
-        let (begin, end) = span(&timeline);
-        match groups.last_mut() {
-            Some((last, group)) if group[0].node == timeline.node && begin <= *last => {
-                *last = end.max(*last);
-                group.push(timeline);
-            }
-            _ => groups.push((end, vec![timeline])),
+impl Api {
+    /// The requests of an id, latest first; never none.
+    pub async fn requests(self: &Arc<Self>, request_id: &str) -> Result<Vec<Request>, Problem> {
+        let query = Query { request_id: Some(request_id.to_owned()), ..Query::default() };
+        let listed = self.list(query, None, MOST).await?;
+        if listed.timelines.is_empty() {
+            return Err(Problem::NotFound(format!("no request {request_id:?}")));
         }
+        Ok(Request::all(listed.timelines))
     }
-    groups.sort_by_key(|(_, group)| std::cmp::Reverse(group.first().map(|t| span(t))));
-    groups.into_iter().map(|(_, group)| group).collect()
-}
-
-/// First and last moment of the stream's own events, in nanoseconds since 1970: a late response
-/// callback does not make a request longer.
-fn span(timeline: &Timeline) -> (u64, u64) {
-    let own = || timeline.events.iter().filter(|e| e.context == timeline.context);
-    let begin = own().map(|e| e.at).min().unwrap_or_else(|| timeline.started());
-    let end = own().map(|e| e.at.after(e.took)).max().unwrap_or(begin);
-    let wall = |at| timeline.wall_nanos(at).unwrap_or_default();
-    (wall(begin), wall(end))
 }

@@ -103,8 +103,9 @@ fn escape(out: &mut String, text: &str) {
     }
 }
 
-/// A value inside the query of a link: all but unreserved characters percent-encoded.
-pub fn query_value(text: &str) -> String {
+/// A segment of the path of a link, or a value in its query: all but unreserved characters
+/// percent-encoded.
+pub fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -140,6 +141,6 @@ mod tests {
 
     #[test]
     fn a_query_value_cannot_add_another() {
-        assert_eq!(query_value("a b&c=d/é"), "a%20b%26c%3Dd%2F%C3%A9");
+        assert_eq!(encoded("a b&c=d/é"), "a%20b%26c%3Dd%2F%C3%A9");
     }
 }

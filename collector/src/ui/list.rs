@@ -5,7 +5,7 @@ use ::timeline::finding::Severity;
 use ::timeline::ids::{Micros, TimelineId};
 use ::timeline::{State, Timeline};
 
-use super::escape::{Html, query_value};
+use super::escape::{Html, encoded};
 use super::page::{badge, page, text_or_dash};
 use super::words;
 
@@ -102,7 +102,7 @@ impl Filter {
             ("request_id", &self.request_id),
         ];
         let parts = named.iter().filter(|(_, value)| !value.is_empty());
-        parts.map(|(name, value)| format!("{name}={}&", query_value(value))).collect()
+        parts.map(|(name, value)| format!("{name}={}&", encoded(value))).collect()
     }
 }
 
@@ -117,9 +117,9 @@ pub fn list_page(view: &ListView) -> String {
         if view.rows.is_empty() {
             empty(html, view);
         }
-        table(html, view);
+        table(html, &view.rows);
         if let Some(cursor) = &view.cursor {
-            let link = format!("/?{}cursor={}", view.filter.query(), query_value(cursor));
+            let link = format!("/?{}cursor={}", view.filter.query(), encoded(cursor));
             html.element("p", &[("class", "more")], |html| {
                 html.leaf("a", &[("href", &link), ("rel", "next")], "Older timelines");
             });
@@ -225,8 +225,9 @@ const COLUMNS: [(&str, &str); 8] = [
     ("state", "State"),
 ];
 
-fn table(html: &mut Html, view: &ListView) {
-    let class = if view.rows.is_empty() { "scroll hidden" } else { "scroll" };
+/// The table of rows; there, but hidden, while it is empty: live rows come into it.
+pub fn table(html: &mut Html, rows: &[Row]) {
+    let class = if rows.is_empty() { "scroll hidden" } else { "scroll" };
     let region = [("class", class), ("id", "scroll"), ("tabindex", "0"), ("role", "region")];
     html.element("div", &[&region[..], &[("aria-label", "Timelines")]].concat(), |html| {
         html.element("table", &[("class", "list")], |html| {
@@ -239,7 +240,7 @@ fn table(html: &mut Html, view: &ListView) {
             });
             html.line();
             html.element("tbody", &[("id", "rows")], |html| {
-                for one in &view.rows {
+                for one in rows {
                     row(html, one);
                 }
             });

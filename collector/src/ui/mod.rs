@@ -10,6 +10,7 @@ mod evidence;
 mod list;
 mod page;
 mod problem;
+mod request_page;
 pub mod svg;
 mod timeline_page;
 mod token;
@@ -23,6 +24,7 @@ mod tests;
 pub use assets::{Asset, asset};
 pub use list::{Filter, ListView, Row, list_page};
 pub use problem::problem_page;
+pub use request_page::request_page;
 pub use timeline_page::timeline_page;
 pub use token::{TOKEN_PATH, token_form};
 

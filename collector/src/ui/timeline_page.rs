@@ -12,7 +12,7 @@ use abi::Kind;
 
 use super::escape::Html;
 use super::page::{badge, page, text_or_dash};
-use super::{evidence, svg, words};
+use super::{evidence, request_page, svg, words};
 
 /// Rows of the table of events; the script has them all.
 const MOST_ROWS: usize = 2_000;
@@ -99,7 +99,12 @@ fn facts(html: &mut Html, timeline: &Timeline) {
             let class = if name == "Instance" { "wide" } else { "" };
             html.element("div", &[("class", class)], |html| {
                 html.leaf("dt", &[], name);
-                html.element("dd", &[], |html| text_or_dash(html, &value));
+                html.element("dd", &[], |html| match name {
+                    "Request id" if !value.is_empty() => {
+                        html.leaf("a", &[("href", &request_page::link(&value))], &value);
+                    }
+                    _ => text_or_dash(html, &value),
+                });
             });
         }
     });

@@ -143,7 +143,10 @@ fn play(stack: &Stack, case: &Case) -> anyhow::Result<Option<String>> {
     }
     let id = text(&timeline["id"]);
     let script = stack.collector().text(&format!("/api/v1/timelines/{id}?as=text"))?;
-    println!("\nthe timeline, in seconds of the host's monotonic clock:\n\n{}", indented(script.trim_end()));
+    println!(
+        "\nthe timeline, in seconds of the host's monotonic clock:\n\n{}",
+        indented(script.trim_end())
+    );
     Ok((headline != case.headline)
         .then(|| format!("{}: wanted {:?}, found {headline:?}", case.title, case.headline)))
 }
