@@ -2,6 +2,7 @@
 
 mod access;
 mod findings;
+mod instance_view;
 mod live;
 mod openapi;
 mod operate;

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::view::InstanceView;
+use super::instance_view::InstanceView;
 use super::{Api, Problem};
 use crate::metrics::CONTENT_TYPE;
 
@@ -62,7 +62,7 @@ pub async fn instances(State(api): State<Arc<Api>>) -> Result<Json<InstanceList>
 pub struct PluginView {
     /// Its name.
     pub plugin: String,
-    /// Instances that run it.
+    /// Instances that run it: 0 when it was removed from all of them.
     pub instances: usize,
 }
 
@@ -79,11 +79,13 @@ pub struct PluginList {
 pub async fn plugins(State(api): State<Arc<Api>>) -> Result<Json<PluginList>, Problem> {
     let mut plugins = BTreeMap::<String, usize>::new();
     for instance in api.instances().await? {
-        let mut names: Vec<_> = instance.roots.iter().map(|root| root.plugin.clone()).collect();
-        names.sort();
-        names.dedup();
-        for name in names {
-            *plugins.entry(name).or_default() += 1;
+        // Several configurations of one plugin may run side by side.
+        let mut here = BTreeMap::<&str, bool>::new();
+        for root in &instance.roots {
+            *here.entry(&root.plugin).or_default() |= !root.ended;
+        }
+        for (name, runs) in here {
+            *plugins.entry(name.to_owned()).or_default() += usize::from(runs);
         }
     }
     let plugins =

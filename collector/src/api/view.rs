@@ -5,7 +5,6 @@ use serde::Serialize;
 use timeline::calls::{Call, Outcome};
 use timeline::event::Event;
 use timeline::finding::{Finding, Subject, Window};
-use timeline::instance::InstanceStatus;
 use timeline::timeline::{State, Timeline};
 use utoipa::ToSchema;
 
@@ -228,33 +227,6 @@ pub struct ListedFinding {
     pub state: &'static str,
 }
 
-/// An instance.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct InstanceView {
-    /// 32 hex digits.
-    pub id: String,
-    /// Envoy's node id.
-    pub node: String,
-    /// Version of its recorder.
-    pub tracer_version: String,
-    /// Guess.
-    pub sdk: String,
-    /// ABI version.
-    pub abi: Option<&'static str>,
-    /// Host it was instrumented for.
-    pub host: Option<&'static str>,
-    /// Names of its plugins.
-    pub plugins: Vec<String>,
-    /// Timelines that grow.
-    pub open_timelines: usize,
-    /// Streams seen; 0: a canary or the main thread's VM.
-    pub streams_seen: u64,
-    /// Missing events.
-    pub gaps: Vec<GapView>,
-    /// It said that no more comes.
-    pub is_final: bool,
-}
-
 fn state_name(state: State) -> &'static str {
     match state {
         State::Open => "open",
@@ -316,7 +288,8 @@ impl Detail {
 }
 
 impl GapView {
-    fn of(gap: &timeline::Gap) -> GapView {
+    /// Of a gap.
+    pub fn of(gap: &timeline::Gap) -> GapView {
         GapView { from: gap.from.0, to: gap.to.0, reason: gap.reason.clone() }
     }
 }
@@ -411,25 +384,6 @@ impl ListedFinding {
             timeline: timeline.id.to_string(),
             state: state_name(timeline.state),
         })
-    }
-}
-
-impl InstanceView {
-    /// Of an instance.
-    pub fn of(status: &InstanceStatus) -> InstanceView {
-        InstanceView {
-            id: status.id.to_string(),
-            node: status.node.to_string(),
-            tracer_version: status.module.tracer_version.clone(),
-            sdk: status.module.sdk.clone(),
-            abi: status.module.abi.map(|abi| abi.name()),
-            host: status.module.host.map(|host| host.name()),
-            plugins: status.roots.iter().map(|root| root.plugin.clone()).collect(),
-            open_timelines: status.open_timelines,
-            streams_seen: status.streams_seen,
-            gaps: status.gaps.iter().map(GapView::of).collect(),
-            is_final: status.is_final,
-        }
     }
 }
 
