@@ -10,13 +10,14 @@ const MAX_LINES: usize = 500;
 const LONG_BECAUSE: &str = "Longer than 500 lines because";
 
 /// The edges between the crates that are shipped: all there are (ARCHITECTURE.md, "may use").
-const EDGES: [(&str, &[&str]); 8] = [
+const EDGES: [(&str, &[&str]); 9] = [
     ("abi", &[]),
     ("proto", &[]),
     ("recorder", &["abi", "proto"]),
     ("graft", &["recorder"]),
     ("instrument", &["abi"]),
     ("timeline", &["abi"]),
+    ("import", &["abi", "timeline"]),
     ("collector", &["timeline", "proto", "abi"]),
     ("wasm-tracer", &["instrument", "collector", "timeline", "proto", "abi"]),
 ];

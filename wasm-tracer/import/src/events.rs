@@ -1,0 +1,227 @@
+//! One VM's invocations as events, in the words of `timeline`: what a recorder that keeps every
+//! hostcall would have made of them, but for what the log does not carry (texts, names, status codes).
+
+use abi::{CallKind, Callback, Hostcall, Kind, ParamKind, Record};
+use timeline::event::{Event, Marks};
+use timeline::ids::{CallId, ContextId, Entry, Micros, Sequence};
+
+use crate::invocation::{Invocation, Made, Returned};
+
+/// Call ids of one kind are this far apart (proxy-wasm-cpp-host `include/proxy-wasm/wasm.h:
+/// kCalloutIncrement`).
+const CALL_STEP: u32 = 4;
+
+/// `Event.args` of the wire: all three pseudo headers are there.
+const ALL_PSEUDO_HEADERS: u32 = 7;
+/// `CallFailure` of the wire: no headers came.
+const FAILURE_RESET: u32 = 3;
+
+/// What goes on from one invocation of a VM to the next.
+#[derive(Clone, Debug, Default)]
+pub struct Vm {
+    entry: u64,
+    sequence: u64,
+    /// The last call id of each kind, without the two low bits.
+    calls: [u32; 4],
+}
+
+impl Vm {
+    /// A VM that has not run yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives the dispatches in an invocation their call ids. The host writes them into memory, where
+    /// the log cannot see them, but counts them up: every dispatch takes one that gets as far as
+    /// being sent, also if that fails at once (Envoy `source/extensions/common/wasm/context.cc:
+    /// Context::httpCall`).
+    pub fn number_calls(&mut self, invocation: &mut Invocation) {
+        for made in &mut invocation.hostcalls {
+            let kind = match made.hostcall() {
+                Some(Hostcall::HttpCall) => Some(CallKind::Http),
+                Some(Hostcall::GrpcCall) => Some(CallKind::GrpcCall),
+                Some(Hostcall::GrpcStream) => Some(CallKind::GrpcStream),
+                Some(Hostcall::RedisCall) => Some(CallKind::Redis),
+                _ => None,
+            };
+            if let Some(kind) = kind {
+                made.call = self.next_call(kind, made.returned);
+            }
+            for inner in &mut made.inner {
+                self.number_calls(inner);
+            }
+        }
+    }
+
+    fn next_call(&mut self, kind: CallKind, returned: Returned) -> CallId {
+        const OK: u64 = abi::Status::Ok.number() as u64;
+        const SENDING_FAILED: u64 = abi::Status::InternalFailure.number() as u64;
+        let (at, low) = match kind {
+            CallKind::Http => (0, 0),
+            CallKind::GrpcCall => (1, 1),
+            CallKind::GrpcStream => (2, 2),
+            CallKind::Redis => (3, 3),
+        };
+        let last = &mut self.calls[at];
+        match returned {
+            Returned::Value(OK) => {
+                *last = last.wrapping_add(CALL_STEP);
+                CallId(*last | low)
+            }
+            Returned::Value(SENDING_FAILED) => {
+                *last = last.wrapping_add(CALL_STEP);
+                CallId(0)
+            }
+            _ => CallId(0),
+        }
+    }
+
+    /// The events of an invocation whose calls are numbered, in the order of their sequence: what
+    /// returned first stands first.
+    pub fn events(&mut self, invocation: &Invocation) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.invocation(invocation, false, &mut events);
+        events
+    }
+
+    fn invocation(&mut self, invocation: &Invocation, is_nested: bool, to: &mut Vec<Event>) {
+        // Inside the allocator and the start functions hosts forbid nearly every hostcall.
+        let Some(callback) = invocation.callback() else { return };
+        self.entry += 1;
+        let entry = Entry(self.entry);
+        let context = ContextId(invocation.argument(0));
+        for made in &invocation.hostcalls {
+            for inner in &made.inner {
+                self.invocation(inner, true, to);
+            }
+            if let Some(hostcall) = made.hostcall().filter(|h| h.record() != Record::Never) {
+                let sequence = self.next_sequence();
+                to.push(hostcall_event(made, hostcall, sequence, entry, context));
+            }
+        }
+        let (call, args) = callback_arguments(callback, invocation);
+        let mut marks = if is_nested { Marks::NESTED } else { Marks::default() };
+        if invocation.returned == Returned::Never {
+            marks = marks.with(Marks::UNFINISHED);
+        }
+        to.push(Event {
+            sequence: self.next_sequence(),
+            entry,
+            at: invocation.at,
+            context,
+            kind: Kind::Callback(callback),
+            took: invocation.took,
+            args: without_zeros(args),
+            result: number(invocation.returned),
+            call,
+            text: Vec::new(),
+            marks,
+        });
+    }
+
+    fn next_sequence(&mut self) -> Sequence {
+        self.sequence += 1;
+        Sequence(self.sequence)
+    }
+}
+
+fn hostcall_event(
+    made: &Made,
+    hostcall: Hostcall,
+    sequence: Sequence,
+    entry: Entry,
+    context: ContextId,
+) -> Event {
+    let (call, args) = hostcall_arguments(made, hostcall);
+    let marks = if made.returned == Returned::Never { Marks::UNFINISHED } else { Marks::default() };
+    Event {
+        sequence,
+        entry,
+        at: made.at,
+        context,
+        kind: Kind::Hostcall(hostcall),
+        took: Micros(0),
+        args: without_zeros(args),
+        result: number(made.returned),
+        call,
+        text: Vec::new(),
+        marks,
+    }
+}
+
+/// The numbers of a callback but the context and the call id.
+fn callback_arguments(callback: Callback, invocation: &Invocation) -> (CallId, Vec<u32>) {
+    let names = callback.row().params.iter().enumerate().skip(1);
+    let (mut call, mut args) = (CallId(0), Vec::new());
+    for (at, name) in names {
+        match *name {
+            "call" => call = CallId(invocation.argument(at)),
+            _ => args.push(invocation.argument(at)),
+        }
+    }
+    if callback == Callback::HttpCallResponse && args.first() == Some(&0) {
+        args.extend([0, FAILURE_RESET]);
+    }
+    (call, args)
+}
+
+/// The numbers of a hostcall as `Event.args` of the wire has them: no addresses; the size of a string
+/// for the string, but for the first one, which is the event's text.
+fn hostcall_arguments(made: &Made, hostcall: Hostcall) -> (CallId, Vec<u32>) {
+    let (mut call, mut args) = (made.call, Vec::new());
+    let mut text = has_text(hostcall);
+    let mut at = 0;
+    for param in hostcall.row().params {
+        match param.kind {
+            ParamKind::Int if param.name == "call_id" => call = CallId(made.argument(at)),
+            ParamKind::Int | ParamKind::Long => args.push(made.argument(at)),
+            ParamKind::Bytes if text => text = false,
+            ParamKind::Bytes => {
+                args.push(made.argument(at + 1));
+                if hostcall == Hostcall::HttpCall && args.len() == 1 {
+                    // The log shows no header. Nothing is missing as far as it can tell.
+                    args.push(ALL_PSEUDO_HEADERS);
+                }
+            }
+            ParamKind::Out | ParamKind::OutBytes | ParamKind::Address => {}
+        }
+        at += param.kind.width();
+    }
+    (call, args)
+}
+
+/// Whether the first string of a hostcall is the text of its event (`Event.text` of the wire).
+fn has_text(hostcall: Hostcall) -> bool {
+    use Hostcall::*;
+    matches!(
+        hostcall,
+        HttpCall
+            | GrpcCall
+            | GrpcStream
+            | RedisInit
+            | RedisCall
+            | SendLocalResponse
+            | Log
+            | GetProperty
+            | SetProperty
+            | GetHeaderMapValue
+            | AddHeaderMapValue
+            | ReplaceHeaderMapValue
+            | RemoveHeaderMapValue
+            | CallForeignFunction
+    )
+}
+
+fn number(returned: Returned) -> u32 {
+    match returned {
+        Returned::Value(value) => crate::invocation::word(Some(&value)),
+        Returned::Nothing | Returned::Never => 0,
+    }
+}
+
+fn without_zeros(mut args: Vec<u32>) -> Vec<u32> {
+    while args.last() == Some(&0) {
+        args.pop();
+    }
+    args
+}
