@@ -133,6 +133,8 @@ pub mod config {
     pub const WARN_SECONDS: u8 = 10;
     /// u8: 1 makes every hostcall an event.
     pub const ALL_HOSTCALLS: u8 = 11;
+    /// u8: 1 has the names of every stream read when its headers come.
+    pub const NAME_EARLY: u8 = 12;
     /// Text: ABI version of the original, e.g. `0.2.100`.
     pub const ABI: u8 = 16;
     /// Text: `envoy` or `higress`.

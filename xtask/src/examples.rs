@@ -15,19 +15,22 @@ pub enum Which {
     All,
 }
 
-/// Builds the plugins and answers the folder that holds `body-call-rust.wasm` and
-/// `body-call-go.wasm`.
+/// Builds the plugins and the probe, and answers the folder that holds them: `body-call-rust.wasm`,
+/// `body-call-go.wasm`, `probe.wasm`.
 pub fn build(which: Which) -> anyhow::Result<PathBuf> {
     setup::targets()?;
     let artifacts = places::artifacts();
     std::fs::create_dir_all(&artifacts)?;
-    command::step("building the Rust example", || {
+    command::step("building the Rust plugins", || {
         let mut cargo = command::cargo();
-        cargo.args(["build", "--quiet", "--release", "--package", "body-call"]);
-        command::output(cargo.args(["--target", "wasm32-wasip1"]))?;
-        let built = places::target().join("wasm32-wasip1/release/body_call.wasm");
-        std::fs::copy(&built, artifacts.join("body-call-rust.wasm"))
-            .with_context(|| format!("cargo did not build {}", built.display()))
+        cargo.args(["build", "--quiet", "--release", "--target", "wasm32-wasip1"]);
+        command::output(cargo.args(["--package", "body-call", "--package", "probe"]))?;
+        for (built, name) in [("body_call", "body-call-rust"), ("probe", "probe")] {
+            let built = places::target().join(format!("wasm32-wasip1/release/{built}.wasm"));
+            std::fs::copy(&built, artifacts.join(format!("{name}.wasm")))
+                .with_context(|| format!("cargo did not build {}", built.display()))?;
+        }
+        Ok(())
     })?;
     if which == Which::All {
         let go = setup::go()?;

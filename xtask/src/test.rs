@@ -18,7 +18,7 @@ pub struct Args {
 }
 
 /// Crates whose tests run without Envoy, Go or a wasm engine are "unit"; these are not among them.
-const NOT_UNIT: [&str; 4] = ["host", "e2e", "graft", "body-call"];
+const NOT_UNIT: [&str; 5] = ["host", "e2e", "graft", "body-call", "probe"];
 
 /// What the parts so far have counted.
 #[derive(Default)]

@@ -15,10 +15,10 @@ pub(crate) const UPSTREAM: &str = "upstream";
 pub(crate) const TRACER: &str = "wasm-tracer";
 
 /// Any free loopback port; the admin interface says which.
-const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+pub(crate) const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// A listener of its own for one plugin.
-pub(crate) fn listener(name: &str, plugin: &Plugin, wasm: &Path) -> Value {
+/// A plugin as a filter.
+pub(crate) fn wasm_filter(name: &str, plugin: &Plugin, wasm: &Path) -> Value {
     let vm = match (plugin.own_vm, plugin.traced) {
         (true, _) => name,
         (false, true) => "traced",
@@ -26,7 +26,7 @@ pub(crate) fn listener(name: &str, plugin: &Plugin, wasm: &Path) -> Value {
     };
     let text =
         |value: String| json!({ "@type": type_url("google.protobuf.StringValue"), "value": value });
-    let filter = json!({
+    json!({
         "name": "envoy.filters.http.wasm",
         "typed_config": {
             "@type": type_url("envoy.extensions.filters.http.wasm.v3.Wasm"),
@@ -44,11 +44,15 @@ pub(crate) fn listener(name: &str, plugin: &Plugin, wasm: &Path) -> Value {
                 },
             },
         },
-    });
-    let router = json!({
+    })
+}
+
+/// A listener of its own for a chain of filters.
+pub(crate) fn listener(name: &str, mut filters: Vec<Value>) -> Value {
+    filters.push(json!({
         "name": "envoy.filters.http.router",
         "typed_config": { "@type": type_url("envoy.extensions.filters.http.router.v3.Router") },
-    });
+    }));
     let manager = json!({
         "@type": type_url(
             "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -60,7 +64,7 @@ pub(crate) fn listener(name: &str, plugin: &Plugin, wasm: &Path) -> Value {
             "domains": ["*"],
             "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": UPSTREAM } }],
         }] },
-        "http_filters": [filter, router],
+        "http_filters": filters,
     });
     json!({
         "name": name,
@@ -125,10 +129,10 @@ pub(crate) fn bootstrap(
     bootstrap
 }
 
-fn address(address: SocketAddr) -> Value {
+pub(crate) fn address(address: SocketAddr) -> Value {
     json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } })
 }
 
-fn type_url(message: &str) -> String {
+pub(crate) fn type_url(message: &str) -> String {
     format!("type.googleapis.com/{message}")
 }

@@ -17,5 +17,5 @@ pub use client::{Answer, Request};
 pub use collector::{Collector, Finding};
 pub use environment::{artifact, tracer};
 pub use plugin::{Mode, Plugin, Sdk};
-pub use stack::{Builder, Cluster, Stack};
+pub use stack::{Builder, Cluster, Filter, Stack};
 pub use wait::{soon, until};

@@ -22,11 +22,19 @@ pub enum Mode {
     Forget,
 }
 
+/// Which module a plugin is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Code {
+    /// An example plugin in a mode.
+    Example(Sdk, Mode),
+    /// `wasm-tracer/probe`.
+    Probe,
+}
+
 /// A plugin with its configuration.
 #[derive(Clone, Debug)]
 pub struct Plugin {
-    pub(crate) sdk: Sdk,
-    pub(crate) mode: Mode,
+    code: Code,
     pub(crate) cluster: String,
     pub(crate) timeout_millis: u32,
     pub(crate) traced: bool,
@@ -37,10 +45,18 @@ pub struct Plugin {
 impl Plugin {
     /// The example plugin of an SDK, un-instrumented, calling the callee with a timeout of 5 s.
     pub fn new(sdk: Sdk, mode: Mode) -> Self {
+        Self::of(Code::Example(sdk, mode))
+    }
+
+    /// The probe, un-instrumented.
+    pub fn probe() -> Self {
+        Self::of(Code::Probe)
+    }
+
+    fn of(code: Code) -> Self {
         let cluster = crate::envoy_config::CALLEE.to_owned();
         Self {
-            sdk,
-            mode,
+            code,
             cluster,
             timeout_millis: 5000,
             traced: false,
@@ -76,7 +92,8 @@ impl Plugin {
     }
 
     pub(crate) fn configuration(&self) -> Value {
-        let mode = match self.mode {
+        let Code::Example(_, mode) = self.code else { return json!({}) };
+        let mode = match mode {
             Mode::Body => "body",
             Mode::Fixed => "fixed",
             Mode::Forget => "forget",
@@ -92,7 +109,7 @@ impl Plugin {
     /// The Go plugin registers its headers handler by the environment of its VM.
     pub(crate) fn environment(&self) -> Value {
         let mut all = Map::new();
-        if (self.sdk, self.mode) == (Sdk::Go, Mode::Fixed) {
+        if self.code == Code::Example(Sdk::Go, Mode::Fixed) {
             all.insert("HOLD_HEADERS".to_owned(), "1".into());
         }
         let more = self.variables.iter();
@@ -101,9 +118,15 @@ impl Plugin {
     }
 
     pub(crate) fn file_name(&self) -> &'static str {
-        match self.sdk {
-            Sdk::Go => "body-call-go.wasm",
-            Sdk::Rust => "body-call-rust.wasm",
+        match self.code {
+            Code::Example(Sdk::Go, _) => "body-call-go.wasm",
+            Code::Example(Sdk::Rust, _) => "body-call-rust.wasm",
+            Code::Probe => "probe.wasm",
         }
+    }
+
+    /// Is it made for Higress, so that its marker must be renamed for a stock Envoy?
+    pub(crate) fn is_for_higress(&self) -> bool {
+        matches!(self.code, Code::Example(Sdk::Go, _))
     }
 }

@@ -11,7 +11,7 @@ use server::{Callee, Upstream};
 use crate::client::{self, Answer, Request};
 use crate::collector::Collector;
 use crate::envoy::Envoy;
-use crate::plugin::{Plugin, Sdk};
+use crate::plugin::Plugin;
 use crate::{environment, envoy_config, marker};
 
 /// A running configuration; all of it ends when dropped, or with the process.
@@ -31,10 +31,18 @@ pub struct Stack {
 /// What is to be started.
 #[derive(Default)]
 pub struct Builder {
-    plugins: Vec<(String, Plugin)>,
+    listeners: Vec<(String, Vec<Filter>)>,
     wasm_log: Option<&'static str>,
     collector_port: u16,
     discovered: Vec<Cluster>,
+}
+
+/// A filter of a chain.
+pub enum Filter {
+    /// A plugin under a name.
+    Plugin(String, Plugin),
+    /// One of Envoy's own: an entry of `http_filters`.
+    Native(serde_json::Value),
 }
 
 /// A cluster that comes and goes: its name and its endpoint, if it has one.
@@ -132,7 +140,13 @@ impl Stack {
 impl Builder {
     /// Adds a plugin on a listener of its own.
     pub fn plugin(mut self, name: &str, plugin: Plugin) -> Self {
-        self.plugins.push((name.to_owned(), plugin));
+        self.listeners.push((name.to_owned(), vec![Filter::Plugin(name.to_owned(), plugin)]));
+        self
+    }
+
+    /// Adds a chain of filters on a listener of its own, in the order in which a request passes them.
+    pub fn chain(mut self, name: &str, filters: Vec<Filter>) -> Self {
+        self.listeners.push((name.to_owned(), filters));
         self
     }
 
@@ -166,16 +180,30 @@ impl Builder {
             envoy_config::cluster(envoy_config::UPSTREAM, upstream.address()),
             envoy_config::cluster(envoy_config::CALLEE, callee.address()),
         ];
-        let traced = self.plugins.iter().any(|(_, plugin)| plugin.traced);
+        let filters = self.listeners.iter().flat_map(|(_, filters)| filters);
+        let traced = filters
+            .filter_map(|filter| match filter {
+                Filter::Plugin(_, plugin) => Some(plugin),
+                Filter::Native(_) => None,
+            })
+            .any(|plugin| plugin.traced);
         let collector = traced.then(|| Collector::start(self.collector_port)).transpose()?;
         if let Some(collector) = &collector {
             clusters.push(envoy_config::cluster(envoy_config::TRACER, collector.address()));
         }
         let folder = tempfile::tempdir()?;
         let mut listeners = Vec::new();
-        for (name, plugin) in &self.plugins {
-            let wasm = module(plugin, folder.path())?;
-            listeners.push(envoy_config::listener(name, plugin, &wasm));
+        for (name, filters) in &self.listeners {
+            let mut chain = Vec::new();
+            for filter in filters {
+                chain.push(match filter {
+                    Filter::Plugin(name, plugin) => {
+                        envoy_config::wasm_filter(name, plugin, &module(plugin, folder.path())?)
+                    }
+                    Filter::Native(filter) => filter.clone(),
+                });
+            }
+            listeners.push(envoy_config::listener(name, chain));
         }
         let discovery = folder.path().join(DISCOVERY);
         let discovery = (!self.discovered.is_empty()).then_some(discovery);
@@ -211,7 +239,7 @@ fn module(plugin: &Plugin, folder: &Path) -> anyhow::Result<PathBuf> {
     }
     if plugin.traced {
         instrument(&original, &place)?;
-    } else if plugin.sdk == Sdk::Go {
+    } else if plugin.is_for_higress() {
         std::fs::write(&place, marker::for_stock_envoy(&std::fs::read(&original)?)?)?;
     } else {
         std::fs::copy(&original, &place)?;
@@ -219,7 +247,7 @@ fn module(plugin: &Plugin, folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(place)
 }
 
-fn instrument(original: &Path, place: &Path) -> anyhow::Result<()> {
+pub(crate) fn instrument(original: &Path, place: &Path) -> anyhow::Result<()> {
     let tracer = environment::tracer()?;
     let mut command = Command::new(&tracer);
     command.arg("instrument").arg(original).arg("-o").arg(place);

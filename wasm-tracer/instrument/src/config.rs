@@ -39,6 +39,7 @@ pub(crate) fn bake(
     entries.flag(tag::ENABLED, options.enabled);
     entries.number(tag::WARN_SECONDS, options.warn_seconds);
     entries.flag(tag::ALL_HOSTCALLS, options.record_all_hostcalls.then_some(true));
+    entries.flag(tag::NAME_EARLY, options.name_early.then_some(true));
     entries.text(tag::ABI, Some(plan.abi.name()));
     entries.text(tag::HOST, Some(plan.host.name()));
     entries.text(tag::SDK, Some(origin.sdk));

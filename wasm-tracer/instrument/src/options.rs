@@ -28,6 +28,8 @@ pub struct Options {
     pub enabled: Option<bool>,
     /// Seconds between two warnings of one cause in the host's log.
     pub warn_seconds: Option<u32>,
+    /// Read the names of every stream when its headers come, not only at its end.
+    pub name_early: bool,
     /// Make every hostcall an event; for tests against the host's own log.
     pub record_all_hostcalls: bool,
 }

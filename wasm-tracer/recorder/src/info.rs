@@ -63,7 +63,8 @@ impl Recorder {
                 || self.settings.exports(Callback::RequestTrailers));
         let root = self.roots.look(frame.root);
         let settled = root.is_some_and(|r| r.streams > ENOUGH_STREAMS && !r.dispatched_late);
-        if action != 0 || frame.dispatched || (may_call_later && !settled) {
+        let early = self.settings.name_early || (may_call_later && !settled);
+        if action != 0 || frame.dispatched || early {
             self.name(frame, false, known_until, host);
         }
     }

@@ -28,6 +28,8 @@ pub struct Settings {
     pub warn_seconds: u32,
     pub enabled: bool,
     pub all_hostcalls: bool,
+    /// Every stream is named when its headers come, so that it is found by its request id while it hangs.
+    pub name_early: bool,
     pub abi: Text<16>,
     pub host: Text<16>,
     pub sdk: Text<32>,
@@ -57,6 +59,7 @@ impl Settings {
         warn_seconds: 0,
         enabled: false,
         all_hostcalls: false,
+        name_early: false,
         abi: Text::EMPTY,
         host: Text::EMPTY,
         sdk: Text::EMPTY,
@@ -123,6 +126,7 @@ impl Settings {
             config::ENABLED => self.enabled = flag,
             config::WARN_SECONDS => self.warn_seconds = word,
             config::ALL_HOSTCALLS => self.all_hostcalls = flag,
+            config::NAME_EARLY => self.name_early = flag,
             config::ABI => self.abi.set(value),
             config::HOST => self.host.set(value),
             config::SDK => self.sdk.set(value),
@@ -156,6 +160,7 @@ impl Settings {
             b"HEARTBEAT_SECONDS" => set(&mut self.heartbeat_seconds, word),
             b"LOG_LEVEL" => set(&mut self.log_level, log_level(value).or(word)),
             b"ENABLED" => set(&mut self.enabled, yes_or_no(value)),
+            b"NAME_EARLY" => set(&mut self.name_early, yes_or_no(value)),
             b"WARN_SECONDS" => set(&mut self.warn_seconds, word),
             _ => true,
         };

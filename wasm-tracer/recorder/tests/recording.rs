@@ -409,3 +409,16 @@ fn a_typical_request_of_twelve_events_stays_within_its_bytes() {
     assert!(count >= 12 * 1000);
     assert!(bytes <= 24 * count, "{} bytes an event", bytes / count);
 }
+
+#[test]
+fn a_stream_that_hangs_elsewhere_is_named_when_its_headers_come_if_wanted() {
+    let no_dispatch: &[(u8, &[u8])] = &[(abi::graft::config::HOSTCALLS, &[78])];
+    for (environment, is_named) in [("", false), ("WASM_TRACER_NAME_EARLY=1", true)] {
+        let mut vm = Vm::start_with(no_dispatch, environment);
+        vm.call(Callback::ContextCreate, 2, [ROOT, 0, 0, 0], 0);
+        vm.call(Callback::RequestHeaders, 2, [10, 0, 0, 0], 0);
+        vm.drain();
+        let streams: Vec<_> = vm.batches().iter().flat_map(|b| b.streams.clone()).collect();
+        assert_eq!(streams.iter().any(|s| s.path == "/orders/17"), is_named, "{environment:?}");
+    }
+}

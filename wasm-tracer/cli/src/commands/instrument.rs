@@ -44,6 +44,10 @@ pub struct Args {
     /// Seconds between two warnings of one cause in the host's log
     #[arg(long)]
     warn_seconds: Option<u32>,
+    /// Read request id, method and path of every stream when its headers come, so that it is found while
+    /// it hangs in another filter; its traceparent is then the client's
+    #[arg(long)]
+    name_early: bool,
     /// Record every hostcall, for comparing with the host's own trace log
     #[arg(long)]
     record_all_hostcalls: bool,
@@ -82,6 +86,7 @@ fn options(args: &Args) -> Options {
         headers: args.headers.clone(),
         log_level: args.log_level.as_deref().map(level),
         warn_seconds: args.warn_seconds,
+        name_early: args.name_early,
         record_all_hostcalls: args.record_all_hostcalls,
         ..Options::default()
     }
