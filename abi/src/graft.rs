@@ -149,4 +149,9 @@ pub mod config {
     pub const HOSTCALLS: u8 = 21;
     /// Text: version of the instrumenter.
     pub const TRACER_VERSION: u8 = 22;
+    /// u32: pages that the memory may have in all, the recorder's included; absent: [`MOST_PAGES`].
+    pub const MEMORY_MAXIMUM: u8 = 23;
+
+    /// Pages of a memory at most.
+    pub const MOST_PAGES: u32 = 65_536;
 }

@@ -114,6 +114,7 @@ impl Recorder {
         to.number(counters::EVENTS_LOST, self.ring.losses.events);
         to.number(counters::STREAMS_NOT_WATCHED, self.streams.not_watched);
         to.number(counters::MEMORY_PAGES, u64::from(facts.plugin_pages));
+        self.fuse.write(to);
         self.calls.write(to);
         to.end(start);
         if to.is_full() {

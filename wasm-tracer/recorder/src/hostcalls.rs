@@ -105,6 +105,26 @@ impl Recorder {
 
     /// After a hostcall of the plugin returned. `params` are those of wasm; addresses are absolute.
     pub fn hostcall(&mut self, kind: u32, status: u32, params: &[u32; 12], host: &mut impl Host) {
+        if self.top().is_none_or(|frame| frame.plugin_since == 0) {
+            return self.hostcall_returned(kind, status, params, host);
+        }
+        self.clock(host);
+        let began = self.nanos;
+        self.hostcall_returned(kind, status, params, host);
+        self.own_time(began, host);
+        let took = self.nanos.saturating_sub(began);
+        if let Some(frame) = self.top() {
+            frame.plugin_since = frame.plugin_since.saturating_add(took);
+        }
+    }
+
+    fn hostcall_returned(
+        &mut self,
+        kind: u32,
+        status: u32,
+        params: &[u32; 12],
+        host: &mut impl Host,
+    ) {
         let Some(hostcall) = Hostcall::from_number(kind) else { return };
         self.counters.hostcall(kind, status != 0);
         let [first, second, third, ..] = *params;

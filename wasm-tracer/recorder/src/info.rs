@@ -77,13 +77,13 @@ impl Recorder {
     /// Writes a `Stream`: its names unless they were written before, properties if they are `telling`.
     fn name(&mut self, frame: &Frame, at_log: bool, known_until: u64, host: &mut impl Host) {
         // After set_effective_context the host would answer for another stream.
-        if frame.effective != frame.context {
+        if frame.effective != frame.context || !frame.recorded {
             return;
         }
         let Some(stream) = self.streams.get(frame.context) else { return };
         let wanted = !stream.has(flag::NAMED);
         let telling = at_log && stream.has(flag::TELLING);
-        if !stream.has(flag::RECORDED) || !(wanted || telling) {
+        if !(wanted || telling) {
             return;
         }
         let mut writer = Writer::new(&mut self.scratch);

@@ -25,6 +25,9 @@ pub struct Frame {
     pub marks: u32,
     /// Context that hostcalls apply to.
     pub effective: u32,
+    /// Of a measured entry: when the recorder handed over to the plugin, ns, later by what the recorder
+    /// took since. 0: it is not measured.
+    pub plugin_since: u64,
     /// Its events are kept.
     pub recorded: bool,
     /// It answers a call.
@@ -46,6 +49,7 @@ impl Frame {
         call: 0,
         marks: 0,
         effective: 0,
+        plugin_since: 0,
         recorded: false,
         response: false,
         dispatched: false,
@@ -87,7 +91,12 @@ impl Recorder {
             response: callback.is_response(),
             ..Frame::EMPTY
         };
+        let began = self.nanos;
         self.prepare(callback, &mut frame, host);
+        if self.fuse.is_measured() {
+            self.own_time(began, host);
+            frame.plugin_since = self.nanos;
+        }
         if let Some(place) = self.frames.get_mut(self.depth as usize) {
             *place = frame;
         }
@@ -106,6 +115,11 @@ impl Recorder {
         self.trapped &= self.depth > 0;
         // Nothing ran between the entry and the return of a callback that the plugin lacks.
         let now = if absent { self.now } else { self.clock(host) };
+        let began = self.nanos;
+        let measured = frame.plugin_since != 0;
+        if measured {
+            self.plugin_time(frame.plugin_since);
+        }
         if let Some(phase) = callback.phase() {
             self.phase_returned(phase, &frame, result, now);
         }
@@ -149,6 +163,9 @@ impl Recorder {
             Callback::ContextCreate => {}
             _ => self.arm(root, now, host),
         }
+        if measured {
+            self.own_time(began, host);
+        }
     }
 
     /// The innermost open invocation.
@@ -171,7 +188,7 @@ impl Recorder {
 
     /// The root of a context as above, and whether the context's events are kept.
     fn owner_of(&mut self, context: u32) -> (u32, bool) {
-        let enabled = self.settings.enabled;
+        let enabled = self.is_recording();
         match self.streams.get(context) {
             Some(stream) => (stream.root, enabled && stream.has(flag::RECORDED)),
             None if self.roots.knows(context) => (context, enabled),
@@ -198,7 +215,7 @@ impl Recorder {
     fn admit(&mut self, context: u32, parent: u32, now: u64) {
         self.roots.meet(parent, now);
         let nearly_full = self.ring.is_nearly_full();
-        let chosen = self.settings.enabled && self.is_sampled(context);
+        let chosen = self.is_recording() && self.is_sampled(context);
         if let Some(root) = self.roots.get(parent) {
             root.streams = root.streams.saturating_add(1);
             if chosen && nearly_full {

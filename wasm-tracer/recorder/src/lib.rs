@@ -15,6 +15,7 @@ mod calls;
 mod counters;
 mod event;
 mod forbidden;
+mod fuse;
 mod halve;
 mod histogram;
 mod host;
@@ -51,13 +52,14 @@ pub struct Recorder {
     exited: bool,
     /// The host has no monotonic clock.
     wall_only: bool,
-    /// By how many µs the wall clock was set back, in all, since it stands in for the monotonic one.
+    /// By how many ns the wall clock was set back, in all, since it stands in for the monotonic one.
     wall_behind: u64,
     instance: [u8; 16],
     /// Of the sampling, and of the next random number.
     seed: u64,
     random: u64,
-    /// The last reading of the clock, monotonic µs.
+    /// The last reading of the clock, monotonic ns and µs.
+    nanos: u64,
     now: u64,
     /// Number of the last invocation.
     entry: u64,
@@ -71,6 +73,7 @@ pub struct Recorder {
     counters: counters::Counters,
     output: output::Output,
     readings: forbidden::Readings,
+    fuse: fuse::Fuse,
     warnings: warn::Warnings,
     shipping: ship::Shipping,
     /// For messages that are built before they are written elsewhere.
@@ -91,6 +94,7 @@ impl Recorder {
             instance: [0; 16],
             seed: 0,
             random: 0,
+            nanos: 0,
             now: 0,
             entry: 0,
             depth: 0,
@@ -103,6 +107,7 @@ impl Recorder {
             counters: counters::Counters::EMPTY,
             output: output::Output::EMPTY,
             readings: forbidden::Readings::EMPTY,
+            fuse: fuse::Fuse::EMPTY,
             warnings: warn::Warnings::EMPTY,
             shipping: ship::Shipping::EMPTY,
             scratch: [0; 2048],
@@ -133,10 +138,11 @@ impl Recorder {
     fn clock(&mut self, host: &mut impl Host) -> u64 {
         let monotonic = if self.wall_only { None } else { host.monotonic_nanos() };
         self.wall_only = monotonic.is_none();
-        self.now = match monotonic {
-            Some(nanos) => nanos / 1000,
-            None => self.never_back(host.wall_nanos() / 1000),
+        self.nanos = match monotonic {
+            Some(nanos) => nanos,
+            None => self.never_back(host.wall_nanos()),
         };
+        self.now = self.nanos / 1000;
         self.now
     }
 
@@ -144,7 +150,7 @@ impl Recorder {
     /// ticks too) would wait that much longer. From then on readings are ahead of it by as much.
     fn never_back(&mut self, wall: u64) -> u64 {
         let reading = wall.saturating_add(self.wall_behind);
-        let fell = self.now.saturating_sub(reading);
+        let fell = self.nanos.saturating_sub(reading);
         self.wall_behind = self.wall_behind.saturating_add(fell);
         reading.saturating_add(fell)
     }

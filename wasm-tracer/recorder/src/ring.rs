@@ -122,6 +122,11 @@ impl Ring {
         self.used() > self.capacity / 4 * 3
     }
 
+    /// Is at least half of it free?
+    pub fn is_half_free(&self) -> bool {
+        self.used() <= self.capacity / 2
+    }
+
     /// All segments but the open one, oldest first.
     pub fn sealed(&self) -> &[Segment] {
         self.segments.get(..self.count).unwrap_or(&[])
@@ -218,6 +223,14 @@ impl Ring {
         self.insert(self.count, sealed);
         self.open = Segment { offset: sealed.end(), ..Segment::EMPTY };
         self.free_until = 0;
+        self.open.first_sequence = self.next_sequence();
+    }
+
+    /// Uses one number for events that are not made, and tells it as lost.
+    pub fn skip_one(&mut self, known_until: u64, reason: u32) {
+        self.seal(known_until);
+        self.events = self.next_sequence();
+        self.losses.add(self.events, self.events, reason);
         self.open.first_sequence = self.next_sequence();
     }
 

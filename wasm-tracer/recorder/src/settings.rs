@@ -30,6 +30,8 @@ pub struct Settings {
     pub all_hostcalls: bool,
     /// Every stream is named when its headers come, so that it is found by its request id while it hangs.
     pub name_early: bool,
+    /// Pages that the memory may have in all, the recorder's included.
+    pub memory_maximum: u32,
     pub abi: Text<16>,
     pub host: Text<16>,
     pub sdk: Text<32>,
@@ -60,6 +62,7 @@ impl Settings {
         enabled: false,
         all_hostcalls: false,
         name_early: false,
+        memory_maximum: 0,
         abi: Text::EMPTY,
         host: Text::EMPTY,
         sdk: Text::EMPTY,
@@ -82,6 +85,7 @@ impl Settings {
         self.log_level = 3;
         self.warn_seconds = 60;
         self.enabled = true;
+        self.memory_maximum = config::MOST_PAGES;
         self.read_baked(baked);
         for text in environment.split(|byte| *byte == 0) {
             self.read_variable(text);
@@ -127,6 +131,7 @@ impl Settings {
             config::WARN_SECONDS => self.warn_seconds = word,
             config::ALL_HOSTCALLS => self.all_hostcalls = flag,
             config::NAME_EARLY => self.name_early = flag,
+            config::MEMORY_MAXIMUM => self.memory_maximum = word,
             config::ABI => self.abi.set(value),
             config::HOST => self.host.set(value),
             config::SDK => self.sdk.set(value),

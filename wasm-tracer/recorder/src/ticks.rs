@@ -66,9 +66,12 @@ impl Recorder {
         if self.roots.look(context).is_some_and(|root| root.ended) {
             return;
         }
+        let began = self.nanos;
         self.name_root(context, host);
+        self.look_at_the_fuse(host);
         self.ship_if_due(now, host);
         let now = self.clock(host);
+        self.tick_time(began);
         self.rearm(context, now, host);
     }
 

@@ -25,6 +25,10 @@ pub struct FakeHost {
     /// What the wall clock was set ahead (or back) by, in ns.
     wall_ahead: i64,
     pub wall_only: bool,
+    /// What reading a header map takes, in µs.
+    pub pairs_micros: u64,
+    /// Pages of the plugin's memory.
+    pub plugin_pages: u32,
     pub environment: Vec<u8>,
     pub request: Vec<(String, String)>,
     pub response: Vec<(String, String)>,
@@ -61,6 +65,8 @@ impl FakeHost {
             nanos: 5_000_000_000,
             wall_ahead: 0,
             wall_only: false,
+            pairs_micros: 0,
+            plugin_pages: 32,
             environment: Vec::new(),
             request: vec![
                 text(":authority", "shop.example"),
@@ -252,6 +258,7 @@ impl Host for FakeHost {
 
     fn header_pairs(&mut self, _map: u32) -> Result<&[u8], Refused> {
         self.header_reads += 1;
+        self.pass_micros(self.pairs_micros);
         if let Some(status) = self.pairs_refused {
             return Err(status);
         }
@@ -320,7 +327,7 @@ impl Host for FakeHost {
     }
 
     fn plugin_pages(&mut self) -> u32 {
-        32
+        self.plugin_pages
     }
 
     fn hostcalls(&mut self) -> u64 {
