@@ -11,10 +11,12 @@ use crate::delivery::{Clock, Module, Root, StreamInfo};
 use crate::diagnose::Instant;
 use crate::event::{Event, Marks};
 use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
-use crate::timeline::{Gap, Reason, State, Timeline};
+use crate::timeline::{Gap, Reason, Silence, State, Timeline};
 
 /// First byte of what [`encode`] writes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The version before: without [`Silence`].
+const VERSION_1: u8 = 1;
 
 /// Bytes that are no timeline.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,18 +59,26 @@ pub fn encode(timeline: &Timeline) -> Vec<u8> {
     for event in &timeline.events {
         w.event(event, &mut before);
     }
+    w.number(timeline.silence.is_some().into());
+    if let Some(silence) = timeline.silence {
+        w.number(silence.since.0);
+        w.number(silence.open.into());
+    }
     w.out
 }
 
 /// Reads a timeline and assesses it anew.
 pub fn decode(bytes: &[u8]) -> Result<Timeline, CodecError> {
     match bytes.first() {
-        Some(&VERSION) => {}
+        Some(&(VERSION | VERSION_1)) => {}
         Some(&other) => return Err(CodecError::Version(other)),
         None => return Err(CodecError::Damaged),
     }
     let mut r = Reader { rest: &bytes[1..] };
     let mut timeline = r.timeline().ok_or(CodecError::Damaged)?;
+    if bytes[0] != VERSION_1 {
+        timeline.silence = r.silence().ok_or(CodecError::Damaged)?;
+    }
     if !r.rest.is_empty() {
         return Err(CodecError::Damaged);
     }
@@ -359,6 +369,13 @@ impl<'a> Reader<'a> {
             timeline.events.push(event);
         }
         Some(timeline)
+    }
+
+    fn silence(&mut self) -> Option<Option<Silence>> {
+        if !self.flag()? {
+            return Some(None);
+        }
+        Some(Some(Silence { since: Micros(self.number()?), open: self.small()? }))
     }
 
     fn root(&mut self) -> Option<Root> {

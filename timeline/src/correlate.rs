@@ -4,6 +4,7 @@
 mod closing;
 mod generations;
 mod late;
+mod trapped;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::diagnose::Instant;
 use crate::event::Event;
 use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros};
 use crate::instance::InstanceGap;
-use crate::timeline::{Reason, Timeline, Update};
+use crate::timeline::{Reason, Silence, Timeline, Update};
 
 use generations::Generations;
 
@@ -30,6 +31,8 @@ pub(crate) struct Correlator {
     pub roots: BTreeMap<ContextId, Arc<Root>>,
     pub calibration: Calibration,
     pub streams_seen: u64,
+    /// Nothing is heard of the instance.
+    pub silence: Option<Silence>,
     clock: Clock,
     next_key: Key,
     held: HashMap<Key, Held>,
@@ -72,6 +75,7 @@ impl Correlator {
             roots: BTreeMap::new(),
             calibration: Calibration::new(Dialect::from_tables(None, None)),
             streams_seen: 0,
+            silence: None,
             clock: Clock::default(),
             next_key: 0,
             held: HashMap::new(),

@@ -7,14 +7,18 @@ use std::sync::Arc;
 
 use abi::Dialect;
 
+use crate::black_box;
 use crate::correlate::Correlator;
 use crate::delivery::{Delivery, Lost, Module, OpenInvocation, Root};
 use crate::event::Event;
 use crate::ids::{ContextId, InstanceId, Micros, Sequence};
-use crate::timeline::{Gap, Update};
+use crate::timeline::{Gap, Silence, Update};
 
 /// How long a batch that came too early waits for those before it.
 pub const OUT_OF_ORDER_WAIT: Micros = Micros(10_000_000);
+/// While a stream is held or a call is out a recorder ships each second, else every 10 s: an instance
+/// with open timelines that misses three of these is silent.
+pub const SILENT_AFTER: Micros = Micros(30_000_000);
 /// Gaps remembered; beyond it the oldest are joined.
 const MOST_GAPS: usize = 256;
 
@@ -33,6 +37,7 @@ pub struct Instance {
     known_until: Micros,
     gaps: Vec<InstanceGap>,
     is_final: bool,
+    /// What was open when it trapped; empty: it did not, as far as it said.
     black_box: Vec<OpenInvocation>,
     correlator: Correlator,
 }
@@ -69,8 +74,11 @@ pub struct InstanceStatus {
     pub dialect: Dialect,
     /// It said that no further batch follows.
     pub is_final: bool,
-    /// Invocations that were open when it said that it was trapping.
+    /// Invocations that were open when it trapped, the outermost first; empty: it lives, or left no
+    /// black box.
     pub black_box: Vec<OpenInvocation>,
+    /// Nothing has been heard of it for long, though it was to be expected.
+    pub silence: Option<Silence>,
     /// Streams seen; 0: a canary or the main thread's VM.
     pub streams_seen: u64,
 }
@@ -142,7 +150,8 @@ impl Instance {
         let waiting =
             self.waiting.values().map(|(_, arrived)| arrived.after(OUT_OF_ORDER_WAIT)).min();
         let idle = self.correlator.next_idle().and_then(|at| self.on_collector_clock(at));
-        [waiting, idle].into_iter().flatten().min()
+        let silent = self.is_to_be_heard().then(|| self.last_heard.after(SILENT_AFTER));
+        [waiting, idle, silent].into_iter().flatten().min()
     }
 
     /// Closes the timeline that has been quiet longest; None if none is open.
@@ -177,7 +186,25 @@ impl Instance {
             dialect: c.calibration.dialect,
             is_final: self.is_final,
             black_box: self.black_box.clone(),
+            silence: c.silence,
             streams_seen: c.streams_seen,
+        }
+    }
+
+    /// Would silence mean something, and has it not been told?
+    fn is_to_be_heard(&self) -> bool {
+        let ended = self.is_final || !self.black_box.is_empty();
+        !ended && self.correlator.silence.is_none() && self.correlator.open() > 0
+    }
+
+    /// A trap that leaves no black box shows only as silence (design §6, death).
+    fn listen(&mut self, arrived: Micros) {
+        if arrived < self.last_heard.after(SILENT_AFTER) {
+            self.correlator.heard(None);
+        } else if self.is_to_be_heard() {
+            let open = u32::try_from(self.correlator.open()).unwrap_or(u32::MAX);
+            let since = self.known_until;
+            self.correlator.heard(Some(Silence { since, open }));
         }
     }
 
@@ -210,6 +237,7 @@ impl Instance {
             }
             self.take_in_order();
         }
+        self.listen(arrived);
         let instant = self.context_of_verdicts(arrived);
         self.correlator.updates(&self.gaps, instant, self.is_final)
     }
@@ -251,9 +279,8 @@ impl Instance {
         let first = delivery.first_sequence.0;
         let end = first.saturating_add(delivery.events.len() as u64);
         self.is_final |= delivery.is_final;
-        if !delivery.open.is_empty() {
-            self.black_box = std::mem::take(&mut delivery.open);
-        }
+        self.withdraw_black_box(&delivery, end > next);
+        let open = std::mem::take(&mut delivery.open);
         if delivery.newer && end > next {
             let reason = "a newer recorder said more than this version understands";
             self.missing(first, end.saturating_sub(1), reason, Vec::new(), false);
@@ -266,6 +293,30 @@ impl Instance {
         self.correlator.take(delivery, events);
         self.next = Some(next.max(end));
         self.known_until = self.known_until.max(known_until);
+        self.keep_black_box(open, next.max(end));
+    }
+
+    /// Events that are new, or a batch that knows more than the black box did, prove that the VM lives.
+    fn withdraw_black_box(&mut self, later: &Delivery, has_news: bool) {
+        let Some(trapped) = self.black_box.first().map(|open| open.since) else { return };
+        if has_news || later.known_until >= trapped {
+            self.black_box.clear();
+            self.correlator.lives_on();
+        }
+    }
+
+    /// `next`: the number that the innermost open invocation would have had.
+    fn keep_black_box(&mut self, mut open: Vec<OpenInvocation>, next: u64) {
+        // One that came again says nothing new.
+        if open.is_empty() || !self.black_box.is_empty() {
+            return;
+        }
+        if let Some(innermost) = open.last_mut() {
+            let logged = self.correlator.logged_in(innermost.entry);
+            innermost.last_log = black_box::whole_text(&logged, &innermost.last_log);
+        }
+        self.correlator.trapped(&open, next);
+        self.black_box = open;
     }
 
     fn missing(

@@ -3,6 +3,7 @@
 //! Pure: no IO, no clock, no tokio. Malformed input gives a timeline and a list of defects, never an
 //! error. Predicates get `now` and `known_until` as arguments (design: absence).
 
+pub mod black_box;
 mod calibrate;
 pub mod calls;
 pub mod codec;
@@ -22,4 +23,4 @@ pub mod timeline;
 
 pub use diagnose::{Diagnosis, Instant, diagnose};
 pub use instance::{Instance, InstanceStatus};
-pub use timeline::{Gap, Reason, State, Timeline, Update};
+pub use timeline::{Gap, Reason, Silence, State, Timeline, Update};

@@ -21,6 +21,7 @@ registry! {
     waiting_on_call,
     callback_ran_no_resume,
     dispatch_rejected,
+    vm_trap_collateral,
     late_callback,
     response_while_request_held,
 }

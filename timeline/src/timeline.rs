@@ -43,6 +43,8 @@ pub struct Timeline {
     pub clock: Clock,
     /// Up to here the events are complete but for the gaps.
     pub known_until: Micros,
+    /// Nothing has been heard of its instance for long, though it was to be expected.
+    pub silence: Option<Silence>,
     /// Numbers within its life that are missing and may have been its own.
     pub gaps: Vec<Gap>,
     /// The events, in the order in which they happened ([`Event::order`]).
@@ -112,6 +114,15 @@ impl Reason {
     }
 }
 
+/// An instance of which nothing is heard any more, and nothing says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// Up to here its events were known, on its own clock.
+    pub since: Micros,
+    /// Timelines that were open then.
+    pub open: u32,
+}
+
 /// Missing sequence numbers that may have belonged to a timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
@@ -171,6 +182,7 @@ impl Timeline {
             dialect: Dialect::from_tables(None, None),
             clock: Clock::default(),
             known_until: Micros(0),
+            silence: None,
             gaps: Vec::new(),
             events: Vec::new(),
             calls: Vec::new(),

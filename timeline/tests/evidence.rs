@@ -6,7 +6,7 @@ mod traces;
 use std::collections::BTreeMap;
 
 use abi::{Callback, Hostcall, Kind};
-use timeline::event::Event;
+use timeline::event::{Event, Marks};
 use timeline::finding::{Finding, Severity, Subject};
 use timeline::ids::{CallId, Entry, Micros, Sequence};
 use timeline::registry::DIAGNOSES;
@@ -117,9 +117,32 @@ fn follows(finding: &Finding, cited: &Cited) -> bool {
                 is_dispatch && matches!(e.result, 2 | 4)
             })
             .map(|_| true),
+        "vm-trap-collateral" => trapped(finding, cited),
         other => panic!("no independent check of {other}: add one"),
     };
     holds == Some(true)
+}
+
+/// Something did not return; if that was not the stream's own, the stream was there until then, held
+/// and waiting for a call as the severity says.
+fn trapped(finding: &Finding, cited: &Cited) -> Option<bool> {
+    let (at, trap) = cited.one(|e| e.marks.has(Marks::UNFINISHED) && e.result == 0)?;
+    let before = &cited.0[..at];
+    let Some(last) = before.iter().rfind(|e| matches!(e.kind, Kind::Callback(_))) else {
+        return Some(finding.severity == Severity::Lost && finding.evidence.windows.is_empty());
+    };
+    let alive = [Callback::Log, Callback::Delete]
+        .into_iter()
+        .all(|c| cited.none(finding, last, Some(trap), Kind::Callback(c)));
+    let mut dispatches =
+        before.iter().filter(|e| matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch()));
+    let waits = dispatches.any(|d| cited.no_answer(finding, d, Some(trap)));
+    let expected = match (cited.held_until(finding, Some(trap.sequence)), waits) {
+        (true, true) => Severity::Lost,
+        (true, false) => Severity::Hung,
+        (false, _) => Severity::Failed,
+    };
+    Some(alive && finding.severity == expected)
 }
 
 fn late(finding: &Finding, cited: &Cited) -> Option<bool> {
@@ -291,6 +314,7 @@ fn the_scripts_show_every_severity_of_every_finding() {
     assert_eq!(of("waiting-on-call"), ["hung"]);
     assert_eq!(of("callback-ran-no-resume"), ["hung"]);
     assert_eq!(of("dispatch-rejected"), ["failed"]);
+    assert_eq!(of("vm-trap-collateral"), ["failed", "hung", "lost"]);
 }
 
 #[test]
@@ -324,7 +348,8 @@ fn a_claim_falls_with_any_event_it_cites() {
 fn the_callback_moved_before_the_delete_changes_the_verdict() {
     let mut moves = 0;
     for timeline in timelines() {
-        let lost = |f: &&Finding| f.severity == Severity::Lost;
+        // A trap loses the callback itself.
+        let lost = |f: &&Finding| f.severity == Severity::Lost && f.code != "vm-trap-collateral";
         for finding in timeline.findings.iter().filter(lost) {
             let first = timeline
                 .events

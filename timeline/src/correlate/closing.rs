@@ -43,6 +43,7 @@ impl Correlator {
         t.dialect = self.calibration.dialect;
         t.clock = self.clock;
         t.known_until = instant.known_until;
+        t.silence = self.silence;
         t.gaps = gaps.iter().filter(|g| concerns(g, t)).map(|g| g.gap.clone()).collect();
         t.assess(instant);
         let ends = Ends::of(held.deleted, &held.timeline);

@@ -12,7 +12,7 @@
 //!
 //! An event line is: seconds, `#` and sequence, name, context (`root N` where the host calls with a
 //! root's), `call N`, arguments by name, text in quotes, `->` and what was returned, then what is
-//! seldom: `took=32us`, `entry=7` (else an invocation counts one up and a hostcall belongs to the
+//! seldom (`-> (unfinished)`: it was open when its VM trapped): `took=32us`, `entry=7` (else an invocation counts one up and a hostcall belongs to the
 //! invocation above), `ctx=2`, marks (`+nested`). Other lines are the header. `//` starts a comment.
 
 mod names;

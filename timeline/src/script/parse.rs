@@ -10,7 +10,7 @@ use crate::delivery::Root;
 use crate::diagnose::Instant;
 use crate::event::{Event, Marks};
 use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
-use crate::timeline::{Gap, Reason, State, Timeline};
+use crate::timeline::{Gap, Reason, Silence, State, Timeline};
 
 /// Context of a script that names none.
 pub const DEFAULT_CONTEXT: ContextId = ContextId(2);
@@ -43,6 +43,10 @@ impl Words {
         let token = self.tokens.get(self.at).cloned();
         self.at += 1;
         token
+    }
+
+    fn is_word(&self, word: &str) -> bool {
+        matches!(self.tokens.get(self.at), Some(Token::Word(next)) if next == word)
     }
 
     fn word(&mut self, what: &str) -> Result<String, String> {
@@ -115,6 +119,7 @@ impl Reader {
                 self.timeline.gaps.push(Gap { from, to, reason: words.text("reason")? });
             }
             "known_until" => self.known_until = Some(words.read("time", seconds)?),
+            "silent" => self.timeline.silence = Some(silence(&mut words)?),
             "revision" => self.timeline.revision = words.number("revision")?,
             "closed" => {
                 self.timeline.state = State::Closed(words.read("reason", Reason::from_name)?);
@@ -287,6 +292,13 @@ impl Reader {
     }
 }
 
+fn silence(words: &mut Words) -> Result<Silence, String> {
+    words.read("word `since`", |w| (w == "since").then_some(()))?;
+    let since = words.read("time", seconds)?;
+    words.read("word `open`", |w| (w == "open").then_some(()))?;
+    Ok(Silence { since, open: words.number("number of open timelines")? })
+}
+
 fn dialect(words: &mut Words) -> Result<Dialect, String> {
     let host = words.read("host or -", |w| match w {
         "-" => Some(None),
@@ -319,6 +331,11 @@ fn default_result(kind: Kind) -> u32 {
 
 fn detail(event: &mut Event, word: &str, words: &mut Words) -> Result<(), String> {
     match word {
+        "->" if words.is_word("(unfinished)") => {
+            words.next();
+            event.result = 0;
+            event.marks = event.marks.with(Marks::UNFINISHED);
+        }
         "->" => {
             event.result = words.read("result", |w| match w {
                 "continue" | "false" => Some(0),

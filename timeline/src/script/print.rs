@@ -6,7 +6,7 @@ use abi::{Callback, Dialect, HeadersStop, Kind, Returns, Status, StreamSide};
 
 use super::{names, parse, seconds, tokens};
 use crate::delivery::{Clock, Module, Root, StreamInfo};
-use crate::event::Event;
+use crate::event::{Event, Marks};
 use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros};
 use crate::timeline::{State, Timeline};
 
@@ -37,6 +37,9 @@ pub fn header(out: &mut String, timeline: &Timeline) {
     }
     if timeline.known_until != last_end(&timeline.events) {
         put!(out, "known_until {}\n", seconds(timeline.known_until));
+    }
+    if let Some(silence) = timeline.silence {
+        put!(out, "silent since {} open {}\n", seconds(silence.since), silence.open);
     }
     if timeline.revision != 0 {
         put!(out, "revision {}\n", timeline.revision);
@@ -283,6 +286,10 @@ fn arguments(out: &mut String, event: &Event) {
 
 fn result(out: &mut String, event: &Event) {
     let value = event.result;
+    if is_unfinished(event) {
+        out.push_str(" -> (unfinished)");
+        return;
+    }
     match event.kind {
         Kind::Callback(callback) => match (callback.row().returns, value) {
             (Returns::Action, 0) => out.push_str(" -> continue"),
@@ -310,10 +317,17 @@ fn result(out: &mut String, event: &Event) {
     }
 }
 
+/// Was it open at a trap? Such an invocation returned nothing.
+fn is_unfinished(event: &Event) -> bool {
+    event.marks.has(Marks::UNFINISHED) && event.result == 0
+}
+
 fn marks(out: &mut String, event: &Event) {
     let mut rest = event.marks.0;
     for (name, mark) in names::MARKS {
-        if event.marks.has(mark) {
+        if mark == Marks::UNFINISHED && is_unfinished(event) {
+            rest &= !mark.0;
+        } else if event.marks.has(mark) {
             put!(out, " +{name}");
             rest &= !mark.0;
         }

@@ -7,7 +7,7 @@ use crate::codec;
 use crate::diagnose::Instant;
 use crate::event::{Event, Marks};
 use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
-use crate::timeline::{Gap, Reason, State, Timeline};
+use crate::timeline::{Gap, Reason, Silence, State, Timeline};
 
 fn any_event() -> impl Strategy<Value = Event> {
     let kind = prop_oneof![4 => 1u32..=31, 4 => 64u32..=112, 1 => 160u32..=165, 1 => 200u32..260];
@@ -56,6 +56,7 @@ fn any_timeline() -> impl Strategy<Value = Timeline> {
         if let Some(n) = numbers[0] {
             t.state = State::Closed(Reason::ALL[n as usize % Reason::ALL.len()]);
         }
+        t.silence = numbers[17].map(|open| Silence { since: Micros(7), open });
         t.known_until = Micros(numbers[1].unwrap_or(7).into());
         t.node = texts[0].as_str().into();
         let root = std::sync::Arc::make_mut(&mut t.root);
@@ -151,6 +152,7 @@ known_until 5.000000
 2.002377 #19 http_call_response root 1 call 4 headers=3 body=2 code=200
 2.002390 #20   set_effective_context context=2 -> bad_argument
 2.002391 #21   continue_stream request -> ok
+2.002395 #23 done 2 \"panicked at src/lib.rs:9:5:\\nno\" -> (unfinished)
 2.002399 #22   log_line \"too \\\"late\\\"\\n\" level=2 -> ok +text_cut
 ";
     assert_eq!(print(&parse(script).unwrap()), script);

@@ -340,8 +340,47 @@ pub const A_BATCH_OF_REFUSED_DISPATCHES: &str = r#"
 0.222120 #3   dispatch http "nowhere" pseudo=7 timeout=5s -> bad_argument
 "#;
 
+pub const THE_PLUGIN_PANICS_IN_ITS_OWN_REQUEST: &str = r#"
+0.222000 #1 create 2 root 1
+0.222100 #3 request_headers 2 "panic: no such user\n\ngoroutine 1 [running]:\nmain.check()\n\t/plugin/main.go:52 +0x20\n" -> (unfinished)
+0.222110 #2   get_header_map_value "x-user" -> not_found
+"#;
+
+pub const THE_PLUGIN_PANICS_IN_A_RESPONSE_CALLBACK: &str = r#"
+0.222000 #1 create 2 root 1
+0.222100 #3 request_headers 2 n=10 end -> pause
+0.222110 #2   dispatch http "auth" pseudo=7 timeout=5s -> ok call 4
+0.322110 #4 http_call_response root 1 call 4 "panicked at src/lib.rs:31:9:\nno body\n" -> (unfinished)
+"#;
+
+pub const A_TICK_TRAPS_WHILE_A_REQUEST_IS_HELD: &str = r#"
+0.222000 #1 create 2 root 1
+0.222100 #2 request_headers 2 n=10 end -> pause
+0.322110 #4 tick root 1 -> (unfinished)
+"#;
+
+pub const ANOTHER_REQUEST_TRAPS_WHILE_A_RESPONSE_PASSES: &str = r#"
+0.222000 #1 create 2 root 1
+0.222100 #2 request_headers 2 n=10 end -> continue
+0.322110 #4 response_headers 2 n=4 -> continue
+0.372110 #8 request_headers 3 "abort()\n" -> (unfinished)
+"#;
+
+pub const ANOTHER_REQUEST_TRAPS_WHILE_A_RESPONSE_WAITS: &str = r#"
+0.222000 #1 create 2 root 1
+0.222100 #2 request_headers 2 n=10 end -> continue
+0.322110 #4 response_headers 2 n=4 -> 4
+0.322120 #3   dispatch http "audit" pseudo=7 timeout=5s -> ok call 4
+0.372110 #8 request_headers 3 "abort()\n" -> (unfinished)
+"#;
+
 /// All of them.
 pub const ALL: &[&str] = &[
+    THE_PLUGIN_PANICS_IN_ITS_OWN_REQUEST,
+    THE_PLUGIN_PANICS_IN_A_RESPONSE_CALLBACK,
+    A_TICK_TRAPS_WHILE_A_REQUEST_IS_HELD,
+    ANOTHER_REQUEST_TRAPS_WHILE_A_RESPONSE_PASSES,
+    ANOTHER_REQUEST_TRAPS_WHILE_A_RESPONSE_WAITS,
     THE_UPSTREAM_ANSWERS_ON_THE_HEADERS_ALONE,
     THE_UPSTREAM_CLOSES,
     THE_CLIENT_LEAVES,

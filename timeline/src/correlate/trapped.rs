@@ -1,0 +1,68 @@
+//! What a black box and a silence mean for the timelines of an instance.
+
+use super::{Correlator, Key, insert};
+use crate::black_box;
+use crate::delivery::OpenInvocation;
+use crate::event::{Event, Marks};
+use crate::ids::Entry;
+use crate::timeline::{Silence, State};
+
+impl Correlator {
+    /// The VM trapped in these invocations, the outermost first: each goes into its own timeline as it
+    /// stands, and the innermost into those of all other streams, which will see no callback either.
+    pub fn trapped(&mut self, open: &[OpenInvocation], next: u64) {
+        let events = black_box::unfinished(open, next);
+        let Some(trap) = events.last().cloned() else { return };
+        for event in events {
+            let hostcalls = self.hostcalls_in(event.entry);
+            self.invocation(Some(event), hostcalls);
+        }
+        let concerned: Vec<Key> =
+            self.held.iter().filter(|(_, h)| !h.deleted).map(|(key, _)| *key).collect();
+        for key in concerned {
+            if let Some(held) = self.held.get_mut(&key)
+                && held.timeline.state == State::Open
+                && held.timeline.event(trap.sequence).is_none()
+            {
+                insert(&mut held.timeline.events, std::iter::once(trap.clone()));
+                self.touch(key);
+            }
+        }
+    }
+
+    /// The VM lives: what was taken for unfinished goes on, or will come with its return.
+    pub fn lives_on(&mut self) {
+        let is_unfinished = |e: &Event| e.marks.has(Marks::UNFINISHED);
+        let concerned = |(key, held): (&Key, &super::Held)| {
+            held.timeline.events.iter().any(is_unfinished).then_some(*key)
+        };
+        let concerned: Vec<Key> = self.held.iter().filter_map(concerned).collect();
+        for key in concerned {
+            if let Some(held) = self.held.get_mut(&key) {
+                held.timeline.events.retain(|e| !is_unfinished(e));
+            }
+            self.touch(key);
+        }
+    }
+
+    /// What the plugin logged in an invocation that has not returned.
+    pub fn logged_in(&self, entry: Entry) -> String {
+        let open = self.unfinished.iter().find(|(of, _)| *of == entry);
+        open.map(|(_, hostcalls)| black_box::log_lines(hostcalls)).unwrap_or_default()
+    }
+
+    /// Nothing is heard of the instance, or it is heard again: all its timelines are judged anew.
+    pub fn heard(&mut self, silence: Option<Silence>) {
+        if self.silence == silence {
+            return;
+        }
+        self.silence = silence;
+        let open = |(key, held): (&Key, &super::Held)| (!held.resting).then_some(*key);
+        self.touched.extend(self.held.iter().filter_map(open));
+    }
+
+    fn hostcalls_in(&mut self, entry: Entry) -> Vec<Event> {
+        let at = self.unfinished.iter().position(|(of, _)| *of == entry);
+        at.map(|at| self.unfinished.swap_remove(at).1).unwrap_or_default()
+    }
+}
