@@ -310,6 +310,7 @@ fn lost(lost: v1::Lost) -> Lost {
         v1::LostReason::BufferFull => "the recorder's buffer was full",
         v1::LostReason::Refused => "the collector refused the batch",
         v1::LostReason::TooLarge => "the event was too large",
+        v1::LostReason::TurnedDown => "the recorder had turned itself down",
         v1::LostReason::Unknown => "the recorder lost them",
     };
     Lost {
