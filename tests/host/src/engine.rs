@@ -49,10 +49,9 @@ impl Dialect {
 
     /// Does it offer this import?
     pub(crate) fn offers_import(self, module: &str, name: &str, version: AbiVersion) -> bool {
-        match Hostcall::from_import(module, name) {
-            Some(hostcall) => self.offers(hostcall, version),
-            None => wasi::is_offered(module, name),
-        }
+        wasi::is_offered(module, name)
+            || Hostcall::from_import(module, name)
+                .is_some_and(|hostcall| self.offers(hostcall, version))
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use abi::{ALLOCATOR_EXPORTS, Callback};
-use anyhow::{Context as _, Result, bail};
-use wasmparser::Payload;
-use wasmtime::{Extern, Instance, Module, Store, Val};
+use abi::Callback;
+use anyhow::Result;
+use wasmtime::{Instance, Store, Val};
 
-use crate::memory::{Bounds, Digest, Watch};
+use crate::memory::{Digest, Watch};
 use crate::state::{Deferred, State};
-use crate::{Dialect, What, Who, engine, imports};
+use crate::{Dialect, Program, What, Who};
 
 /// A VM with the host around it.
 pub struct Vm {
@@ -26,63 +25,20 @@ pub struct Vm {
 impl Vm {
     /// Loads a plugin that is not instrumented.
     pub fn load(wasm: &[u8], dialect: Dialect) -> Result<Vm> {
-        let (engine, module) = engine::compile(wasm)?;
-        let imports = module.imports().len();
-        Vm::instantiate(engine, module, dialect, imports, Bounds::Whole)
+        Program::original(wasm)?.start(dialect)
     }
 
-    /// Loads an instrumented plugin. The original tells which imports are the plugin's: they come
-    /// first, the recorder's are entries of their own behind them; and how many pages were added.
+    /// Loads an instrumented plugin.
     pub fn load_instrumented(
         instrumented: &[u8],
-        original_wasm: &[u8],
+        original: &[u8],
         dialect: Dialect,
     ) -> Result<Vm> {
-        let (engine, module) = engine::compile(instrumented)?;
-        let version = engine::version(&module, dialect)?;
-        let original = Shape::of(original_wasm)?;
-        let plugin_imports = original
-            .imports
-            .iter()
-            .filter(|(module, name)| dialect.offers_import(module, name, version))
-            .count();
-        let pages = Shape::of(instrumented)?.pages.checked_sub(original.pages);
-        let Some(pages) = pages else {
-            bail!("the instrumented module has less memory than the original");
-        };
-        let imports = module.imports().len() as u32;
-        let mut vm =
-            Vm::instantiate(engine, module, dialect, plugin_imports, Bounds::AllBut { pages })?;
-        // The plugin's functions come first, then the recorder's, then shims and adaptors.
-        let first = imports + original.functions;
-        let recorder = Shape::of(instrument::GRAFT)?.functions;
-        vm.state().recorder_functions = Some(first..first + recorder);
-        Ok(vm)
+        Program::instrumented(instrumented, original)?.start(dialect)
     }
 
-    fn instantiate(
-        engine: wasmtime::Engine,
-        module: Module,
-        dialect: Dialect,
-        plugin_imports: usize,
-        bounds: Bounds,
-    ) -> Result<Vm> {
-        let version = engine::version(&module, dialect)?;
-        let mut store = Store::new(&engine, State::new(dialect, version, bounds));
-        let mut externs = Vec::new();
-        for (index, import) in module.imports().enumerate() {
-            let who = if index < plugin_imports { Who::Plugin } else { Who::Recorder };
-            externs.push(Extern::Func(imports::function(&mut store, &import, who)?));
-        }
-        let instance = Instance::new(&mut store, &module, &externs)
-            .map_err(engine::because("the module cannot be instantiated"))?;
-        let memory = instance.get_memory(&mut store, "memory").context("no memory is exported")?;
-        let allocator = ALLOCATOR_EXPORTS.iter().find_map(|n| instance.get_func(&mut store, n));
-        store.data_mut().memory = Some(memory);
-        store.data_mut().allocator = allocator;
-        let exported =
-            module.exports().filter_map(|export| Callback::from_export(export.name())).collect();
-        Ok(Vm {
+    pub(crate) fn new(store: Store<State>, instance: Instance, exported: BTreeSet<Callback>) -> Vm {
+        Vm {
             store,
             instance,
             dead: false,
@@ -90,18 +46,21 @@ impl Vm {
             exported,
             answers: Default::default(),
             upstream: Default::default(),
-        })
+        }
     }
 
-    /// Once: a reactor's `_initialize`, then `main`; else a command's `_start`. Not at loading, so that
-    /// a script can set the environment first.
+    /// Once: a reactor's `_initialize`, then `main` or `__main_void`; else a command's `_start`. Not at
+    /// loading, so that a script can set the environment first.
     pub(crate) fn run_start_exports(&mut self) {
         if std::mem::replace(&mut self.started, true) {
             return;
         }
         let has = |vm: &mut Vm, name| vm.instance.get_func(&mut vm.store, name).is_some();
-        let order: &[&str] =
-            if has(self, "_initialize") { &["_initialize", "main"] } else { &["_start"] };
+        let order: &[&str] = match (has(self, "_initialize"), has(self, "main")) {
+            (true, true) => &["_initialize", "main"],
+            (true, false) => &["_initialize", "__main_void"],
+            (false, _) => &["_start"],
+        };
         for export in order {
             let Some(function) = self.instance.get_func(&mut self.store, export) else { continue };
             let ty = function.ty(&self.store);
@@ -209,42 +168,6 @@ impl Vm {
         let result = self.enter(callback, args, false);
         self.after_call();
         result
-    }
-}
-
-/// What is known of a module without compiling it.
-#[derive(Default)]
-struct Shape<'a> {
-    /// Module and name of each import.
-    imports: Vec<(&'a str, &'a str)>,
-    /// Functions that it defines.
-    functions: u32,
-    /// Pages of its memory at its start.
-    pages: u64,
-}
-
-impl Shape<'_> {
-    fn of(wasm: &[u8]) -> Result<Shape<'_>> {
-        let mut shape = Shape::default();
-        for payload in wasmparser::Parser::new(0).parse_all(wasm) {
-            match payload? {
-                Payload::ImportSection(section) => {
-                    for import in section.into_imports() {
-                        let import = import?;
-                        shape.imports.push((import.module, import.name));
-                    }
-                }
-                Payload::FunctionSection(section) => shape.functions = section.count(),
-                Payload::MemorySection(section) => {
-                    for memory in section {
-                        shape.pages += memory?.initial;
-                    }
-                }
-                Payload::CodeSectionStart { .. } => break,
-                _ => {}
-            }
-        }
-        Ok(shape)
     }
 }
 

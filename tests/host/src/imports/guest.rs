@@ -16,10 +16,7 @@ pub(crate) struct Guest<'a> {
 }
 
 impl<'a> Guest<'a> {
-    pub fn new(mut caller: Caller<'a, State>, who: Who) -> Guest<'a> {
-        if who == Who::Plugin {
-            caller.data_mut().clock.step();
-        }
+    pub fn new(caller: Caller<'a, State>, who: Who) -> Guest<'a> {
         let mut guest = Guest { caller, who, given: Vec::new() };
         guest.see_growth(false);
         guest

@@ -1,0 +1,128 @@
+//! A compiled module, to start VMs from.
+
+use abi::{ALLOCATOR_EXPORTS, Callback};
+use anyhow::{Context as _, Result, bail};
+use wasmparser::Payload;
+use wasmtime::{Engine, Extern, Module, Store};
+
+use crate::memory::Bounds;
+use crate::state::State;
+use crate::{Dialect, Vm, Who, engine, imports};
+
+/// A compiled module and what tells its parts apart.
+pub struct Program {
+    engine: Engine,
+    module: Module,
+    /// Module and name of each import of the original.
+    original_imports: Vec<(String, String)>,
+    bounds: Bounds,
+    /// Functions of the recorder.
+    recorder: Option<Recorder>,
+}
+
+/// Functions defined by the original, and by the recorder behind them.
+#[derive(Clone, Copy)]
+struct Recorder {
+    first: u32,
+    functions: u32,
+}
+
+impl Program {
+    /// A plugin that is not instrumented.
+    pub fn original(wasm: &[u8]) -> Result<Program> {
+        let (engine, module) = engine::compile(wasm)?;
+        let original_imports =
+            module.imports().map(|i| (i.module().to_string(), i.name().to_string())).collect();
+        Ok(Program { engine, module, original_imports, bounds: Bounds::Whole, recorder: None })
+    }
+
+    /// An instrumented plugin. The original tells which imports are the plugin's: they come first, the
+    /// recorder's are entries of their own behind them; and how many pages were added.
+    pub fn instrumented(wasm: &[u8], original: &[u8]) -> Result<Program> {
+        let (engine, module) = engine::compile(wasm)?;
+        let original = Shape::of(original)?;
+        let Some(pages) = Shape::of(wasm)?.pages.checked_sub(original.pages) else {
+            bail!("the instrumented module has less memory than the original");
+        };
+        let owned = |(module, name): &(&str, &str)| (module.to_string(), name.to_string());
+        Ok(Program {
+            engine,
+            module,
+            original_imports: original.imports.iter().map(owned).collect(),
+            bounds: Bounds::AllBut { pages },
+            recorder: Some(Recorder {
+                first: original.functions,
+                functions: Shape::of(instrument::GRAFT)?.functions,
+            }),
+        })
+    }
+
+    /// A new VM.
+    pub fn start(&self, dialect: Dialect) -> Result<Vm> {
+        let version = engine::version(&self.module, dialect)?;
+        let plugin_imports = match self.recorder {
+            None => self.original_imports.len(),
+            // Those that the host does not offer were replaced by stubs.
+            Some(_) => (self.original_imports.iter())
+                .filter(|(module, name)| dialect.offers_import(module, name, version))
+                .count(),
+        };
+        let mut store = Store::new(&self.engine, State::new(dialect, version, self.bounds));
+        let mut externs = Vec::new();
+        for (index, import) in self.module.imports().enumerate() {
+            let who = if index < plugin_imports { Who::Plugin } else { Who::Recorder };
+            externs.push(Extern::Func(imports::function(&mut store, &import, who)?));
+        }
+        let instance = wasmtime::Instance::new(&mut store, &self.module, &externs)
+            .map_err(engine::because("the module cannot be instantiated"))?;
+        let memory = instance.get_memory(&mut store, "memory").context("no memory is exported")?;
+        let allocator = ALLOCATOR_EXPORTS.iter().find_map(|n| instance.get_func(&mut store, n));
+        let state = store.data_mut();
+        state.memory = Some(memory);
+        state.allocator = allocator;
+        // The plugin's functions come first, then the recorder's, then shims and adaptors.
+        state.recorder_functions = self.recorder.map(|recorder| {
+            let first = externs.len() as u32 + recorder.first;
+            first..first + recorder.functions
+        });
+        let exports = self.module.exports();
+        let exported = exports.filter_map(|export| Callback::from_export(export.name())).collect();
+        Ok(Vm::new(store, instance, exported))
+    }
+}
+
+/// What is known of a module without compiling it.
+#[derive(Default)]
+struct Shape<'a> {
+    /// Module and name of each import.
+    imports: Vec<(&'a str, &'a str)>,
+    /// Functions that it defines.
+    functions: u32,
+    /// Pages of its memory at its start.
+    pages: u64,
+}
+
+impl Shape<'_> {
+    fn of(wasm: &[u8]) -> Result<Shape<'_>> {
+        let mut shape = Shape::default();
+        for payload in wasmparser::Parser::new(0).parse_all(wasm) {
+            match payload? {
+                Payload::ImportSection(section) => {
+                    for import in section.into_imports() {
+                        let import = import?;
+                        shape.imports.push((import.module, import.name));
+                    }
+                }
+                Payload::FunctionSection(section) => shape.functions = section.count(),
+                Payload::MemorySection(section) => {
+                    for memory in section {
+                        shape.pages += memory?.initial;
+                    }
+                }
+                Payload::CodeSectionStart { .. } => break,
+                _ => {}
+            }
+        }
+        Ok(shape)
+    }
+}
