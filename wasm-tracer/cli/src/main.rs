@@ -21,6 +21,8 @@ enum Command {
     Instrument(commands::instrument::Args),
     /// Say what a module is and what instrumenting it would do
     Inspect(commands::inspect::Args),
+    /// Prove that a traced plugin was made from an original
+    Verify(commands::verify::Args),
     /// Run the collector
     Collector(commands::collector::Args),
     /// Print findings and timelines as they come
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Instrument(args) => commands::instrument::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Verify(args) => commands::verify::run(&args),
         Command::Collector(args) => commands::collector::run(args),
         Command::Tail(args) => commands::tail::run(&args),
         Command::Show(args) => commands::show::run(&args),

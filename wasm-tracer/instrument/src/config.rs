@@ -1,6 +1,6 @@
 //! The configuration that is baked into the recorder, in the layout of [`abi::graft::config`].
 
-use abi::graft::config::{self as tag, most};
+use abi::graft::config as tag;
 
 use crate::Refusal;
 use crate::options::Options;
@@ -21,12 +21,6 @@ pub(crate) fn bake(
     origin: &Origin<'_>,
 ) -> Result<Vec<u8>, Refusal> {
     let headers = options.headers.join(",").to_lowercase();
-    check_length("cluster's name", &options.cluster, most::CLUSTER)?;
-    check_length("authority", options.authority.as_deref().unwrap_or(""), most::AUTHORITY)?;
-    check_length("list of headers", &headers, most::HEADERS)?;
-    if let Some(rate) = options.rate.filter(|rate| !(0.0..=1.0).contains(rate)) {
-        return Err(Refusal::RateOutOfRange { rate });
-    }
     let mut entries = Entries::default();
     entries.text(tag::CLUSTER, Some(&options.cluster));
     entries.text(tag::AUTHORITY, options.authority.as_deref());
@@ -53,13 +47,6 @@ pub(crate) fn bake(
     entries.bytes(tag::HOSTCALLS, &hostcalls);
     entries.text(tag::TRACER_VERSION, Some(crate::VERSION));
     entries.finish()
-}
-
-fn check_length(option: &'static str, text: &str, limit: usize) -> Result<(), Refusal> {
-    match text.len() {
-        size if size > limit => Err(Refusal::OptionTooLong { option, size, limit }),
-        _ => Ok(()),
-    }
 }
 
 /// Entries under their tags.

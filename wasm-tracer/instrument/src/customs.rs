@@ -1,4 +1,4 @@
-//! Custom sections: which stay, which go, and our own.
+//! Custom sections of the plugin: which stay, which go.
 
 use std::borrow::Cow;
 
@@ -7,11 +7,6 @@ use wasm_encoder::Encode;
 use wasmparser::BinaryReader;
 
 use crate::module::Module;
-use crate::options::Options;
-use crate::plan::Plan;
-
-/// Name of our own section: lines `key=value`.
-pub(crate) const OWN: &str = "wasm-tracer";
 
 /// SHA-256 of a module.
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -39,40 +34,6 @@ pub(crate) fn dropped(module: &Module<'_>) -> Vec<String> {
         }
     }
     names
-}
-
-/// Our own section: version, options, hash of the original. Never a token.
-pub(crate) fn own(options: &Options, plan: &Plan, original: &[u8; 32]) -> Vec<u8> {
-    let mut lines = vec![
-        format!("version={}", crate::VERSION),
-        format!("original_sha256={}", hex(original)),
-        format!("abi={}", plan.abi.name()),
-        format!("host={}", plan.host.name()),
-        format!("cluster={}", options.cluster),
-    ];
-    let mut option = |key: &str, value: Option<String>| {
-        lines.extend(value.map(|value| format!("{key}={value}")));
-    };
-    option("authority", options.authority.clone());
-    option("rate_millionths", options.rate_millionths().map(|n| n.to_string()));
-    option("buffer_bytes", options.buffer_bytes.map(|n| n.to_string()));
-    option("flush_millis", options.flush_millis.map(|n| n.to_string()));
-    option("heartbeat_seconds", options.heartbeat_seconds.map(|n| n.to_string()));
-    option("headers", (!options.headers.is_empty()).then(|| options.headers.join(",")));
-    option("log_level", options.log_level.map(|n| n.to_string()));
-    option("enabled", options.enabled.map(|enabled| enabled.to_string()));
-    option("warn_seconds", options.warn_seconds.map(|n| n.to_string()));
-    option("all_hostcalls", options.record_all_hostcalls.then(|| "true".to_owned()));
-    let mut text = lines.join("\n");
-    text.push('\n');
-    text.into_bytes()
-}
-
-/// The version in a section of ours.
-pub(crate) fn own_version(data: &[u8]) -> String {
-    let text = String::from_utf8_lossy(data);
-    let version = text.lines().find_map(|line| line.strip_prefix("version="));
-    version.unwrap_or("of an unknown version").to_owned()
 }
 
 /// The sections that stay, but for the names.

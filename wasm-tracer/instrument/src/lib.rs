@@ -21,13 +21,14 @@
 //!
 //! The path of a module: `module` (taken apart) → `plan` (what to do; may refuse) → `merge` (joined
 //! index spaces) → `shims` → `assemble` (`body` for the plugin's code, `lower` for the recorder's) →
-//! `verify`.
+//! `validate`. `verify` runs it again and compares.
 
 mod adaptor;
 mod assemble;
 mod body;
 mod config;
 mod customs;
+mod difference;
 mod graft;
 mod helpers;
 mod inspect;
@@ -36,6 +37,7 @@ mod merge;
 mod module;
 mod names;
 mod options;
+mod own;
 mod plan;
 mod refusal;
 mod report;
@@ -43,13 +45,16 @@ mod rewrite;
 mod sdk;
 mod shims;
 mod types;
+mod validate;
 mod verify;
 
+pub use difference::{Difference, How};
 pub use inspect::Inspection;
 pub use options::Options;
 pub use refusal::Refusal;
 pub use report::Report;
 pub use sdk::Sdk;
+pub use verify::{Made, Mismatch};
 
 /// The version of the instrumenter, written into every module it makes.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -89,4 +94,10 @@ pub fn identity(module: &[u8]) -> Result<Vec<u8>, Refusal> {
 /// Says what a module is and what [`instrument`] would do to it.
 pub fn inspect(plugin: &[u8]) -> Result<Inspection, Refusal> {
     inspect::inspect(GRAFT, plugin)
+}
+
+/// Proves that `traced` was made from `original` by this very build: the rewrite is done again, with
+/// the options that `traced` says, and compared byte for byte.
+pub fn verify(traced: &[u8], original: &[u8]) -> Result<Made, Mismatch> {
+    verify::verify(GRAFT, traced, original)
 }

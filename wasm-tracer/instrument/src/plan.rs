@@ -7,9 +7,9 @@ use abi::{
 };
 use wasmparser::{ExternalKind, FuncType, TypeRef};
 
-use crate::Refusal;
 use crate::graft::{all_i32, fits_hostcall};
 use crate::module::{Module, is_function};
+use crate::{Refusal, own};
 
 /// Callbacks without which the recorder is blind or cannot ship. They are added to a plugin that
 /// lacks them, where the tables say that adding is neutral.
@@ -119,10 +119,8 @@ impl Plan {
 fn refuse(module: &Module<'_>) -> Result<(), Refusal> {
     for section in &module.customs {
         let name = section.name();
-        if name == crate::customs::OWN {
-            return Err(Refusal::AlreadyInstrumented {
-                version: crate::customs::own_version(section.data()),
-            });
+        if name == own::NAME {
+            return Err(Refusal::AlreadyInstrumented { version: own::version(section.data()) });
         }
         if name == "linking" || name.starts_with("reloc.") {
             return Err(Refusal::Relocatable { section: name.to_owned() });

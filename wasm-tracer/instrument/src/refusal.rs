@@ -126,6 +126,40 @@ pub enum Refusal {
         /// As it was given.
         rate: f64,
     },
+    /// A number that the recorder does not take.
+    #[error("the {option} cannot be {value}; give a number from {least} to {most}")]
+    OptionOutOfRange {
+        /// What the user chose.
+        option: &'static str,
+        /// As it was given.
+        value: u32,
+        /// The least there is.
+        least: u32,
+        /// The most there is.
+        most: u32,
+    },
+    /// A text with control characters in it.
+    #[error("the {option} has characters that none can have: \"{text}\"; check how it was quoted")]
+    OptionNotText {
+        /// What the user chose.
+        option: &'static str,
+        /// As it was given, escaped.
+        text: String,
+    },
+    /// A header that is never recorded.
+    #[error(
+        "the header {name} holds credentials and is never recorded; take it out of the list of headers"
+    )]
+    SecretHeader {
+        /// Its name.
+        name: String,
+    },
+    /// No header can be called so.
+    #[error("\"{name}\" is no name of a header; give names separated by commas")]
+    NoHeaderName {
+        /// As it was given, escaped.
+        name: String,
+    },
     /// The recorder's module does not keep its side of the contract. A bug of ours.
     #[error(
         "the recorder's own module is unusable: {detail}; this is a bug of wasm-tracer, please report it"
@@ -166,6 +200,10 @@ impl Refusal {
             Refusal::ConfigurationTooLarge { .. } => "configuration-too-large",
             Refusal::OptionTooLong { .. } => "option-too-long",
             Refusal::RateOutOfRange { .. } => "rate-out-of-range",
+            Refusal::OptionOutOfRange { .. } => "option-out-of-range",
+            Refusal::OptionNotText { .. } => "option-not-text",
+            Refusal::SecretHeader { .. } => "secret-header",
+            Refusal::NoHeaderName { .. } => "no-header-name",
             Refusal::GraftUnusable { .. } => "graft-unusable",
             Refusal::OutputInvalid { .. } => "output-invalid",
         }

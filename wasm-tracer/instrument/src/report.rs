@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use abi::{AbiVersion, Callback, Host, Hostcall};
-use wasm_encoder::Function;
+use wasm_encoder::{Function, MemoryType};
 
 use crate::customs;
 use crate::graft::Graft;
@@ -39,8 +39,12 @@ pub struct Report {
     pub dropped: Vec<String>,
     /// Pages of memory that the plugin begins with.
     pub plugin_pages: u64,
+    /// Most pages that the plugin declares, if it does.
+    pub plugin_maximum: Option<u64>,
     /// Pages of memory that the recorder begins with.
     pub recorder_pages: u64,
+    /// Most pages of both, if the plugin declares a maximum.
+    pub maximum: Option<u64>,
     /// Sizes.
     pub sizes: Sizes,
 }
@@ -85,6 +89,7 @@ impl Report {
         plugin: &Module<'_>,
         graft: &Graft<'_>,
         plan: &Plan,
+        memory: MemoryType,
         sdk: Sdk,
         sizes: Sizes,
     ) -> Report {
@@ -101,6 +106,8 @@ impl Report {
             left_alone: plan.left_alone.clone(),
             dropped: customs::dropped(plugin),
             plugin_pages: plugin.memories[0].initial,
+            plugin_maximum: plugin.memories[0].maximum,
+            maximum: memory.maximum,
             recorder_pages: graft.pages,
             sizes,
         }
@@ -125,14 +132,43 @@ impl fmt::Display for Report {
         }
         list(f, "left alone", self.left_alone.iter().map(String::as_str))?;
         list(f, "dropped", self.dropped.iter().map(String::as_str))?;
-        let (plugin, own) = (self.plugin_pages, self.recorder_pages);
-        writeln!(f, "memory      {plugin} pages, and {own} of the recorder")?;
+        self.memory(f)?;
         writeln!(
             f,
-            "size        {original} -> {rewritten} bytes; recorder and shims {recorder}, \
-             {traps} traps {trap_bytes}"
-        )
+            "size        {original} -> {rewritten} bytes: {recorder} for recorder and shims"
+        )?;
+        if traps > 0 {
+            let each = format!("each `unreachable` ({traps} of them)");
+            writeln!(f, "            and {trap_bytes} for a call of the recorder before {each}")?;
+        }
+        Ok(())
     }
+}
+
+impl Report {
+    /// What becomes of the limit that the plugin declares.
+    fn memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (plugin, own) = (self.plugin_pages, self.recorder_pages);
+        write!(f, "memory      {}, and {own} of the recorder", plural(plugin, "page"))?;
+        match (self.plugin_maximum, self.maximum) {
+            (Some(of_plugin), Some(all)) if all < of_plugin + own => {
+                writeln!(
+                    f,
+                    "; at most {all} in all, so {} for the plugin, which declared {of_plugin}",
+                    all - own
+                )
+            }
+            (Some(of_plugin), Some(all)) => {
+                writeln!(f, "; the declared maximum of {of_plugin} is raised to {all}")
+            }
+            _ => writeln!(f),
+        }
+    }
+}
+
+/// `1 page`, `2 pages`.
+pub(crate) fn plural(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Room for the words of a list, so that lines stay below 100 columns.

@@ -18,7 +18,7 @@ use crate::report::{Report, Sizes};
 use crate::sdk::Sdk;
 use crate::shims::{self, Shims};
 use crate::types::Types;
-use crate::{Instrumented, Options, Refusal, customs, names, verify};
+use crate::{Instrumented, Options, Refusal, customs, names, own, validate};
 
 /// Pages of a 32-bit memory.
 const MOST_PAGES: u64 = 65536;
@@ -29,7 +29,9 @@ pub(crate) fn instrument(
     original: &[u8],
     options: &Options,
 ) -> Result<Instrumented, Refusal> {
-    verify::graft(graft)?;
+    options.check()?;
+    validate::graft(graft)?;
+    let recorder_sha256 = customs::sha256(graft);
     let graft = Graft::parse(graft)?;
     let plugin = Module::parse(original)?;
     let plan = Plan::new(&plugin, options.host)?;
@@ -47,7 +49,8 @@ pub(crate) fn instrument(
     if let Some(names) = names::rewrite(&joined) {
         sections.push(("name".into(), names.into()));
     }
-    sections.push((customs::OWN.into(), customs::own(options, &plan, &sha256).into()));
+    let own = own::write(options, &plan, &sha256, &recorder_sha256);
+    sections.push((own::NAME.into(), own.into()));
 
     let uses = std::mem::take(&mut joined.uses);
     let data = recorder_data(&joined, config);
@@ -75,9 +78,9 @@ pub(crate) fn instrument(
     let mut code = PluginCode { uses: &uses, hooks: Some(hooks), traps: 0 };
     let size_hint = original.len() + sizes.recorder + original.len() / 16;
     let wasm = assemble(&plugin, &mut code, additions, size_hint)?;
-    verify::output(&wasm, original)?;
+    validate::output(&wasm, original)?;
     sizes.finish(wasm.len(), code.traps, shims.trap);
-    Ok(Instrumented { report: Report::new(&plugin, &graft, &plan, sdk, sizes), wasm })
+    Ok(Instrumented { report: Report::new(&plugin, &graft, &plan, memory, sdk, sizes), wasm })
 }
 
 /// See [`crate::identity`].

@@ -123,7 +123,7 @@ fn run(path: &Path) -> Result<String> {
 }
 
 fn changes_with_releases(line: &str) -> bool {
-    line.starts_with("version=") || line.starts_with("original_sha256=")
+    ["version=", "original_sha256=", "recorder_sha256="].iter().any(|key| line.starts_with(key))
 }
 
 fn refused(refusal: &instrument::Refusal) -> String {

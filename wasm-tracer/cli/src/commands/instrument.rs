@@ -26,22 +26,22 @@ pub struct Args {
     /// Share of streams to record, 0.0 to 1.0 [default: 1.0]
     #[arg(long, value_parser = rate)]
     rate: Option<f64>,
-    /// Bytes of events kept while nothing can be shipped [default: 131072]
+    /// Bytes of events kept while nothing can be shipped, 16384 to 131072 [default: 131072]
     #[arg(long)]
     buffer_bytes: Option<u32>,
-    /// Milliseconds between shipments [default: 1000]
+    /// Milliseconds between shipments, 10 to 60000 [default: 1000]
     #[arg(long)]
     flush_millis: Option<u32>,
-    /// Seconds between heartbeats of an idle plugin [default: 10]
+    /// Seconds between heartbeats of an idle plugin, 1 to 3600 [default: 10]
     #[arg(long)]
     heartbeat_seconds: Option<u32>,
     /// Headers to record, separated by commas; authorization and cookies never are
     #[arg(long, value_delimiter = ',')]
     headers: Vec<String>,
     /// Least level of log lines to record [default: warn]
-    #[arg(long, value_parser = ["trace", "debug", "info", "warn", "error", "critical"])]
+    #[arg(long, value_parser = LEVELS)]
     log_level: Option<String>,
-    /// Seconds between two warnings of one cause in the host's log
+    /// Seconds between two warnings of one cause in the host's log [default: 60]
     #[arg(long)]
     warn_seconds: Option<u32>,
     /// Read request id, method and path of every stream when its headers come, so that it is found while
@@ -84,7 +84,7 @@ fn options(args: &Args) -> Options {
         flush_millis: args.flush_millis,
         heartbeat_seconds: args.heartbeat_seconds,
         headers: args.headers.clone(),
-        log_level: args.log_level.as_deref().map(level),
+        log_level: args.log_level.as_deref().and_then(level),
         warn_seconds: args.warn_seconds,
         name_early: args.name_early,
         record_all_hostcalls: args.record_all_hostcalls,
@@ -97,16 +97,11 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read the plugin {}", path.display()))
 }
 
-/// Numbers of `proxy_log`.
-fn level(name: &str) -> u32 {
-    match name {
-        "trace" => 0,
-        "debug" => 1,
-        "info" => 2,
-        "warn" => 3,
-        "error" => 4,
-        _ => 5,
-    }
+/// Levels of `proxy_log`, by their numbers.
+pub const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "critical"];
+
+fn level(name: &str) -> Option<u32> {
+    LEVELS.iter().position(|level| *level == name).map(|number| number as u32)
 }
 
 fn rate(text: &str) -> Result<f64, String> {

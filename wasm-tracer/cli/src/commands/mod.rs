@@ -6,3 +6,4 @@ pub mod inspect;
 pub mod instrument;
 pub mod show;
 pub mod tail;
+pub mod verify;
