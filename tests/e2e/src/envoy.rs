@@ -65,9 +65,11 @@ impl Envoy {
     }
 }
 
-type Started = (String, BTreeMap<String, u16>);
+/// Its admin address, and the port of each listener by its name.
+pub(crate) type Started = (String, BTreeMap<String, u16>);
 
-fn ready(process: &mut Guarded, admin_file: &Path) -> anyhow::Result<Option<Started>> {
+/// Where it listens, once it is ready; before that None.
+pub(crate) fn ready(process: &mut Guarded, admin_file: &Path) -> anyhow::Result<Option<Started>> {
     if process.has_ended() {
         bail!("Envoy ended");
     }
@@ -87,6 +89,7 @@ fn ready(process: &mut Guarded, admin_file: &Path) -> anyhow::Result<Option<Star
     Ok(Some((admin, statuses.iter().filter_map(port_of).collect())))
 }
 
-fn get(url: &str) -> anyhow::Result<String> {
+/// A page of the admin interface.
+pub(crate) fn get(url: &str) -> anyhow::Result<String> {
     Ok(ureq::get(url).call()?.body_mut().read_to_string()?)
 }

@@ -19,10 +19,11 @@ pub(crate) const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOC
 
 /// A plugin as a filter.
 pub(crate) fn wasm_filter(name: &str, plugin: &Plugin, wasm: &Path) -> Value {
-    let vm = match (plugin.own_vm, plugin.traced) {
-        (true, _) => name,
-        (false, true) => "traced",
-        (false, false) => "original",
+    let vm = match (&plugin.vm, plugin.own_vm, plugin.traced) {
+        (Some(vm), ..) => vm,
+        (None, true, _) => name,
+        (None, false, true) => "traced",
+        (None, false, false) => "original",
     };
     let text =
         |value: String| json!({ "@type": type_url("google.protobuf.StringValue"), "value": value });
@@ -88,10 +89,19 @@ pub(crate) fn empty_cluster(name: &str) -> Value {
 
 /// The file of clusters that come and go while Envoy runs.
 pub(crate) fn discovered(clusters: Vec<Value>) -> Value {
-    let kind = type_url("envoy.config.cluster.v3.Cluster");
-    let typed = clusters.into_iter().map(|mut cluster| {
-        cluster["@type"] = kind.as_str().into();
-        cluster
+    resources("envoy.config.cluster.v3.Cluster", clusters)
+}
+
+/// The file of listeners that come and go while Envoy runs.
+pub(crate) fn discovered_listeners(listeners: Vec<Value>) -> Value {
+    resources("envoy.config.listener.v3.Listener", listeners)
+}
+
+fn resources(message: &str, all: Vec<Value>) -> Value {
+    let kind = type_url(message);
+    let typed = all.into_iter().map(|mut resource| {
+        resource["@type"] = kind.as_str().into();
+        resource
     });
     json!({ "resources": typed.collect::<Vec<_>>() })
 }

@@ -67,6 +67,12 @@ impl Guarded {
         !matches!(self.guard.try_wait(), Ok(None))
     }
 
+    /// Its exit code once it has ended by itself; -1 for a signal.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        let status = self.guard.try_wait().ok()??;
+        Some(status.code().unwrap_or(-1))
+    }
+
     /// Kills the process (SIGKILL) and waits for its end; its folder stays until this is dropped.
     pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
         let file = self.folder.join("pid");

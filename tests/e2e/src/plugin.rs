@@ -20,6 +20,8 @@ pub enum Mode {
     Fixed,
     /// The callback neither resumes nor replies.
     Forget,
+    /// None that it knows: it refuses its configuration.
+    Nonsense,
 }
 
 /// Which module a plugin is.
@@ -39,6 +41,9 @@ pub struct Plugin {
     pub(crate) timeout_millis: u32,
     pub(crate) traced: bool,
     pub(crate) own_vm: bool,
+    pub(crate) vm: Option<String>,
+    pub(crate) tick_millis: u32,
+    pub(crate) ticks_anew: bool,
     pub(crate) variables: Vec<(String, String)>,
 }
 
@@ -61,6 +66,9 @@ impl Plugin {
             timeout_millis: 5000,
             traced: false,
             own_vm: false,
+            vm: None,
+            tick_millis: 0,
+            ticks_anew: false,
             variables: Vec::new(),
         }
     }
@@ -85,7 +93,22 @@ impl Plugin {
         Self { own_vm: true, ..self }
     }
 
-    /// A variable in the environment of its VM. With one it needs a VM of its own.
+    /// To run in the VM of this name, with all others of the same code and variables that are to.
+    pub fn in_vm(self, name: &str) -> Self {
+        Self { vm: Some(name.to_owned()), ..self }
+    }
+
+    /// Its root ticks with this period; without, never. (Rust only.)
+    pub fn ticks_every(self, tick_millis: u32) -> Self {
+        Self { tick_millis, ..self }
+    }
+
+    /// Each request sets the period of its ticks again. (Rust only.)
+    pub fn ticks_anew(self) -> Self {
+        Self { ticks_anew: true, ..self }
+    }
+
+    /// A variable in the environment of its VM. Only those with the same can share one.
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self.in_its_own_vm()
@@ -97,13 +120,19 @@ impl Plugin {
             Mode::Body => "body",
             Mode::Fixed => "fixed",
             Mode::Forget => "forget",
+            Mode::Nonsense => "nonsense",
         };
-        json!({
+        let mut configuration = json!({
             "cluster": self.cluster,
             "path": "/check",
             "timeout_millis": self.timeout_millis,
             "mode": mode,
-        })
+        });
+        if self.tick_millis > 0 {
+            configuration["tick_millis"] = self.tick_millis.into();
+            configuration["tick_anew"] = self.ticks_anew.into();
+        }
+        configuration
     }
 
     /// The Go plugin registers its headers handler by the environment of its VM.

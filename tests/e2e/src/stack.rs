@@ -230,7 +230,7 @@ fn discover(folder: &Path, clusters: &[Cluster]) -> anyhow::Result<()> {
 }
 
 /// The file of a plugin as Envoy shall load it, made when it is not there yet.
-fn module(plugin: &Plugin, folder: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn module(plugin: &Plugin, folder: &Path) -> anyhow::Result<PathBuf> {
     let original = environment::artifact(plugin.file_name())?;
     let kind = if plugin.traced { "traced" } else { "original" };
     let place = folder.join(format!("{kind}.{}", plugin.file_name()));

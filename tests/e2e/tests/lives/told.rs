@@ -1,0 +1,101 @@
+//! What the collector must tell of a request, of the VMs, and of nothing else.
+
+use std::time::Duration;
+
+use e2e::{Answer, Lives, until};
+use serde_json::Value;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Waits until the request has one closed timeline for each of these plugins and no other, and holds
+/// each to be whole and without findings. In the order of `plugins`.
+pub fn told(lives: &Lives, answer: &Answer, plugins: &[&str]) -> Vec<Value> {
+    let id = &answer.request_id;
+    let wanted = format!("{id} has its timelines, of {plugins:?}");
+    let found = until(&wanted, LIMIT, || {
+        let timelines = lives.collector().timelines(id)?;
+        let closed = timelines.iter().filter(|timeline| timeline["state"] == "closed").count();
+        Ok((closed >= plugins.len()).then_some(timelines))
+    });
+    let found = found.unwrap_or_else(|error| {
+        let now = lives.collector().timelines(id);
+        panic!("{error:#}; they are {now:#?}\n{:#}", instances(lives))
+    });
+    assert_eq!(found.len(), plugins.len(), "{id}: {found:#?}");
+    let of = |plugin: &&str| {
+        let mut all = found.iter().filter(|timeline| timeline["plugin"] == **plugin);
+        let timeline = all.next().unwrap_or_else(|| panic!("{id}: none of {plugin}: {found:#?}"));
+        is_whole(timeline);
+        assert_eq!(timeline["root"], format!("{plugin}-root"), "{timeline:#}");
+        timeline.clone()
+    };
+    plugins.iter().map(of).collect()
+}
+
+/// From its creation to its deletion, and nothing is wrong or missing.
+fn is_whole(timeline: &Value) {
+    assert_eq!(timeline["reason"], "ended", "{timeline:#}");
+    for empty in ["findings", "unknown", "pending", "gaps"] {
+        assert_eq!(timeline[empty].as_array().map(Vec::len), Some(0), "{empty}: {timeline:#}");
+    }
+    let kinds: Vec<&str> =
+        listed(&timeline["events"]).iter().map(|event| text(event, "kind")).collect();
+    assert_eq!(kinds.first(), Some(&"create"), "{timeline:#}");
+    let ends = kinds.iter().filter(|kind| ["log", "done", "delete"].contains(kind));
+    assert_eq!(ends.collect::<Vec<_>>(), [&"log", &"done", &"delete"], "{timeline:#}");
+}
+
+/// The root context that a timeline's stream was created for.
+pub fn root_of(timeline: &Value) -> u64 {
+    timeline["events"][0]["args"][0].as_u64().unwrap_or_else(|| panic!("{timeline:#}"))
+}
+
+/// The VMs, as the collector tells them.
+pub fn instances(lives: &Lives) -> Value {
+    let told = lives.collector().json("/api/v1/instances");
+    told.unwrap_or_else(|error| panic!("{error:#}"))["instances"].take()
+}
+
+/// The one VM that has seen streams, of an Envoy with one worker.
+pub fn worker(lives: &Lives) -> Value {
+    let all = instances(lives);
+    let mut serving = listed(&all).iter().filter(|vm| vm["streams_seen"] != 0);
+    let found = serving.next().unwrap_or_else(|| panic!("none has seen a stream: {all:#}"));
+    assert!(serving.next().is_none(), "more than one has seen streams: {all:#}");
+    found.clone()
+}
+
+/// Roots of a VM: context, plugin, whether it has ended.
+pub fn roots(vm: &Value) -> Vec<(u64, String, bool)> {
+    let read = |root: &Value| {
+        let context = root["context"].as_u64().unwrap_or_default();
+        (context, text(root, "plugin").to_owned(), root["ended"] == true)
+    };
+    listed(&vm["roots"]).iter().map(read).collect()
+}
+
+/// Nothing was told but `timelines` timelines, all of them asked for, and nothing is lost anywhere.
+pub fn nothing_else(lives: &Lives, timelines: usize) {
+    let list = lives.collector().json("/api/v1/timelines?limit=1000");
+    let list = list.unwrap_or_else(|error| panic!("{error:#}"));
+    assert_eq!(listed(&list["timelines"]).len(), timelines, "{list:#}");
+    let all = instances(lives);
+    for vm in listed(&all) {
+        assert_eq!(vm["gaps"].as_array().map(Vec::len), Some(0), "{all:#}");
+    }
+    let metrics = lives.collector().text("/metrics").unwrap_or_else(|error| panic!("{error:#}"));
+    for line in metrics.lines().filter(|line| line.starts_with("wasm_tracer_events_lost_total")) {
+        assert!(line.ends_with(" 0"), "{line}");
+    }
+    let said = lives.log(0);
+    let complaints: Vec<_> = said.lines().filter(|line| line.contains(": wasm-tracer ")).collect();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+pub fn listed(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
