@@ -97,6 +97,11 @@ impl Stack {
         self.upstream.requests()
     }
 
+    /// Where the callee listens, for a cluster of another name.
+    pub fn callee_address(&self) -> SocketAddr {
+        self.callee.address()
+    }
+
     /// How many calls have reached the callee.
     pub fn calls(&self) -> u64 {
         self.callee.calls()
