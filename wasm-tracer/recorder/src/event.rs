@@ -35,20 +35,20 @@ pub struct Before {
 impl Event<'_> {
     /// Writes the fields.
     pub fn write(&self, before: Option<Before>, to: &mut Writer<'_>) {
-        to.number(event::KIND, u64::from(self.kind));
+        to.number_quickly(event::KIND, u64::from(self.kind));
         if before.is_none_or(|b| b.context != self.context) {
-            to.number(event::CONTEXT, u64::from(self.context));
+            to.number_quickly(event::CONTEXT, u64::from(self.context));
         }
         if let Some(before) = before {
             let step = self.entry.wrapping_sub(before.entry).wrapping_sub(1);
             to.signed(event::ENTRY_STEP, step as i64);
             to.signed(event::AT_STEP_MICROS, self.at.wrapping_sub(before.at) as i64);
         }
-        to.number(event::TOOK_MICROS, self.took);
+        to.number_quickly(event::TOOK_MICROS, self.took);
         to.words(event::ARGS, self.args);
-        to.number(event::RESULT, u64::from(self.result));
-        to.number(event::CALL, u64::from(self.call));
+        to.number_quickly(event::RESULT, u64::from(self.result));
+        to.number_quickly(event::CALL, u64::from(self.call));
         to.bytes(event::TEXT, self.text.get(..TEXT).unwrap_or(self.text));
-        to.number(event::MARKS, u64::from(self.marks));
+        to.number_quickly(event::MARKS, u64::from(self.marks));
     }
 }

@@ -67,30 +67,36 @@ impl<'a> Writer<'a> {
     }
 
     /// A number; left out if 0.
+    #[inline(never)] // there are some eighty calls, and the recorder is to stay small
     pub fn number(&mut self, field: u32, value: u64) {
         if value != 0 {
             self.number_always(field, value);
         }
     }
 
-    /// A number that is written even if it is 0 (a member of a oneof).
-    pub fn number_always(&mut self, field: u32, value: u64) {
-        // Nearly all are one byte of tag and one of number.
+    /// The same where it is done for each event: nearly all are one byte of tag and one of number.
+    #[inline(always)]
+    pub fn number_quickly(&mut self, field: u32, value: u64) {
         if field < 16
-            && value < 0x80
+            && (1..0x80).contains(&value)
             && let Some([tag, number, ..]) = self.bytes.get_mut(self.at..)
         {
             (*tag, *number) = ((field << 3 | VARINT) as u8, value as u8);
             self.at += 2;
             return;
         }
+        self.number(field, value);
+    }
+
+    /// A number that is written even if it is 0 (a member of a oneof).
+    pub fn number_always(&mut self, field: u32, value: u64) {
         self.tag(field, VARINT);
         self.varint(value);
     }
 
     /// A signed number (`sint64`); left out if 0.
     pub fn signed(&mut self, field: u32, value: i64) {
-        self.number(field, zigzag(value));
+        self.number_quickly(field, zigzag(value));
     }
 
     /// A `fixed64`; left out if 0.
