@@ -69,6 +69,11 @@ pub mod imports {
     pub const PANIC: &str = "panic";
 }
 
+/// Foreign function that a plugin calls (`proxy_call_foreign_function`) to put a note into its timeline.
+/// The argument is UTF-8 text `key=value`, of which 256 bytes are kept; the first `=` divides. No host
+/// knows the function: with a recorder and without one it is answered NotFound, and nothing else happens.
+pub const ANNOTATE: &str = "wasm_tracer.annotate";
+
 /// Added to the kind that `enter` and `leave` get for a callback that the plugin lacks.
 pub const ABSENT: u32 = 0x100;
 

@@ -96,7 +96,12 @@ impl Recorder {
     /// The short way for hostcalls that tell nothing when all goes well: true if counting was all that
     /// had to be done. Asked only of those with [`Record::WhenTelling`].
     pub fn counted(&mut self, kind: u32, status: u32) -> bool {
-        if status != 0 || self.settings.all_hostcalls || self.top().is_some_and(|f| f.response) {
+        let annotates = kind == Hostcall::CallForeignFunction.number();
+        if status != 0
+            || annotates
+            || self.settings.all_hostcalls
+            || self.top().is_some_and(|f| f.response)
+        {
             return false;
         }
         self.counters.hostcall(kind, false);
@@ -133,6 +138,7 @@ impl Recorder {
             Hostcall::FdWrite if status == 0 => {
                 return self.standard_output(first, second, third, host);
             }
+            Hostcall::CallForeignFunction if self.annotated(status, params, host) => return,
             Hostcall::SetEffectiveContext if status == 0 => {
                 if let Some(frame) = self.top() {
                     frame.effective = first;
@@ -296,7 +302,7 @@ impl Recorder {
     }
 
     /// Reads a text of the plugin into the scratch memory, as much as is kept of one.
-    fn read_text(&mut self, at: u32, size: u32, host: &mut impl Host) -> Read {
+    pub(crate) fn read_text(&mut self, at: u32, size: u32, host: &mut impl Host) -> Read {
         let take = (size as usize).min(TEXT);
         let mut read = Read::default();
         if size as usize > TEXT {

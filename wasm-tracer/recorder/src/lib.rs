@@ -7,6 +7,7 @@
 //! same code runs natively in tests.
 #![cfg_attr(not(test), no_std)]
 
+mod annotate;
 mod answer;
 mod batch;
 mod blackbox;
