@@ -1,6 +1,7 @@
 //! The wire in, the domain's words out. Nothing else in the collector names a generated type.
 
 mod counters;
+mod fuse;
 
 use abi::{AbiVersion, Callback, Host, Hostcall, Kind};
 use prost::Message;
@@ -11,11 +12,12 @@ use timeline::event::{Event, Marks};
 use timeline::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence};
 
 pub use counters::{CallKey, SourceCounters};
+pub use fuse::{Fuse, REASONS};
 
 use crate::config::Limits;
 
 /// Revision of the wire that this version knows completely.
-const WIRE_MINOR: u32 = 0;
+const WIRE_MINOR: u32 = 1;
 
 /// A batch, read.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct Decoded {
     pub delivery: Delivery,
     /// What the recorder counted since the instance began.
     pub counters: Option<SourceCounters>,
+    /// Why and since when it records nothing; None: it does.
+    pub fuse: Option<Fuse>,
 }
 
 /// Why a batch is not taken. The sentence goes to the recorder and to its log.
@@ -52,6 +56,7 @@ pub fn decode(body: &[u8], limits: &Limits, wall_nanos: u64) -> Result<Decoded, 
     let newer = batch.wire_minor > WIRE_MINOR;
     let (events, unknown_kind) = events(&mut batch)?;
     let counters = SourceCounters::of(&batch);
+    let fuse = Fuse::of(&batch);
     let delivery = Delivery {
         instance: InstanceId(instance),
         clock: batch.clock.map_or_else(Clock::default, clock),
@@ -67,7 +72,7 @@ pub fn decode(body: &[u8], limits: &Limits, wall_nanos: u64) -> Result<Decoded, 
         lost: batch.lost.into_iter().map(lost).collect(),
         open: batch.open.into_iter().map(open).collect(),
     };
-    Ok(Decoded { delivery, counters })
+    Ok(Decoded { delivery, counters, fuse })
 }
 
 /// The body of a 2xx. There are no orders yet.
@@ -135,12 +140,7 @@ fn check_strings(batch: &v1::Batch, most: usize) -> Result<(), BadBatch> {
     }
     for event in &batch.events {
         check("events.text", event.text.len())?;
-        if event.args.len() > 16 {
-            return Err(wrong(format!(
-                "an event has {} args; at most 16 are taken",
-                event.args.len()
-            )));
-        }
+        check_args("an event", &event.args)?;
     }
     for stream in &batch.streams {
         check("streams.request_id", stream.request_id.len())?;
@@ -159,7 +159,18 @@ fn check_strings(batch: &v1::Batch, most: usize) -> Result<(), BadBatch> {
             }
         }
     }
-    batch.open.iter().try_for_each(|open| check("open.last_log", open.last_log.len()))
+    for open in &batch.open {
+        check("open.last_log", open.last_log.len())?;
+        check_args("an open invocation", &open.args)?;
+    }
+    Ok(())
+}
+
+fn check_args(whose: &str, args: &[u32]) -> Result<(), BadBatch> {
+    if args.len() > 16 {
+        return Err(wrong(format!("{whose} has {} args; at most 16 are taken", args.len())));
+    }
+    Ok(())
 }
 
 /// Numbers of events are remembered for a day only: an older batch could be a second copy.
@@ -326,6 +337,8 @@ fn open(open: v1::Open) -> OpenInvocation {
         entry: Entry(open.entry),
         callback: Callback::from_number(open.kind),
         context: ContextId(open.context),
+        root: ContextId(open.root),
+        args: open.args,
         call: CallId(open.call),
         since: Micros(open.since_micros),
         last_log: String::from_utf8_lossy(&open.last_log).into_owned(),

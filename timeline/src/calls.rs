@@ -2,7 +2,7 @@
 
 use abi::{CallKind, Callback, Hostcall, Kind};
 
-use crate::event::{Event, Marks};
+use crate::event::Event;
 use crate::ids::{CallId, Entry, Micros, Sequence};
 use crate::timeline::Timeline;
 
@@ -156,8 +156,6 @@ fn outcome(callback: Callback, event: &Event, kind: CallKind, deleted: bool) -> 
     /// `CallFailure` of the wire: the callee's own 503 or 504 is an answer.
     const FAILURE_OTHER: u32 = 5;
     let (failed, code) = match callback {
-        // What it brought is not told of a callback in which the plugin trapped.
-        _ if event.marks.has(Marks::UNFINISHED) => (false, 0),
         Callback::HttpCallResponse => {
             let failure = event.arg(4);
             let told = failure != 0 && failure != FAILURE_OTHER;

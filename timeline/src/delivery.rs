@@ -193,6 +193,10 @@ pub struct OpenInvocation {
     pub callback: Option<Callback>,
     /// Its context argument.
     pub context: ContextId,
+    /// The root of its context, 0 if not known.
+    pub root: ContextId,
+    /// Numbers that came with it.
+    pub args: Vec<u32>,
     /// The call that it answered, 0 for none.
     pub call: CallId,
     /// When it was entered.

@@ -171,6 +171,16 @@ impl Instance {
         Micros(u64::try_from(now).unwrap_or_default())
     }
 
+    /// Did it leave a black box, and has not been heard of since?
+    pub fn has_trapped(&self) -> bool {
+        !self.black_box.is_empty()
+    }
+
+    /// Is nothing heard of it, though streams are open in it?
+    pub fn is_silent(&self) -> bool {
+        self.correlator.silence.is_some()
+    }
+
     /// What is known of it.
     pub fn status(&self) -> InstanceStatus {
         let c = &self.correlator;

@@ -98,6 +98,8 @@ fn open(callback: Callback, context: u32, call: u32, log: &str) -> Vec<OpenInvoc
         entry: Entry(20),
         callback: Some(callback),
         context: ContextId(context),
+        root: ContextId(1),
+        args: vec![10, 1, 0],
         call: CallId(call),
         since: Micros(300_100),
         last_log: log.to_owned(),
@@ -146,7 +148,7 @@ fn a_black_box_names_the_stream_that_trapped_and_those_that_it_took_with_it() {
             format!("{trap} this stream was open, and the plugin will see no more of it.")
         )]
     );
-    let line = "0.300100 #12 request_headers 5 \"thread '<unnamed>' panicked at \
+    let line = "0.300100 #12 request_headers 5 n=10 end \"thread '<unnamed>' panicked at \
                 src/lib.rs:31:9:\\nno such user\\n\" -> (unfinished)";
     let script = script::print(vm.of(5));
     assert!(script.contains(line), "{script}");

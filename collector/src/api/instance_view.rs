@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use timeline::delivery::Root;
-use timeline::instance::InstanceStatus;
+use timeline::black_box::Panic;
+use timeline::delivery::{OpenInvocation, Root};
 use utoipa::ToSchema;
 
 use super::view::GapView;
+use crate::decode::Fuse;
+use crate::pipeline::Report;
 
 /// An instance.
 #[derive(Debug, Serialize, ToSchema)]
@@ -38,6 +40,17 @@ pub struct InstanceView {
     pub gaps: Vec<GapView>,
     /// It said that no more comes.
     pub is_final: bool,
+    /// Invocations that were open when it trapped, the outermost first; empty: it lives, or left no
+    /// black box.
+    pub black_box: Vec<OpenView>,
+    /// Nothing is heard of it, though streams are open in it and it left no black box.
+    pub silence: Option<SilenceView>,
+    /// Its recorder turned itself down; absent: it records.
+    pub fuse: Option<FuseView>,
+    /// How often its recorder turned itself down.
+    pub fuse_trips: u64,
+    /// Log lines of the plugins that its recorder had no room for.
+    pub log_lines_dropped: u64,
 }
 
 /// A plugin with one configuration, in one VM.
@@ -57,7 +70,8 @@ pub struct RootView {
 
 impl InstanceView {
     /// Of an instance.
-    pub fn of(status: &InstanceStatus) -> InstanceView {
+    pub fn of(report: &Report) -> InstanceView {
+        let status = &report.status;
         InstanceView {
             id: status.id.to_string(),
             node: status.node.to_string(),
@@ -72,6 +86,14 @@ impl InstanceView {
             streams_seen: status.streams_seen,
             gaps: status.gaps.iter().map(GapView::of).collect(),
             is_final: status.is_final,
+            black_box: status.black_box.iter().map(OpenView::of).collect(),
+            silence: status.silence.map(|silence| SilenceView {
+                since_micros: silence.since.0,
+                open_timelines: silence.open,
+            }),
+            fuse: report.fuse.as_ref().map(FuseView::of),
+            fuse_trips: report.fuse_trips,
+            log_lines_dropped: report.log_lines_dropped,
         }
     }
 }
@@ -97,4 +119,74 @@ fn names(roots: &[Arc<Root>]) -> Vec<String> {
         }
     }
     names
+}
+
+/// An invocation in which a plugin trapped.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OpenView {
+    /// Name of the callback in script notation.
+    pub callback: Option<&'static str>,
+    /// Its context argument.
+    pub context: u32,
+    /// The root of its context, 0 if not known.
+    pub root: u32,
+    /// The call that it answered, 0 for none.
+    pub call: u32,
+    /// When it was entered, in microseconds of the instance's clock.
+    pub since_micros: u64,
+    /// What went wrong, as far as the plugin's last words say.
+    pub message: Option<String>,
+    /// File and line, as far as they say.
+    pub place: Option<String>,
+    /// The plugin's last words.
+    pub last_log: String,
+}
+
+impl OpenView {
+    fn of(open: &OpenInvocation) -> OpenView {
+        let panic = Panic::of(&open.last_log);
+        OpenView {
+            callback: open.callback.map(|callback| callback.row().name),
+            context: open.context.0,
+            root: open.root.0,
+            call: open.call.0,
+            since_micros: open.since.0,
+            message: panic.as_ref().map(|panic| panic.message.clone()),
+            place: panic.and_then(|panic| panic.place),
+            last_log: open.last_log.clone(),
+        }
+    }
+}
+
+/// A silence that nothing explains.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SilenceView {
+    /// Up to here its events are known, in microseconds of its clock.
+    pub since_micros: u64,
+    /// Timelines that were open.
+    pub open_timelines: u32,
+}
+
+/// A recorder that turned itself down to heartbeats.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FuseView {
+    /// `time_share`, `loss`, `memory`, `order` or `unknown`.
+    pub reason: &'static str,
+    /// The same for people.
+    pub sentence: &'static str,
+    /// Since when, in microseconds of the instance's clock.
+    pub since_micros: u64,
+    /// From then on it is turned up again, if the reason no longer holds.
+    pub until_micros: u64,
+}
+
+impl FuseView {
+    fn of(fuse: &Fuse) -> FuseView {
+        FuseView {
+            reason: fuse.reason,
+            sentence: fuse.sentence(),
+            since_micros: fuse.since.0,
+            until_micros: fuse.until.0,
+        }
+    }
 }

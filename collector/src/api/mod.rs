@@ -23,7 +23,6 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use timeline::ids::TimelineId;
-use timeline::instance::InstanceStatus;
 use timeline::timeline::Timeline;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -34,7 +33,7 @@ use crate::health::Health;
 use crate::ingest::{self, Ingest};
 use crate::live::Live;
 use crate::metrics::Metrics;
-use crate::pipeline::{Input, Placed, Question};
+use crate::pipeline::{Input, Placed, Question, Report};
 use crate::store::{Cursor, Page, Query, Store};
 
 /// What the routes work with.
@@ -92,7 +91,7 @@ impl Api {
     }
 
     /// All instances.
-    pub async fn instances(&self) -> Result<Vec<InstanceStatus>, Problem> {
+    pub async fn instances(&self) -> Result<Vec<Report>, Problem> {
         self.ask(Question::Instances).await
     }
 

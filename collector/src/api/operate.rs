@@ -81,7 +81,7 @@ pub async fn plugins(State(api): State<Arc<Api>>) -> Result<Json<PluginList>, Pr
     for instance in api.instances().await? {
         // Several configurations of one plugin may run side by side.
         let mut here = BTreeMap::<&str, bool>::new();
-        for root in &instance.roots {
+        for root in &instance.status.roots {
             *here.entry(&root.plugin).or_default() |= !root.ended;
         }
         for (name, runs) in here {

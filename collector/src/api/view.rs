@@ -3,7 +3,7 @@
 use abi::Kind;
 use serde::Serialize;
 use timeline::calls::{Call, Outcome};
-use timeline::event::Event;
+use timeline::event::{Event, Marks};
 use timeline::finding::{Finding, Subject, Window};
 use timeline::timeline::{State, Timeline};
 use utoipa::ToSchema;
@@ -152,6 +152,8 @@ pub struct EventView {
     pub text: String,
     /// Bits.
     pub marks: u32,
+    /// It never returned: its VM trapped in it.
+    pub unfinished: bool,
 }
 
 /// A call.
@@ -347,6 +349,7 @@ impl EventView {
             call: event.call.0,
             text: event.text_lossy().into_owned(),
             marks: event.marks.0,
+            unfinished: event.marks.has(Marks::UNFINISHED),
         }
     }
 }

@@ -17,6 +17,10 @@ pub struct SourceCounters {
     pub streams_refused: u64,
     /// Shipments that the host refused to dispatch.
     pub dispatches_rejected: u64,
+    /// Log lines of plugins that were not kept.
+    pub log_lines_dropped: u64,
+    /// How often the recorder turned itself down.
+    pub fuse_trips: u64,
     /// Calls of the plugins by what became of them.
     pub calls: BTreeMap<CallKey, u64>,
 }
@@ -46,6 +50,8 @@ impl SourceCounters {
             streams_not_watched: counters.streams_not_watched,
             streams_refused: batch.roots.iter().map(|root| root.streams_refused).sum(),
             dispatches_rejected: counters.dispatches_rejected,
+            log_lines_dropped: counters.log_lines_dropped,
+            fuse_trips: counters.fuse_trips,
             calls,
         })
     }
@@ -57,6 +63,8 @@ impl SourceCounters {
         self.streams_not_watched = self.streams_not_watched.max(other.streams_not_watched);
         self.streams_refused = self.streams_refused.max(other.streams_refused);
         self.dispatches_rejected = self.dispatches_rejected.max(other.dispatches_rejected);
+        self.log_lines_dropped = self.log_lines_dropped.max(other.log_lines_dropped);
+        self.fuse_trips = self.fuse_trips.max(other.fuse_trips);
         for (key, count) in other.calls {
             let known = self.calls.entry(key).or_default();
             *known = count.max(*known);

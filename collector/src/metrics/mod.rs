@@ -59,6 +59,10 @@ pub struct Metrics {
     pub streams_not_watched_at_source: Counter,
     /// Shipments of recorders that their host refused to dispatch.
     pub dispatches_rejected_at_source: Counter,
+    /// Log lines of plugins that recorders did not keep.
+    pub log_lines_dropped_at_source: Counter,
+    /// Times that recorders turned themselves down.
+    pub fuse_trips_at_source: Counter,
     /// Gaps in the numbers of an instance.
     pub gaps: Counter,
     /// Calls of plugins, recorded or not.
@@ -75,6 +79,12 @@ pub struct Metrics {
     pub pending: Gauge,
     /// Instances known.
     pub instances: Gauge,
+    /// Instances that left a black box.
+    pub trapped: Gauge,
+    /// Instances that fell silent while streams were open.
+    pub silent: Gauge,
+    /// Recorders that are turned down, by reason.
+    pub turned_down: Family<Label, Gauge>,
     stages: Family<Label, Histogram, fn() -> Histogram>,
     journal_bytes: Gauge<u64, AtomicU64>,
     slices_bytes: Gauge<u64, AtomicU64>,
@@ -118,6 +128,14 @@ impl Metrics {
             "shipments_rejected_at_source",
             "Shipments that the host of a recorder refused to dispatch",
         );
+        let log_lines_dropped_at_source = counter(
+            "log_lines_dropped_at_source",
+            "Log lines of plugins that recorders had no room for",
+        );
+        let fuse_trips_at_source = counter(
+            "fuse_trips_at_source",
+            "Times that recorders turned themselves down to heartbeats",
+        );
         let gaps = counter("gaps", "Gaps in the sequence numbers of an instance");
         let closed = counter("timelines_closed", "Timelines closed");
         let evicted = counter("timelines_evicted", "Timelines closed for want of room");
@@ -132,7 +150,18 @@ impl Metrics {
         let open = gauge("timelines_open", "Timelines that still grow");
         let pending = gauge("verdicts_pending", "Diagnoses that cannot answer yet");
         let instances = gauge("instances", "Instances heard of lately");
+        let trapped = gauge(
+            "instances_trapped",
+            "Instances heard of lately that trapped and left a black box",
+        );
+        let silent = gauge(
+            "instances_silent",
+            "Instances of which nothing is heard though streams are open in them",
+        );
         let live_clients = gauge("live_clients", "Clients of the live stream");
+        let turned_down = Family::default();
+        let help = "Recorders that turned themselves down to heartbeats, by reason, now";
+        r.register("recorders_turned_down", help, turned_down.clone());
         let (batches, findings, calls) = (Family::default(), Family::default(), Family::default());
         let (journal_bytes, slices_bytes) = (Gauge::default(), Gauge::default());
         r.register("batches", "Batches by what became of them", batches.clone());
@@ -156,6 +185,8 @@ impl Metrics {
             streams_refused_at_source,
             streams_not_watched_at_source,
             dispatches_rejected_at_source,
+            log_lines_dropped_at_source,
+            fuse_trips_at_source,
             gaps,
             calls,
             findings,
@@ -164,6 +195,9 @@ impl Metrics {
             open,
             pending,
             instances,
+            trapped,
+            silent,
+            turned_down,
             stages,
             journal_bytes,
             slices_bytes,
@@ -242,6 +276,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.batch("accepted");
         metrics.stage("decode", Duration::ZERO);
+        metrics.turned_down.get_or_create(&[("reason", "loss")]).set(0);
         let (plugin, code, cluster) = (String::new(), String::new(), String::new());
         let finding = FindingLabels { plugin: plugin.clone(), code, severity: "lost" };
         metrics.findings.get_or_create(&finding).inc();

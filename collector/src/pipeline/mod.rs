@@ -15,7 +15,7 @@ use timeline::instance::InstanceStatus;
 use timeline::timeline::Timeline;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use crate::decode::Decoded;
+use crate::decode::{Decoded, Fuse};
 use crate::store::{BatchId, Cursor, Query};
 
 pub use keeper::Keeper;
@@ -56,7 +56,19 @@ pub enum Question {
     /// Those that match after a place, latest begun first, at most so many.
     List(Query, Option<Cursor>, usize, oneshot::Sender<Placed>),
     /// All instances.
-    Instances(oneshot::Sender<Vec<InstanceStatus>>),
+    Instances(oneshot::Sender<Vec<Report>>),
+}
+
+/// An instance, and what its recorder says of itself.
+pub struct Report {
+    /// The instance.
+    pub status: InstanceStatus,
+    /// Why its recorder records nothing now; None: it does.
+    pub fuse: Option<Fuse>,
+    /// How often it turned itself down.
+    pub fuse_trips: u64,
+    /// Log lines of plugins that it had no room for.
+    pub log_lines_dropped: u64,
 }
 
 /// Runs until all senders of inputs but the keeper's are gone.

@@ -43,6 +43,8 @@ impl Sources {
                 now.dispatches_rejected,
                 before.dispatches_rejected,
             ),
+            (&metrics.log_lines_dropped_at_source, now.log_lines_dropped, before.log_lines_dropped),
+            (&metrics.fuse_trips_at_source, now.fuse_trips, before.fuse_trips),
         ];
         for (counter, now, before) in counts {
             counter.inc_by(now.saturating_sub(before));

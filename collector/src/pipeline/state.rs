@@ -18,7 +18,7 @@ use super::sources::{PLUGINS, Sources};
 use super::vm::Vm;
 use super::{Arrived, Question};
 use crate::clock::{Clock, wall_millis};
-use crate::decode::SourceCounters;
+use crate::decode::{REASONS, SourceCounters};
 use crate::ingest::Command;
 use crate::live::Live;
 use crate::metrics::{Bounded, FindingLabels, Metrics};
@@ -139,6 +139,7 @@ impl State {
                 self.sources.count(&self.wiring.metrics, &vm.plugins, before, &counters);
             }
             before.raise_to(counters);
+            vm.tell(decoded.fuse, delivery.clock.monotonic);
         }
         let updates = vm.instance.deliver(delivery, arrived);
         self.reschedule(instance);
@@ -229,7 +230,7 @@ impl State {
                 let _ = reply.send(list);
             }
             Question::Instances(reply) => {
-                let _ = reply.send(self.vms.values().map(|vm| vm.instance.status()).collect());
+                let _ = reply.send(self.vms.values().map(Vm::report).collect());
             }
         }
     }
@@ -294,10 +295,23 @@ impl State {
             }
             stays
         });
+        self.count_instances();
         let metrics = &self.wiring.metrics;
-        metrics.instances.set(self.vms.len() as i64);
         metrics.open.set((self.known.len() - self.unstored) as i64);
         metrics.pending.set(self.known.values().map(|k| k.timeline.pending.len() as i64).sum());
+    }
+
+    fn count_instances(&self) {
+        let metrics = &self.wiring.metrics;
+        metrics.instances.set(self.vms.len() as i64);
+        let of = |is: fn(&Vm) -> bool| self.vms.values().filter(|vm| is(vm)).count() as i64;
+        metrics.trapped.set(of(|vm| vm.instance.has_trapped()));
+        metrics.silent.set(of(|vm| vm.instance.is_silent()));
+        for reason in REASONS {
+            let down = |vm: &&Vm| vm.fuse.is_some_and(|fuse| fuse.reason == reason);
+            let count = self.vms.values().filter(down).count();
+            metrics.turned_down.get_or_create(&[("reason", reason)]).set(count as i64);
+        }
     }
 
     fn apply(&mut self, instance: InstanceId, updates: Vec<Update>) {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use timeline::Instance;
 use timeline::ids::{ContextId, InstanceId, Micros, Sequence, TimelineId};
 
-use crate::decode::SourceCounters;
+use super::Report;
+use crate::decode::{Fuse, SourceCounters};
 use crate::store::{BatchId, Resume};
 
 /// Batches after a hole are folded at the latest so long after they came (the instance waits 10 s).
@@ -22,6 +23,10 @@ pub(super) struct Vm {
     /// What its recorder had counted at its last batch, as far as it was added. None: what was added,
     /// if anything, was added by the process before this one.
     pub counted: Option<SourceCounters>,
+    /// Why its recorder records nothing now; None: it does.
+    pub fuse: Option<Fuse>,
+    /// When its recorder last said so, on its own clock: batches come in any order.
+    told: Micros,
     /// Names of its plugins, by their roots.
     pub plugins: BTreeMap<u32, String>,
     /// Context ids up to here may be of timelines whose batches the journal has let go.
@@ -46,6 +51,17 @@ struct Held {
 }
 
 impl Vm {
+    /// What is known of it.
+    pub fn report(&self) -> Report {
+        let counted = self.counted.as_ref();
+        Report {
+            status: self.instance.status(),
+            fuse: self.fuse,
+            fuse_trips: counted.map_or(0, |counted| counted.fuse_trips),
+            log_lines_dropped: counted.map_or(0, |counted| counted.log_lines_dropped),
+        }
+    }
+
     /// An instance of which nothing has come.
     pub fn new(id: InstanceId, resumes_at: Option<Resume>) -> Vm {
         Vm {
@@ -56,6 +72,8 @@ impl Vm {
             deadline: None,
             heard: Micros(0),
             counted: resumes_at.is_none().then(SourceCounters::default),
+            fuse: None,
+            told: Micros(0),
             plugins: BTreeMap::new(),
             used_until: resumes_at.map_or(ContextId(0), |resume| resume.used_until),
             gaps: 0,
@@ -64,6 +82,14 @@ impl Vm {
             held: BTreeMap::new(),
             // Recorders number from 0 or 1.
             frontier: resumes_at.map_or(1, |resume| resume.next.0.max(1)),
+        }
+    }
+
+    /// Its recorder says at a moment of its clock whether it records.
+    pub fn tell(&mut self, fuse: Option<Fuse>, at: Micros) {
+        if at >= self.told {
+            self.told = at;
+            self.fuse = fuse;
         }
     }
 

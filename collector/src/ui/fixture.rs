@@ -197,3 +197,23 @@ pub fn hostile() -> Timeline {
     timeline.findings = vec![finding];
     timeline
 }
+
+/// A request waits for its call when another one panics.
+pub fn taken_with_a_panic() -> Timeline {
+    let text = "\
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause took=61us
+0.000120 #12   dispatch http \"auth\" headers=84 timeout=5s -> ok call 4
+1.500001 #16 request_headers 3 n=10 end \"thread '<unnamed>' panicked at src/lib.rs:31:9:\\nno such user\\n\" -> (unfinished)
+";
+    script::parse(&format!("{HEAD}{text}")).expect("a script")
+}
+
+/// A request whose own headers phase panics.
+pub fn panicked() -> Timeline {
+    let text = "\
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 end \"panic: no such user\\n\\ngoroutine 1 [running]:\\nmain.check()\\n\\t/plugin/main.go:52 +0x20\\n\" -> (unfinished)
+";
+    script::parse(&format!("{HEAD}{text}")).expect("a script")
+}

@@ -7,6 +7,7 @@ use ::timeline::{State, Timeline};
 
 use super::escape::{Html, encoded};
 use super::page::{badge, page, text_or_dash};
+use super::troubles::{Trouble, troubles};
 use super::words;
 
 /// What the first page shows.
@@ -22,6 +23,8 @@ pub struct ListView {
     pub codes: Vec<String>,
     /// Where the next older rows begin; None: there are none.
     pub cursor: Option<String>,
+    /// Instances that trapped, fell silent or were turned down.
+    pub troubles: Vec<Trouble>,
     /// Where recorders ship to, e.g. `127.0.0.1:4000`: shown while there is nothing yet.
     pub ingest: String,
 }
@@ -113,6 +116,7 @@ pub fn list_page(view: &ListView) -> String {
             html.leaf("h1", &[], "Timelines");
             html.leaf("p", &[("id", "live"), ("class", "live"), ("role", "status")], "");
         });
+        troubles(html, &view.troubles);
         filters(html, view);
         if view.rows.is_empty() {
             empty(html, view);

@@ -14,6 +14,7 @@ mod request_page;
 pub mod svg;
 mod timeline_page;
 mod token;
+mod troubles;
 mod words;
 
 #[cfg(test)]
@@ -27,6 +28,8 @@ pub use problem::problem_page;
 pub use request_page::request_page;
 pub use timeline_page::timeline_page;
 pub use token::{TOKEN_PATH, token_form};
+pub use troubles::Trouble;
+pub use words::count;
 
 /// The policy that pages are to be served under.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; base-uri 'none'; object-src 'none'; \

@@ -146,3 +146,28 @@ fn a_row_says_what_the_timeline_says() {
     assert_eq!((row.plugin.as_str(), row.code), ("body-call", Some(200)));
     assert_eq!(row.headline.map(|h| h.0).as_deref(), Some("headers-forwarded-before-body-call"));
 }
+
+#[test]
+fn the_last_words_of_a_plugin_stand_on_the_page_of_every_stream_it_took_along() {
+    for timeline in [fixture::panicked(), fixture::taken_with_a_panic()] {
+        let page = rendered(&timeline);
+        check_harmless(&page);
+        assert!(page.contains("Last words of the plugin") && page.contains("no such user ("));
+        assert!(page.contains("vm-trap-collateral"));
+        assert!(page.contains("-&gt; (unfinished)"));
+    }
+    assert!(!rendered(&fixture::seed_bug()).contains("Last words"));
+}
+
+#[test]
+fn instances_to_look_at_stand_before_the_list() {
+    let trouble = super::Trouble {
+        instance: "0707".to_owned(),
+        plugins: "body-call".to_owned(),
+        what: "trapped in request_headers: <b>no such user</b>".to_owned(),
+    };
+    let page = list_page(&ListView { troubles: vec![trouble], ..ListView::default() });
+    check_harmless(&page);
+    assert!(page.contains("Instances to look at") && page.contains("&lt;b&gt;no such user"));
+    assert!(!list_page(&ListView::default()).contains("Instances to look at"));
+}

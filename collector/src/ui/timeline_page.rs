@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use ::timeline::event::Event;
+use ::timeline::black_box::Panic;
+use ::timeline::event::{Event, Marks};
 use ::timeline::finding::Finding;
 use ::timeline::hold::is_ending;
 use ::timeline::ids::{Micros, Sequence};
@@ -30,6 +31,7 @@ pub fn timeline_page(timeline: &Timeline, script: &str) -> String {
         html.element("div", &[("class", "two")], |html| {
             html.element("div", &[("class", "left")], |html| {
                 drawing(html, timeline);
+                last_words(html, timeline);
                 html.line();
                 events(html, timeline);
                 source(html, timeline, script);
@@ -113,6 +115,20 @@ fn facts(html: &mut Html, timeline: &Timeline) {
 fn drawing(html: &mut Html, timeline: &Timeline) {
     html.element("figure", &[("class", "drawing scroll"), ("tabindex", "0")], |html| {
         html.append(svg::inline(timeline));
+    });
+}
+
+/// What the plugin wrote before its VM trapped.
+fn last_words(html: &mut Html, timeline: &Timeline) {
+    let trapped = timeline.events.iter().rfind(|e| e.marks.has(Marks::UNFINISHED));
+    let Some(trap) = trapped.filter(|e| !e.text.is_empty()) else { return };
+    let text = trap.text_lossy();
+    html.element("section", &[("class", "last-words")], |html| {
+        html.leaf("h2", &[], "Last words of the plugin");
+        if let Some(panic) = Panic::of(&text) {
+            html.leaf("p", &[("class", "headline")], &panic.sentence());
+        }
+        html.leaf("pre", &[("class", "scroll"), ("tabindex", "0")], text.trim_end());
     });
 }
 

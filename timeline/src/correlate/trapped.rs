@@ -4,7 +4,7 @@ use super::{Correlator, Key, insert};
 use crate::black_box;
 use crate::delivery::OpenInvocation;
 use crate::event::{Event, Marks};
-use crate::ids::Entry;
+use crate::ids::{ContextId, Entry};
 use crate::timeline::{Silence, State};
 
 impl Correlator {
@@ -17,6 +17,7 @@ impl Correlator {
             let hostcalls = self.hostcalls_in(event.entry);
             self.invocation(Some(event), hostcalls);
         }
+        self.name_roots(open);
         let concerned: Vec<Key> =
             self.held.iter().filter(|(_, h)| !h.deleted).map(|(key, _)| *key).collect();
         for key in concerned {
@@ -59,6 +60,18 @@ impl Correlator {
         self.silence = silence;
         let open = |(key, held): (&Key, &super::Held)| (!held.resting).then_some(*key);
         self.touched.extend(self.held.iter().filter_map(open));
+    }
+
+    /// A stream whose beginning was not recorded has its root from the black box.
+    fn name_roots(&mut self, open: &[OpenInvocation]) {
+        for OpenInvocation { context, root, .. } in open {
+            let key = self.current.get(context);
+            if let Some(held) = key.and_then(|key| self.held.get_mut(key))
+                && held.timeline.stream.root == ContextId(0)
+            {
+                held.timeline.stream.root = *root;
+            }
+        }
     }
 
     fn hostcalls_in(&mut self, entry: Entry) -> Vec<Event> {

@@ -1,8 +1,9 @@
 //! The words at marks and bars, and how much they stand out.
 
+use ::timeline::black_box::Panic;
 use ::timeline::calls::{Call, Outcome};
 use ::timeline::event::{Event, Marks};
-use ::timeline::ids::Micros;
+use ::timeline::ids::{ContextId, Micros};
 use abi::{CallKind, Callback, Hostcall, Kind, Status, StreamSide};
 
 use crate::ui::words;
@@ -33,8 +34,11 @@ pub struct Label {
     pub look: Look,
 }
 
-/// The words of an event. `end`: when the stream was gone.
-pub fn of_event(event: &Event, end: Option<Micros>) -> Label {
+/// The words of an event of a stream. `end`: when the stream was gone.
+pub fn of_event(event: &Event, own: ContextId, end: Option<Micros>) -> Label {
+    if event.marks.has(Marks::UNFINISHED) {
+        return of_trap(event, own);
+    }
     match event.kind {
         Kind::Callback(callback) if callback.phase().is_some() => of_phase(event, callback),
         Kind::Callback(callback) => {
@@ -50,6 +54,24 @@ pub fn of_event(event: &Event, end: Option<Micros>) -> Label {
     }
 }
 
+/// An invocation that never returned, with the plugin's last words.
+fn of_trap(event: &Event, own: ContextId) -> Label {
+    let name = match event.kind {
+        Kind::Callback(callback) => callback.row().name.replace('_', " "),
+        _ => "something".to_owned(),
+    };
+    let on_root = matches!(event.kind, Kind::Callback(callback) if callback.is_on_root());
+    let whose = match event.context {
+        context if context == own || on_root => String::new(),
+        context => format!(" of context {context}"),
+    };
+    let wrote = match Panic::of(&event.text_lossy()) {
+        Some(panic) => format!(": {}", words::shortened(&panic.sentence(), 60)),
+        None => String::new(),
+    };
+    Label { text: format!("{name}{whose} → trapped{wrote}"), look: Look::Lost }
+}
+
 fn of_phase(event: &Event, callback: Callback) -> Label {
     let name = callback.row().name;
     let name = name.strip_prefix("request_").or(name.strip_prefix("response_")).unwrap_or(name);
@@ -60,9 +82,6 @@ fn of_phase(event: &Event, callback: Callback) -> Label {
     }
     if event.arg(1) == 1 {
         text.push_str(" end");
-    }
-    if event.marks.has(Marks::UNFINISHED) {
-        return Label { text: format!("{text} → never returned"), look: Look::Lost };
     }
     let (action, look) = match event.result {
         0 => ("continue".to_owned(), Look::Go),

@@ -3,7 +3,7 @@
 use ::timeline::Timeline;
 use ::timeline::calls::{Call, Outcome};
 use ::timeline::event::Event;
-use ::timeline::ids::Micros;
+use ::timeline::ids::{ContextId, Micros};
 use abi::{Callback, Direction, Kind};
 
 use super::axis::Axis;
@@ -116,7 +116,7 @@ impl<'a> Layout<'a> {
         for (shows, name) in LANES {
             let calls: &[Call] = if shows == Shows::Calls { &timeline.calls } else { &[] };
             let of_lane = events.iter().copied().filter(|e| lane_of(e, timeline) == Some(shows));
-            let (marks, rows) = place(of_lane, &axis, end, y + 5.0);
+            let (marks, rows) = place(of_lane, &axis, (timeline.context, end), y + 5.0);
             let holds: Vec<Hold> =
                 holds.iter().filter(|h| shows == Shows::Phases(h.direction)).copied().collect();
             let is_phases = matches!(shows, Shows::Phases(_));
@@ -140,7 +140,8 @@ impl<'a> Layout<'a> {
 /// When the stream was gone.
 fn end(timeline: &Timeline) -> Option<Micros> {
     let last = |callback| {
-        timeline.events.iter().rev().find(|e| e.kind == Kind::Callback(callback)).map(|e| e.at)
+        let own = timeline.events.iter().rev().filter(|e| e.context == timeline.context);
+        own.filter(|e| e.kind == Kind::Callback(callback)).map(|e| e.at).next()
     };
     last(Callback::Delete).or_else(|| last(Callback::Done).max(last(Callback::Log)))
 }
@@ -168,6 +169,12 @@ fn times(timeline: &Timeline, events: &[&Event], holds: &[Hold]) -> Vec<Micros> 
 /// The lane of an event; None if a call's bar shows it.
 fn lane_of(event: &Event, timeline: &Timeline) -> Option<Shows> {
     match event.kind {
+        // Another stream's invocation, in which the VM trapped.
+        Kind::Callback(callback)
+            if callback.phase().is_some() && event.context != timeline.context =>
+        {
+            Some(Shows::Context)
+        }
         Kind::Callback(callback) => match callback.phase() {
             Some(phase) => Some(Shows::Phases(phase.direction())),
             None if callback.is_response() => {
@@ -191,7 +198,7 @@ fn lane_of(event: &Event, timeline: &Timeline) -> Option<Shows> {
 fn place<'a>(
     events: impl Iterator<Item = &'a Event>,
     axis: &Axis,
-    end: Option<Micros>,
+    (own, end): (ContextId, Option<Micros>),
     top: f64,
 ) -> (Vec<Placed<'a>>, usize) {
     let mut rows: Vec<Vec<(f64, f64)>> = Vec::new();
@@ -199,7 +206,7 @@ fn place<'a>(
     for event in events {
         let x = axis.x(event.at);
         let width = (axis.x(event.at.after(event.took)) - x).max(THIN);
-        let label = label::of_event(event, end);
+        let label = label::of_event(event, own, end);
         let text = label.text.chars().count() as f64 * LETTER + 6.0;
         let right = (x, x + width + text);
         let left = (x - text, x + width);

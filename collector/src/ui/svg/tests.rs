@@ -110,3 +110,24 @@ fn the_late_callback_is_at_the_right_edge_and_the_busy_part_is_readable() {
     assert!(end > WIDTH / 2.0, "six busy milliseconds have most of the room");
     assert!(layout.axis.x(timeline.calls[0].outcome.answer().expect("late").at) > RIGHT - 60.0);
 }
+
+#[test]
+fn a_panic_is_red_and_never_returns() {
+    let svg = draw(&fixture::panicked());
+    assert!(has(&svg, "request headers → trapped: no such user (/plugin/main.go:52)"), "{svg}");
+    assert!(has(&svg, "class=\"wt-lost\""));
+    check_well_formed(&svg);
+    check_places(&fixture::panicked());
+}
+
+#[test]
+fn anothers_panic_is_drawn_beside_the_stream_not_as_its_phase() {
+    let timeline = fixture::taken_with_a_panic();
+    let layout = Layout::of(&timeline);
+    let lane = layout.lanes.iter().find(|lane| lane.marks.iter().any(|m| m.event.sequence.0 == 16));
+    assert_eq!(lane.map(|lane| lane.name), Some("context"));
+    assert_eq!(layout.end, None, "nothing ended");
+    let svg = draw(&timeline);
+    assert!(has(&svg, "request headers of context 3 → trapped: no such user (src/lib.rs:31:9)"));
+    check_places(&timeline);
+}

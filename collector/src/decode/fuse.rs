@@ -1,0 +1,50 @@
+//! The fuse: why a recorder turned itself down to heartbeats, as its last counters say.
+
+use proto::v1;
+use timeline::ids::Micros;
+
+/// Words of the reasons.
+pub const REASONS: [&str; 5] = ["time_share", "loss", "memory", "order", "unknown"];
+
+/// A recorder that records nothing for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fuse {
+    /// Why: one of [`REASONS`].
+    pub reason: &'static str,
+    /// Since when, on the instance's clock.
+    pub since: Micros,
+    /// From then on it is turned up again, if the reason no longer holds.
+    pub until: Micros,
+}
+
+impl Fuse {
+    /// None: it records.
+    pub(super) fn of(batch: &v1::Batch) -> Option<Fuse> {
+        use v1::FuseReason as Reason;
+        let counters = batch.counters.as_ref()?;
+        let reason = match Reason::try_from(counters.fuse).unwrap_or(Reason::Order) {
+            Reason::None => return None,
+            Reason::TimeShare => "time_share",
+            Reason::Loss => "loss",
+            Reason::Memory => "memory",
+            Reason::Order if counters.fuse == Reason::Order as i32 => "order",
+            Reason::Order => "unknown",
+        };
+        Some(Fuse {
+            reason,
+            since: Micros(counters.fuse_since_micros),
+            until: Micros(counters.fuse_until_micros),
+        })
+    }
+
+    /// The reason for people.
+    pub fn sentence(&self) -> &'static str {
+        match self.reason {
+            "time_share" => "its own time passed a share of the plugin's",
+            "loss" => "it lost events for many seconds in a row",
+            "memory" => "the plugin's memory is nearly as large as it may become",
+            "order" => "it was ordered to",
+            _ => "for a reason that this version does not know",
+        }
+    }
+}
