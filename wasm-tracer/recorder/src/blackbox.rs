@@ -18,7 +18,8 @@ impl Recorder {
         }
         self.trapped = true;
         let now = self.clock(host);
-        self.flush(now, BatchFrame { black_box: true, ..BatchFrame::default() }, host);
+        let from = self.calling_root();
+        self.flush(from, now, BatchFrame { black_box: true, ..BatchFrame::default() }, host);
     }
 
     /// Before `proc_exit`: a host may return from it, so it is no proof of an end. At most once per VM:
@@ -31,15 +32,26 @@ impl Recorder {
         }
         self.exited = true;
         let now = self.clock(host);
-        self.flush(now, BatchFrame::default(), host);
+        let from = self.calling_root();
+        self.flush(from, now, BatchFrame::default(), host);
     }
 
-    /// A root's on_done: one best effort, since no tick of it may follow. `ends`: it answered true; else
-    /// the root lives on until the plugin calls `proxy_done`, and there is more to come.
+    /// A root's on_done: one best effort, if no tick follows. `ends`: it answered true; else the root lives
+    /// on until the plugin calls `proxy_done`, and there is more to come.
     pub(crate) fn root_is_done(&mut self, context: u32, ends: bool, host: &mut impl Host) {
+        // Another root's tick ships it, surely; a call made here is cancelled with this root.
+        if self.roots.any_ticks_except(context) {
+            return;
+        }
         let now = self.now;
         let last = ends && !self.roots.any_alive_except(context);
-        self.flush(now, BatchFrame { last, ..BatchFrame::default() }, host);
+        self.flush(context, now, BatchFrame { last, ..BatchFrame::default() }, host);
+    }
+
+    /// The root that a dispatch made now is of.
+    fn calling_root(&mut self) -> u32 {
+        let effective = self.top().map_or(0, |frame| frame.effective);
+        self.root_of(effective)
     }
 
     /// Writes the open invocations as fields of the batch.

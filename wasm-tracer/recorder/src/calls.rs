@@ -123,6 +123,13 @@ impl Calls {
         self.count(was.root, was.cluster, outcome, Some(now.saturating_sub(was.at)));
     }
 
+    /// A root has ended: the host cancels its calls without a callback.
+    pub fn root_is_gone(&mut self, root: u32) {
+        for out in self.out.iter_mut().flatten().filter(|out| out.root == root) {
+            out.call = 0;
+        }
+    }
+
     /// Forgets calls whose answer is overdue; is any left?
     pub fn any_out(&mut self, now: u64) -> bool {
         let mut any = false;

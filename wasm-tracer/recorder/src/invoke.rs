@@ -216,6 +216,11 @@ impl Recorder {
         self.roots.meet(parent, now);
         let nearly_full = self.ring.is_nearly_full();
         let chosen = self.is_recording() && self.is_sampled(context);
+        if !self.roots.knows(parent) {
+            // Without a place for its root it would be a stream of no plugin.
+            self.streams.not_watched = self.streams.not_watched.saturating_add(1);
+            return self.streams.create(context, parent, 0);
+        }
         if let Some(root) = self.roots.get(parent) {
             root.streams = root.streams.saturating_add(1);
             if chosen && nearly_full {
@@ -337,6 +342,8 @@ impl Recorder {
             if now >= self.shipping.timer_forbidden_until {
                 host.set_tick_period(0);
             }
+            self.root_is_gone(context);
+            self.calls.root_is_gone(context);
         }
     }
 

@@ -41,6 +41,8 @@ pub struct Frame {
 struct Flight {
     used: bool,
     call: u32,
+    /// The root whose call it is: the host cancels it when that root ends, without a callback.
+    root: u32,
     shipment: u64,
     until: u64,
     lost_stamp: u64,
@@ -71,7 +73,8 @@ pub struct Shipping {
 
 impl Shipping {
     pub const EMPTY: Shipping = Shipping {
-        flights: [Flight { used: false, call: 0, shipment: 0, until: 0, lost_stamp: 0 }; FLIGHTS],
+        flights: [Flight { used: false, call: 0, root: 0, shipment: 0, until: 0, lost_stamp: 0 };
+            FLIGHTS],
         retired: [0; RETIRED],
         next_retired: 0,
         retired_used: 0,
@@ -133,9 +136,9 @@ impl Recorder {
             && self.shipping.flights.iter().any(|f| !f.used)
     }
 
-    /// In a tick: whole segments leave at once, the open one each period; an empty batch while something
+    /// In a tick of root `from`: whole segments leave at once, the open one each period; an empty batch while something
     /// is held or out, or as a heartbeat.
-    pub(crate) fn ship_if_due(&mut self, now: u64, host: &mut impl Host) {
+    pub(crate) fn ship_if_due(&mut self, from: u32, now: u64, host: &mut impl Host) {
         self.give_up_unanswered(now, host);
         let period = u64::from(self.settings.flush_millis) * 1000;
         let round = now >= self.shipping.last_round.saturating_add(period);
@@ -155,13 +158,13 @@ impl Recorder {
                 self.ring.seal(self.known_until());
             }
             let Some(at) = self.ring.waiting() else { break };
-            if !self.send(Some(at), Frame::default(), now, host) {
+            if !self.send(Some(at), Frame::default(), from, now, host) {
                 return;
             }
             sent = true;
         }
         if round && !sent && self.is_heartbeat_wanted(now) {
-            self.send(None, Frame { counters: true, ..Frame::default() }, now, host);
+            self.send(None, Frame { counters: true, ..Frame::default() }, from, now, host);
         }
     }
 
@@ -176,7 +179,7 @@ impl Recorder {
 
     /// Everything that waits leaves now, whatever is in flight; an empty batch if nothing waits. At most
     /// one dispatch a segment, and there are never more than [`SEGMENTS`]; the first refusal ends it.
-    pub(crate) fn flush(&mut self, now: u64, frame: Frame, host: &mut impl Host) {
+    pub(crate) fn flush(&mut self, from: u32, now: u64, frame: Frame, host: &mut impl Host) {
         if now < self.shipping.forbidden_until {
             return;
         }
@@ -186,13 +189,13 @@ impl Recorder {
         for at in 0..count {
             if self.ring.sealed().get(at).is_some_and(|s| s.state == State::Sealed) {
                 let frame = if Some(at) == last { frame } else { Frame::default() };
-                if !self.send(Some(at), frame, now, host) {
+                if !self.send(Some(at), frame, from, now, host) {
                     return;
                 }
             }
         }
         if last.is_none() && (frame.black_box || frame.last) {
-            self.send(None, frame, now, host);
+            self.send(None, frame, from, now, host);
         }
     }
 
@@ -201,6 +204,7 @@ impl Recorder {
         &mut self,
         at: Option<usize>,
         mut frame: Frame,
+        from: u32,
         now: u64,
         host: &mut impl Host,
     ) -> bool {
@@ -241,7 +245,7 @@ impl Recorder {
         let until = now.saturating_add(UNANSWERED_AFTER);
         match self.shipping.free() {
             Some(flight) => {
-                *flight = Flight { used: true, call, shipment, until, lost_stamp };
+                *flight = Flight { used: true, call, root: from, shipment, until, lost_stamp };
                 if let Some(segment) = at.and_then(|at| self.ring.get_mut(at)) {
                     segment.state = State::Flying;
                 }
@@ -310,6 +314,18 @@ impl Recorder {
             self.ring.let_go_for_good(at, lost_reason::BUFFER_FULL);
         } else {
             segment.state = State::Sealed;
+        }
+    }
+
+    /// A root has ended, and its calls with it: what they carried waits for another root's tick.
+    pub(crate) fn root_is_gone(&mut self, root: u32) {
+        for at in 0..FLIGHTS {
+            let Some(flight) = self.shipping.flights.get(at).copied() else { return };
+            if flight.used && flight.root == root {
+                self.land(flight.call);
+                self.shipping.retire(flight.call);
+                self.keep(flight.shipment);
+            }
         }
     }
 

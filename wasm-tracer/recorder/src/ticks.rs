@@ -69,7 +69,7 @@ impl Recorder {
         let began = self.nanos;
         self.name_root(context, host);
         self.look_at_the_fuse(host);
-        self.ship_if_due(now, host);
+        self.ship_if_due(context, now, host);
         let now = self.clock(host);
         self.tick_time(began);
         self.rearm(context, now, host);

@@ -422,3 +422,30 @@ fn a_stream_that_hangs_elsewhere_is_named_when_its_headers_come_if_wanted() {
         assert_eq!(streams.iter().any(|s| s.path == "/orders/17"), is_named, "{environment:?}");
     }
 }
+
+#[test]
+fn a_stream_whose_root_finds_no_place_is_not_recorded_and_counted() {
+    let mut vm = Vm::start();
+    for root in 1001..1030 {
+        vm.create_root(root);
+    }
+    vm.call(Callback::ContextCreate, 2, [1029, 0, 0, 0], 0);
+    vm.end(2);
+    vm.call(Callback::ContextCreate, 3, [1002, 0, 0, 0], 0);
+    vm.end(3);
+    vm.drain();
+    let streams: Vec<_> = vm.batches().iter().flat_map(|b| b.streams.clone()).collect();
+    assert!(streams.iter().all(|s| s.context == 3 && s.root == 1002), "{streams:?}");
+    assert!(vm.batches().iter().flat_map(events).all(|read| read.context != 2));
+    let counters = vm.batches().iter().rev().find_map(|b| b.counters.clone());
+    assert_eq!(counters.expect("sent").streams_not_watched, 1);
+    // A root that ends makes place.
+    vm.call(Callback::Done, 1001, [0; 4], 1);
+    vm.call(Callback::Delete, 1001, [0; 4], 0);
+    vm.create_root(1030);
+    vm.call(Callback::ContextCreate, 4, [1030, 0, 0, 0], 0);
+    vm.end(4);
+    vm.drain();
+    let last = vm.batches().iter().flat_map(events).last().expect("events");
+    assert_eq!(last.context, 4);
+}

@@ -66,6 +66,31 @@ fn an_unanswered_batch_is_sent_again_by_our_own_clock_and_a_late_answer_is_swall
 }
 
 #[test]
+fn what_a_root_s_end_cancels_is_sent_again_at_the_next_tick_of_another_and_is_no_failure() {
+    let mut vm = Vm::start();
+    vm.create_root(7);
+    vm.small_request(2);
+    // Whose timer it was, and so whose call it is, is the host's affair: let it be the one that ends.
+    vm.pass_millis(999);
+    vm.tick(ROOT);
+    vm.pass_millis(5);
+    vm.tick(ROOT);
+    assert_eq!(vm.host.in_flight.len(), 1);
+    vm.call(Callback::Done, ROOT, [0; 4], 1);
+    vm.call(Callback::Delete, ROOT, [0; 4], 0);
+    vm.host.in_flight.clear();
+    vm.pass_millis(1000);
+    let again = vm.host.sent.iter().filter(|s| s.batch.first_sequence == 1).count();
+    assert_eq!(again, 2, "by the root that lives");
+    vm.answer_all(200);
+    vm.pass_millis(10_000);
+    assert!(vm.host.logs.is_empty(), "{:?}", vm.host.logs);
+    vm.answer_all(200);
+    vm.pass_millis(1000);
+    assert_eq!(vm.last_batch().counters.map_or(0, |c| c.batches_unanswered), 0);
+}
+
+#[test]
 fn at_most_four_are_in_flight() {
     let mut vm = Vm::start();
     for context in 2..2000 {
