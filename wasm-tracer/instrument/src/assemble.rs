@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{
-    CodeSection, ConstExpr, CustomSection, DataCountSection, DataSection, ElementSection,
+    CodeSection, ConstExpr, CustomSection, DataCountSection, DataSection, ElementSection, Elements,
     EntityType, ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType,
     ImportSection, MemorySection, MemoryType, Module as Output, Section, StartSection,
     TableSection, TagSection, TypeSection,
@@ -91,16 +91,14 @@ pub(crate) fn assemble(
     if let Some(function_index) = additions.start {
         put(false, &StartSection { function_index });
     }
-    let mut elements = ElementSection::new();
-    for element in &plugin.elements {
-        code.parse_element(&mut elements, element.clone())?;
-    }
+    // Bodies before elements: these must declare what those refer to.
+    let code_section = bodies(plugin, code, &additions.bodies)?;
+    let elements = elements(plugin, code, &additions)?;
     put(elements.is_empty(), &elements);
     if additions.data_count {
         let count = (plugin.data.len() + additions.data.len()) as u32;
         put(false, &DataCountSection { count });
     }
-    let code_section = bodies(plugin, code, &additions.bodies)?;
     put(code_section.is_empty(), &code_section);
     let data = data(plugin, code, &additions)?;
     put(data.is_empty(), &data);
@@ -149,6 +147,26 @@ fn globals(
     }
     for (ty, value) in &additions.globals {
         section.global(*ty, value);
+    }
+    Ok(section)
+}
+
+/// The plugin's segments. A function that only its own export declared lost that to its shim; it is
+/// declared again, in a segment of its own behind the plugin's.
+fn elements(
+    plugin: &Module<'_>,
+    code: &mut PluginCode<'_>,
+    additions: &Additions<'_>,
+) -> Result<ElementSection, Refusal> {
+    let mut section = ElementSection::new();
+    for element in &plugin.elements {
+        code.parse_element(&mut section, element.clone())?;
+    }
+    let exported = additions.exports.iter().filter(|(_, kind, _)| *kind == ExportKind::Func);
+    code.declared.extend(exported.map(|(_, _, index)| *index));
+    let lost: Vec<u32> = code.referred.difference(&code.declared).copied().collect();
+    if !lost.is_empty() && code.hooks.is_some() {
+        section.declared(Elements::Functions(lost.into()));
     }
     Ok(section)
 }

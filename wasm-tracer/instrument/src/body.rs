@@ -1,6 +1,8 @@
 //! Function bodies of the plugin. They are copied as bytes; only what names a function, asks for the
 //! size of memory or gives up is written anew.
 
+use std::collections::BTreeSet;
+
 use wasm_encoder::reencode::{Error, Reencode};
 use wasm_encoder::{InstructionSink, reencode};
 use wasmparser::{FunctionBody, Operator};
@@ -26,17 +28,30 @@ pub(crate) struct PluginCode<'m> {
     pub hooks: Option<BodyHooks>,
     /// How many `unreachable` were hooked.
     pub traps: usize,
+    /// Functions that bodies refer to with `ref.func`, under their new indices.
+    pub referred: BTreeSet<u32>,
+    /// Functions that something outside of bodies names, so that bodies may refer to them.
+    pub declared: BTreeSet<u32>,
 }
 
 impl Reencode for PluginCode<'_> {
     type Error = Refusal;
 
+    /// Elements, globals and tables come this way; bodies do not.
     fn function_index(&mut self, function: u32) -> Result<u32, Error<Refusal>> {
-        self.used(function).map_err(Error::UserError)
+        let used = self.used(function).map_err(Error::UserError)?;
+        self.declared.insert(used);
+        Ok(used)
     }
 }
 
-impl PluginCode<'_> {
+impl<'m> PluginCode<'m> {
+    /// Code whose functions are used under these indices.
+    pub fn new(uses: &'m [u32], hooks: Option<BodyHooks>) -> PluginCode<'m> {
+        let (referred, declared) = (BTreeSet::new(), BTreeSet::new());
+        PluginCode { uses, hooks, traps: 0, referred, declared }
+    }
+
     fn used(&self, function: u32) -> Result<u32, Refusal> {
         self.uses
             .get(function as usize)
@@ -59,7 +74,11 @@ impl PluginCode<'_> {
                 Operator::ReturnCall { function_index } => {
                     Change::ReturnCall(self.used(function_index)?)
                 }
-                Operator::RefFunc { function_index } => Change::RefFunc(self.used(function_index)?),
+                Operator::RefFunc { function_index } => {
+                    let used = self.used(function_index)?;
+                    self.referred.insert(used);
+                    Change::RefFunc(used)
+                }
                 Operator::Unreachable => Change::Unreachable,
                 Operator::MemoryGrow { .. } => Change::Grow,
                 Operator::MemorySize { .. } => Change::Size,

@@ -75,7 +75,7 @@ pub(crate) fn instrument(
     };
     let hooks =
         BodyHooks { grow: helpers.plugin_grow, pages: joined.globals.pages, trap: shims.trap };
-    let mut code = PluginCode { uses: &uses, hooks: Some(hooks), traps: 0 };
+    let mut code = PluginCode::new(&uses, Some(hooks));
     let size_hint = original.len() + sizes.recorder + original.len() / 16;
     let wasm = assemble(&plugin, &mut code, additions, size_hint)?;
     validate::output(&wasm, original)?;
@@ -110,7 +110,7 @@ pub(crate) fn identity(original: &[u8]) -> Result<Vec<u8>, Refusal> {
             .map(|section| (section.name().into(), section.data().into()))
             .collect(),
     };
-    let mut code = PluginCode { uses: &uses, hooks: None, traps: 0 };
+    let mut code = PluginCode::new(&uses, None);
     assemble(&plugin, &mut code, additions, original.len())
 }
 
