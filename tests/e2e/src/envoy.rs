@@ -57,6 +57,11 @@ impl Envoy {
         self.process.log()
     }
 
+    /// Where it prints.
+    pub(crate) fn log_file(&self) -> std::path::PathBuf {
+        self.process.log_file()
+    }
+
     /// A counter or gauge, by its whole name; 0 when it does not exist.
     pub(crate) fn stat(&self, name: &str) -> anyhow::Result<u64> {
         let text = get(&format!("http://{}/stats?filter=^{name}$", self.admin))?;

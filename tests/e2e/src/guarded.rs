@@ -56,9 +56,14 @@ impl Guarded {
         &self.folder
     }
 
+    /// Where it prints.
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
     /// What the process has printed so far.
     pub(crate) fn log(&self) -> String {
-        let bytes = std::fs::read(self.folder.join("log")).unwrap_or_default();
+        let bytes = std::fs::read(self.log_file()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 

@@ -35,6 +35,8 @@ pub struct Builder {
     wasm_log: Option<&'static str>,
     collector_port: u16,
     discovered: Vec<Cluster>,
+    ships_to: Option<SocketAddr>,
+    instrument_with: &'static [&'static str],
 }
 
 /// A filter of a chain.
@@ -73,6 +75,11 @@ impl Stack {
     /// What Envoy printed, plugins' log lines among it.
     pub fn envoy_log(&self) -> String {
         self.envoy.log()
+    }
+
+    /// The file into which Envoy prints, for what is too long to be read at once.
+    pub fn envoy_log_file(&self) -> PathBuf {
+        self.envoy.log_file()
     }
 
     /// The last lines that Envoy printed, cut to a readable length: for the text of a failure.
@@ -165,6 +172,16 @@ impl Builder {
         Self { collector_port, ..self }
     }
 
+    /// Has recorders ship to this address; no collector is started.
+    pub fn ships_to(self, address: SocketAddr) -> Self {
+        Self { ships_to: Some(address), ..self }
+    }
+
+    /// Flags for `wasm-tracer instrument`, for every traced plugin.
+    pub fn instrument_with(self, instrument_with: &'static [&'static str]) -> Self {
+        Self { instrument_with, ..self }
+    }
+
     /// Adds a cluster that may come and go ([`Stack::discover`]); it may begin without an endpoint.
     pub fn discovers(mut self, name: &str, endpoint: Option<SocketAddr>) -> Self {
         self.discovered.push((name.to_owned(), endpoint));
@@ -192,9 +209,10 @@ impl Builder {
                 Filter::Native(_) => None,
             })
             .any(|plugin| plugin.traced);
-        let collector = traced.then(|| Collector::start(self.collector_port)).transpose()?;
-        if let Some(collector) = &collector {
-            clusters.push(envoy_config::cluster(envoy_config::TRACER, collector.address()));
+        let own = traced && self.ships_to.is_none();
+        let collector = own.then(|| Collector::start(self.collector_port)).transpose()?;
+        if let Some(tracer) = self.ships_to.or(collector.as_ref().map(Collector::address)) {
+            clusters.push(envoy_config::cluster(envoy_config::TRACER, tracer));
         }
         let folder = tempfile::tempdir()?;
         let mut listeners = Vec::new();
@@ -203,7 +221,8 @@ impl Builder {
             for filter in filters {
                 chain.push(match filter {
                     Filter::Plugin(name, plugin) => {
-                        envoy_config::wasm_filter(name, plugin, &module(plugin, folder.path())?)
+                        let wasm = module_with(plugin, self.instrument_with, folder.path())?;
+                        envoy_config::wasm_filter(name, plugin, &wasm)
                     }
                     Filter::Native(filter) => filter.clone(),
                 });
@@ -236,6 +255,10 @@ fn discover(folder: &Path, clusters: &[Cluster]) -> anyhow::Result<()> {
 
 /// The file of a plugin as Envoy shall load it, made when it is not there yet.
 pub(crate) fn module(plugin: &Plugin, folder: &Path) -> anyhow::Result<PathBuf> {
+    module_with(plugin, &[], folder)
+}
+
+fn module_with(plugin: &Plugin, flags: &[&str], folder: &Path) -> anyhow::Result<PathBuf> {
     let original = environment::artifact(plugin.file_name())?;
     let kind = if plugin.traced { "traced" } else { "original" };
     let place = folder.join(format!("{kind}.{}", plugin.file_name()));
@@ -243,7 +266,7 @@ pub(crate) fn module(plugin: &Plugin, folder: &Path) -> anyhow::Result<PathBuf> 
         return Ok(place);
     }
     if plugin.traced {
-        instrument(&original, &place)?;
+        instrument_with(flags, &original, &place)?;
     } else if plugin.is_for_higress() {
         std::fs::write(&place, marker::for_stock_envoy(&std::fs::read(&original)?)?)?;
     } else {
@@ -253,10 +276,14 @@ pub(crate) fn module(plugin: &Plugin, folder: &Path) -> anyhow::Result<PathBuf> 
 }
 
 pub(crate) fn instrument(original: &Path, place: &Path) -> anyhow::Result<()> {
+    instrument_with(&[], original, place)
+}
+
+fn instrument_with(flags: &[&str], original: &Path, place: &Path) -> anyhow::Result<()> {
     let tracer = environment::tracer()?;
     let mut command = Command::new(&tracer);
     command.arg("instrument").arg(original).arg("-o").arg(place);
-    command.args(["--host", "envoy", "--collector-cluster", envoy_config::TRACER]);
+    command.args(["--host", "envoy", "--collector-cluster", envoy_config::TRACER]).args(flags);
     let done = command.output().with_context(|| format!("{} does not start", tracer.display()))?;
     if !done.status.success() {
         bail!(

@@ -1,0 +1,142 @@
+//! An oracle nobody here wrote: Envoy at `wasm:trace` logs every call between host and VM. Whatever it
+//! logs of the example plugins and 1,000 mixed requests, the recorder must have told with
+//! `--record-all-hostcalls`: the same entries with the same numbers, in them the same hostcalls with the
+//! same results; and of the recorder's own calls exactly as many as it counts itself.
+//!
+//! One Envoy for each VM, so that every line of a worker belongs to it.
+
+mod compare;
+mod log;
+mod requests;
+mod told;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use abi::{Callback, Kind};
+use compare::{Same, compare};
+use e2e::{Mode, Plugin, Sdk, Stack, until};
+use import::Invocation;
+use log::{Log, Step, sift};
+use told::{Endpoint, Told};
+
+/// A recorder ships five times a second, and keeps nothing back.
+const SOON: Duration = Duration::from_secs(30);
+/// One VM on the main thread, one on the worker; the canary's ships nothing.
+const RECORDERS: usize = 2;
+/// A buffer that is never full, and the little that is told of an idle VM soon.
+const FLAGS: &[&str] =
+    &["--record-all-hostcalls", "--flush-millis", "200", "--heartbeat-seconds", "1"];
+
+#[test]
+fn the_rust_plugin_in_all_its_modes() {
+    let run = Run::start("rust", Sdk::Rust, &[Mode::Body, Mode::Fixed, Mode::Forget]);
+    run.equals_the_log(1000);
+}
+
+#[test]
+fn the_go_plugin_without_a_headers_handler() {
+    let run = Run::start("go", Sdk::Go, &[Mode::Body, Mode::Forget]);
+    run.equals_the_log(500);
+}
+
+#[test]
+fn the_go_plugin_that_holds_the_headers() {
+    let run = Run::start("go-fixed", Sdk::Go, &[Mode::Fixed]);
+    run.equals_the_log(500);
+}
+
+/// One Envoy, its log, and what the recorders in it told.
+struct Run {
+    name: &'static str,
+    modes: Vec<Mode>,
+    stack: Stack,
+    endpoint: Arc<Endpoint>,
+    started: Instant,
+}
+
+impl Run {
+    /// All modes in one VM.
+    fn start(name: &'static str, sdk: Sdk, modes: &[Mode]) -> Self {
+        let started = Instant::now();
+        let endpoint = Endpoint::start();
+        let mut stack =
+            Stack::builder().wasm_log("trace").ships_to(endpoint.address()).instrument_with(FLAGS);
+        for mode in modes {
+            let plugin = Plugin::new(sdk, *mode).timeout_millis(requests::CALL_TIMEOUT_MILLIS);
+            stack = stack.plugin(&format!("{mode:?}"), plugin.traced());
+        }
+        let stack = stack.start().unwrap_or_else(|error| panic!("{error:#}"));
+        Self { name, modes: modes.to_vec(), stack, endpoint, started }
+    }
+
+    /// Sends requests, and waits until what was told equals what was logged.
+    fn equals_the_log(&self, count: usize) {
+        let ready = self.started.elapsed();
+        requests::send(&self.stack, &self.modes, count);
+        let sent = self.started.elapsed();
+        let mut log = Log::open(&self.stack.envoy_log_file());
+        let mut last = String::new();
+        let equal = until("the recorders told all", SOON, || {
+            // First what was told: all of it stands in the log by then.
+            let told = self.endpoint.told();
+            log.catch_up();
+            let compared = told.values().map(|told| compare(&steps(told, &log), told)).collect();
+            last = match compared {
+                Ok(same) if told.len() == RECORDERS => return Ok(Some((told, same))),
+                Ok(_) => format!("{} recorders told something", told.len()),
+                Err(difference) => difference,
+            };
+            Ok(None::<(BTreeMap<_, _>, Vec<Same>)>)
+        });
+        let Ok((told, same)) = equal else { panic!("{}: {last}", self.name) };
+        assert_eq!(log.defects(), [""; 0], "{}", self.name);
+        let hostcalls: usize = same.iter().map(|same| same.hostcalls).sum();
+        assert!(hostcalls > count, "{}: {same:?}", self.name);
+        let worker = told.into_values().max_by_key(|told| told.events.len());
+        would_be_seen(worker.expect("a worker told something"), &log);
+        println!(
+            "{}: ready {ready:.1?}, sent {sent:.1?}, all {:.1?}, {} lines, {} bytes: {same:#?}",
+            self.name,
+            self.started.elapsed(),
+            log.lines(),
+            log.bytes
+        );
+    }
+}
+
+/// That nothing differs says something only if the least difference would be seen.
+fn would_be_seen(told: Told, log: &Log) {
+    let steps = steps(&told, log);
+    let differs = |what: &str, change: &dyn Fn(&mut Told)| {
+        let mut changed = told.clone();
+        change(&mut changed);
+        assert!(compare(&steps, &changed).is_err(), "{what} is not seen");
+    };
+    let hostcall = told.events.iter().rposition(|event| matches!(event.kind, Kind::Hostcall(_)));
+    let hostcall = hostcall.expect("a hostcall was told");
+    let headers = Kind::Callback(Callback::RequestHeaders);
+    let headers = told.events.iter().position(|event| event.kind == headers).expect("a request");
+    let end = told.events.len() - 1;
+    differs("a hostcall that is missing", &|told| drop(told.events.remove(hostcall)));
+    differs("another status", &|told| told.events[hostcall].result += 1);
+    differs("a callback that is missing", &|told| drop(told.events.remove(end)));
+    differs("another context", &|told| told.events[end].context.0 += 1);
+    differs("another argument", &|told| told.events[headers].args[0] += 1);
+    differs("a hostcall of its own too many", &|told| told.shipments[3].hostcalls += 1);
+    differs("a callback of its own too many", &|told| told.shipments[3].callbacks += 1);
+}
+
+/// What the log has of the VM in which a recorder ran: the one that is most like what it told.
+fn steps(told: &Told, log: &Log) -> Vec<Step> {
+    let is_create = |kind| kind == Kind::Callback(Callback::ContextCreate);
+    let contexts = told.events.iter().filter(|event| is_create(event.kind)).count();
+    let count = |invocations: &[Invocation], callback| {
+        invocations.iter().filter(|one| one.callback() == Some(callback)).count()
+    };
+    let vms = log.vms().filter(|invocations| count(invocations, Callback::Tick) > 0);
+    let nearest = vms
+        .min_by_key(|invocations| count(invocations, Callback::ContextCreate).abs_diff(contexts));
+    sift(nearest.expect("a VM ticks"), told.shipments[0])
+}

@@ -1,0 +1,64 @@
+//! The mixed requests: early and patient upstreams, callees of every manner, with and without a body.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use e2e::{Mode, Request, Stack};
+
+/// The timeout of a plugin's call; less than a client's patience.
+pub const CALL_TIMEOUT_MILLIS: u32 = 150;
+
+/// Clients at a time.
+const CLIENTS: usize = 24;
+/// Of a client whose request nobody will answer.
+const SHORT: Duration = Duration::from_millis(100);
+
+const POSTS: [&str; 14] = [
+    "/patient?callee=after-5",
+    "/early-400?callee=after-20",
+    "/early-200?callee=after-20,status-403",
+    "/patient?callee=status-403",
+    "/close?callee=after-10",
+    "/patient?callee=refuse",
+    "/patient?callee=reset",
+    "/patient?callee=never",
+    "/early-500?callee=never",
+    "/patient",
+    "/patient?callee=status-503",
+    "/patient?callee=status-504,after-3",
+    "/early-200?callee=after-1",
+    "/silent?callee=after-2",
+];
+
+const GETS: [&str; 3] = ["/patient", "/early-404", "/close"];
+
+/// Sends so many requests, to the plugins in turns.
+pub fn send(stack: &Stack, modes: &[Mode], count: usize) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    let mode = modes[number % modes.len()];
+                    stack.send(&format!("{mode:?}"), &request(mode, number / modes.len()));
+                }
+            });
+        }
+    });
+}
+
+fn request(mode: Mode, number: usize) -> Request {
+    let all = POSTS.len() + GETS.len() + 1;
+    let request = match number % all {
+        at if at < GETS.len() => Request::get(GETS[at]),
+        // More than one piece.
+        at if at == GETS.len() => Request::post("/patient?callee=after-2", vec![b'x'; 200_000]),
+        at => Request::post(POSTS[at - GETS.len() - 1], "some text"),
+    };
+    let unanswered = mode == Mode::Forget || number % all == all - 1;
+    if unanswered { request.patience(SHORT) } else { request }
+}

@@ -1,0 +1,190 @@
+//! What recorders told: an endpoint that takes their batches and keeps them.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use abi::Kind;
+use prost::Message;
+use proto::v1::Batch;
+use timeline::event::{Event, Marks};
+use timeline::ids::{CallId, ContextId, Entry, Micros, Sequence};
+
+/// A collector that only keeps bodies.
+pub struct Endpoint {
+    address: SocketAddr,
+    bodies: Mutex<Vec<Vec<u8>>>,
+}
+
+/// All that one recorder told.
+#[derive(Clone, Default)]
+pub struct Told {
+    /// Its events, as they happened: by entry, an invocation before the hostcalls made in it.
+    pub events: Vec<Event>,
+    /// What each shipment said, in the order of their making.
+    pub shipments: Vec<Shipment>,
+    /// Bit n: the original exports the callback with number n.
+    pub callbacks: u64,
+    /// Whether it says itself that nothing is missing.
+    pub missing: Vec<String>,
+}
+
+/// What a shipment said of the recorder itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shipment {
+    /// Hostcalls that it had made.
+    pub hostcalls: u64,
+    /// Callbacks that it had kept from the plugin.
+    pub callbacks: u64,
+    /// Where its memory began.
+    pub base: u32,
+}
+
+impl Endpoint {
+    /// Starts one on a free port.
+    pub fn start() -> Arc<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let endpoint = Arc::new(Self { address, bodies: Mutex::default() });
+        let serving = Arc::clone(&endpoint);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let endpoint = Arc::clone(&serving);
+                // A peer that goes away ends only its own connection.
+                std::thread::spawn(move || endpoint.serve(stream).ok());
+            }
+        });
+        endpoint
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn bodies(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.bodies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut reader = BufReader::new(stream.try_clone()?);
+        while let Some(body) = read_body(&mut reader)? {
+            self.bodies().push(body);
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
+        }
+        Ok(())
+    }
+
+    /// What has come so far, by instance.
+    pub fn told(&self) -> BTreeMap<Vec<u8>, Told> {
+        let mut instances: BTreeMap<Vec<u8>, Vec<Batch>> = BTreeMap::new();
+        for body in self.bodies().iter() {
+            let batch = Batch::decode(body.as_slice()).expect("a batch");
+            instances.entry(batch.instance.clone()).or_default().push(batch);
+        }
+        instances.into_iter().map(|(id, batches)| (id, Told::of(batches))).collect()
+    }
+}
+
+impl Told {
+    fn of(mut batches: Vec<Batch>) -> Self {
+        batches.sort_by_key(|batch| batch.own_hostcalls);
+        let mut told = Told::default();
+        let mut events = BTreeMap::new();
+        for batch in batches {
+            told.callbacks = batch.module.as_ref().map_or(0, |module| module.callbacks);
+            told.shipments.push(Shipment {
+                hostcalls: batch.own_hostcalls,
+                callbacks: batch.own_callbacks,
+                base: batch.base,
+            });
+            told.missing.extend(batch.lost.iter().map(|lost| format!("{lost:?}")));
+            let refused: u64 = batch.roots.iter().map(|root| root.streams_refused).sum();
+            if refused > 0 {
+                told.missing.push(format!("{refused} streams were not admitted"));
+            }
+            events.extend(events_of(&batch).map(|event| (event.sequence, event)));
+        }
+        let numbers = events.keys().map(|sequence: &Sequence| sequence.0);
+        if let (Some(first), Some(last)) = (numbers.clone().min(), numbers.max())
+            && last - first + 1 != events.len() as u64
+        {
+            told.missing.push(format!("{} of events {first} to {last} have come", events.len()));
+        }
+        told.events = events.into_values().collect();
+        told.events.sort_by_key(Event::order);
+        told
+    }
+
+    /// The events of each entry, the invocation first.
+    pub fn entries(&self) -> Vec<&[Event]> {
+        self.events.chunk_by(|a, b| a.entry == b.entry).collect()
+    }
+}
+
+/// Reads the steps of a batch's events, as `batch.proto` says.
+fn events_of(batch: &Batch) -> impl Iterator<Item = Event> {
+    let (mut entry, mut at) = (batch.first_entry, batch.first_at_micros);
+    let (mut context, mut is_first) = (0, true);
+    let numbers = batch.first_sequence..;
+    numbers.zip(&batch.events).map(move |(sequence, event)| {
+        if !std::mem::take(&mut is_first) {
+            entry = entry.wrapping_add(1).wrapping_add_signed(event.entry_step);
+            at = at.wrapping_add_signed(event.at_step_micros);
+        }
+        if event.context != 0 {
+            context = event.context;
+        }
+        Event {
+            sequence: Sequence(sequence),
+            entry: Entry(entry),
+            at: Micros(at),
+            context: ContextId(context),
+            kind: Kind::from_number(event.kind),
+            took: Micros(event.took_micros),
+            args: event.args.clone(),
+            result: event.result,
+            call: CallId(event.call),
+            text: event.text.clone(),
+            marks: Marks(event.marks),
+        }
+    })
+}
+
+/// The body of the next request; none where the peer closed between two.
+fn read_body(reader: &mut impl BufRead) -> std::io::Result<Option<Vec<u8>>> {
+    let (mut length, mut chunked, mut first) = (0, false, true);
+    loop {
+        let line = read_line(reader)?.to_ascii_lowercase();
+        if line.is_empty() && first {
+            return Ok(None);
+        }
+        first = false;
+        match line.split_once(':') {
+            _ if line == "\r\n" => break,
+            Some(("content-length", value)) => length = value.trim().parse().unwrap_or(0),
+            Some(("transfer-encoding", value)) => chunked = value.trim() == "chunked",
+            _ => {}
+        }
+    }
+    let mut body = Vec::new();
+    if !chunked {
+        reader.take(length).read_to_end(&mut body)?;
+        return Ok(Some(body));
+    }
+    loop {
+        let size = u64::from_str_radix(read_line(reader)?.trim(), 16).unwrap_or(0);
+        reader.take(size).read_to_end(&mut body)?;
+        read_line(reader)?;
+        if size == 0 {
+            return Ok(Some(body));
+        }
+    }
+}
+
+fn read_line(reader: &mut impl BufRead) -> std::io::Result<String> {
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    Ok(line)
+}
