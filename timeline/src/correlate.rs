@@ -57,7 +57,8 @@ pub(crate) struct Correlator {
 }
 
 struct Held {
-    timeline: Timeline,
+    /// Shared with who shows it; copied when it changes meanwhile.
+    timeline: Arc<Timeline>,
     watch: [Watch; 2],
     deleted: bool,
     /// Closed, and among the dormant ones.
@@ -201,7 +202,7 @@ impl Correlator {
             held.deleted |=
                 callback == Some(Callback::Delete) && event.context == held.timeline.context;
         }
-        insert(&mut held.timeline.events, invocation.into_iter().chain(hostcalls));
+        insert(&mut held.timeline, invocation.into_iter().chain(hostcalls));
         self.touch(key);
     }
 
@@ -220,7 +221,7 @@ impl Correlator {
                 && let Some(held) = self.held.get_mut(&key)
                 && held.timeline.event(group[0].sequence).is_none()
             {
-                insert(&mut held.timeline.events, group.iter().cloned());
+                insert(&mut held.timeline, group.iter().cloned());
                 self.touch(key);
             }
         }
@@ -246,7 +247,7 @@ impl Correlator {
         timeline.stream.root = root;
         timeline.root = self.root(root);
         let held = Held {
-            timeline,
+            timeline: Arc::new(timeline),
             watch: Default::default(),
             deleted: false,
             resting: false,
@@ -272,7 +273,7 @@ impl Correlator {
     fn stream(&mut self, stream: StreamInfo) {
         let Some(key) = self.current.get(&stream.context).copied() else { return };
         if let Some(held) = self.held.get_mut(&key) {
-            held.timeline.stream.merge(stream);
+            Arc::make_mut(&mut held.timeline).stream.merge(stream);
             self.touch(key);
         }
     }
@@ -338,7 +339,8 @@ fn is_switch(event: &Event) -> bool {
 }
 
 /// Keeps the order; nearly always the new ones come last.
-fn insert(events: &mut Vec<Event>, new: impl Iterator<Item = Event>) {
+fn insert(timeline: &mut Arc<Timeline>, new: impl Iterator<Item = Event>) {
+    let events = &mut Arc::make_mut(timeline).events;
     let old = events.len();
     events.extend(new);
     let start = old.saturating_sub(1);

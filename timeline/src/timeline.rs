@@ -162,7 +162,7 @@ pub struct Update {
     /// Its state.
     pub state: State,
     /// All of it.
-    pub snapshot: Timeline,
+    pub snapshot: Arc<Timeline>,
 }
 
 impl Timeline {

@@ -73,7 +73,7 @@ impl Vm {
     fn take(&mut self, updates: Vec<timeline::Update>) {
         for update in updates {
             self.timelines.retain(|t| t.id != update.id);
-            self.timelines.push(update.snapshot);
+            self.timelines.push(std::sync::Arc::unwrap_or_clone(update.snapshot));
         }
     }
 

@@ -131,7 +131,7 @@ impl Seen {
             );
             let findings = update.snapshot.findings.iter();
             self.findings.extend(findings.map(|f| (update.id, f.clone())));
-            self.last.insert(update.id, update.snapshot);
+            self.last.insert(update.id, std::sync::Arc::unwrap_or_clone(update.snapshot));
         }
     }
 

@@ -329,7 +329,7 @@ impl State {
 
     /// Notes a timeline's new state. A row if it is to be stored.
     fn update(&mut self, instance: InstanceId, update: Update) -> Option<Row> {
-        let timeline = Arc::new(update.snapshot);
+        let timeline = update.snapshot;
         let first = timeline.events.iter().map(|e| e.sequence.0).min().unwrap_or(u64::MAX);
         let is_closed = timeline.state != TimelineState::Open;
         let vm = self.vms.get_mut(&instance)?;

@@ -1,13 +1,16 @@
 //! When a timeline is closed, and what is kept of it then.
 
-use abi::{Callback, Kind};
+use std::sync::Arc;
+
+use abi::{Callback, Dialect, Kind};
 
 use super::{Correlator, Key};
 use crate::calls::Outcome;
-use crate::diagnose::Instant;
+use crate::delivery::{Module, Root};
+use crate::diagnose::{Instant, diagnose};
 use crate::ids::{CallId, Micros, Sequence};
 use crate::instance::InstanceGap;
-use crate::timeline::{Reason, State, Timeline, Update};
+use crate::timeline::{Gap, PendingVerdict, Reason, Silence, State, Timeline, Update};
 
 /// A timeline of which nothing is heard and nothing is awaited is closed after this.
 const IDLE: Micros = Micros(600_000_000);
@@ -33,59 +36,58 @@ impl Correlator {
     ) -> Option<Update> {
         let root = self.held.get(&key).map(|h| self.root(h.timeline.stream.root))?;
         let held = self.held.get_mut(&key)?;
-        let t = &mut held.timeline;
-        let was =
-            (!touched).then(|| (t.state, t.findings.clone(), t.unknown.clone(), t.gaps.clone()));
-        t.root = root;
-        t.stream.root = t.root.context;
-        t.module = self.module.clone();
-        t.node = self.node.clone();
-        t.dialect = self.calibration.dialect;
-        t.clock = self.clock;
-        t.known_until = instant.known_until;
-        t.silence = self.silence;
-        t.gaps = gaps.iter().filter(|g| concerns(g, t)).map(|g| g.gap.clone()).collect();
-        t.assess(instant);
+        let gaps = gaps.iter().filter(|g| concerns(g, &held.timeline)).map(|g| g.gap.clone());
+        let around = Around {
+            root,
+            module: self.module.clone(),
+            node: self.node.clone(),
+            dialect: self.calibration.dialect,
+            silence: self.silence,
+            gaps: gaps.collect(),
+        };
+        let stands = if touched { None } else { around.stands(&held.timeline, instant) };
+        let mut changed = stands.is_none();
+        let pending = stands.unwrap_or_else(|| {
+            let t = Arc::make_mut(&mut held.timeline);
+            around.surround(t);
+            t.clock = self.clock;
+            t.known_until = instant.known_until;
+            t.assess(instant);
+            t.pending.clone()
+        });
         let ends = Ends::of(held.deleted, &held.timeline);
         let reason = ends.reason(instant).or(forced);
-        let t = &mut held.timeline;
-        t.state = reason.map_or(State::Open, State::Closed);
+        let state = reason.map_or(State::Open, State::Closed);
+        changed |= held.timeline.state != state;
+        if changed {
+            let t = Arc::make_mut(&mut held.timeline);
+            t.state = state;
+            t.revision += 1;
+            t.events.shrink_to_fit();
+        }
         if let Some(deadline) = held.deadline.take() {
             self.deadlines.remove(&(deadline, key));
         }
         self.idle.remove(&(held.idle, key));
-        let unchanged = was.is_some_and(|(state, findings, unknown, gaps)| {
-            state == t.state && findings == t.findings && unknown == t.unknown && gaps == t.gaps
-        });
-        if !unchanged {
-            t.revision += 1;
-        }
         if reason.is_none() {
             let later = |at: &Micros| *at >= instant.known_until;
-            let next = t.pending.iter().map(|p| p.until).chain(ends.deadline).filter(later).min();
+            let next = pending.iter().map(|p| p.until).chain(ends.deadline).filter(later).min();
             held.deadline = next.map(|at| at.after(Micros(1)));
             held.idle = ends.last.after(IDLE);
             self.deadlines.extend(held.deadline.map(|at| (at, key)));
             self.idle.insert((held.idle, key));
         }
-        let (id, revision, state) = (t.id, t.revision, t.state);
-        // A callback that may still come finds its timeline; else the timeline is given away whole.
-        let keep = match reason {
-            None => true,
-            Some(Reason::TimedOut | Reason::Idle) => true,
+        let snapshot = held.timeline.clone();
+        // A callback that may still come finds its timeline.
+        match reason {
+            None => {}
+            Some(Reason::TimedOut | Reason::Idle) => self.rest(key),
             // So may the batch of a gap.
-            Some(Reason::Ended) => !t.gaps.is_empty(),
-            Some(_) => false,
-        };
-        if keep {
-            let snapshot = (!unchanged).then(|| t.clone());
-            if reason.is_some() {
-                self.rest(key);
-            }
-            return snapshot.map(|snapshot| Update { id, revision, state, snapshot });
+            Some(Reason::Ended) if !snapshot.gaps.is_empty() => self.rest(key),
+            Some(_) => self.forget(key),
         }
-        let snapshot = self.forget(key)?;
-        (!unchanged).then_some(Update { id, revision, state, snapshot })
+        let (id, revision) = (snapshot.id, snapshot.revision);
+        changed.then_some(Update { id, revision, state, snapshot })
     }
 
     /// Keeps a closed timeline for a callback that may still come.
@@ -102,13 +104,13 @@ impl Correlator {
         }
     }
 
-    fn forget(&mut self, key: Key) -> Option<Timeline> {
-        let held = self.held.remove(&key)?;
+    fn forget(&mut self, key: Key) {
+        let Some(held) = self.held.remove(&key) else { return };
         self.idle.remove(&(held.idle, key));
         if held.resting {
             self.dormant.retain(|k| *k != key);
         }
-        let timeline = held.timeline;
+        let timeline = &held.timeline;
         for call in timeline.calls.iter().filter(|c| c.id != CallId(0)) {
             if self.owners.get(&call.id) == Some(&key) {
                 self.owners.remove(&call.id);
@@ -118,7 +120,42 @@ impl Correlator {
             self.current.remove(&timeline.context);
             self.generations.used(timeline.context, timeline.generation);
         }
-        Some(timeline)
+    }
+}
+
+/// What a timeline has of its instance.
+struct Around {
+    root: Arc<Root>,
+    module: Arc<Module>,
+    node: Arc<str>,
+    dialect: Dialect,
+    silence: Option<Silence>,
+    gaps: Vec<Gap>,
+}
+
+impl Around {
+    /// Does all that is said of a timeline stand, although time has passed? Then it is left alone, since
+    /// it is shared with who shows it. What cannot be said yet, if it stands.
+    fn stands(&self, t: &Timeline, instant: Instant) -> Option<Vec<PendingVerdict>> {
+        let is_same = t.root == self.root
+            && t.module == self.module
+            && t.node == self.node
+            && t.dialect == self.dialect
+            && t.silence == self.silence
+            && t.gaps == self.gaps;
+        let verdicts = is_same.then(|| diagnose(t, instant))?;
+        let is_same = verdicts.findings == t.findings && verdicts.unknown == t.unknown;
+        is_same.then_some(verdicts.pending)
+    }
+
+    fn surround(self, t: &mut Timeline) {
+        t.stream.root = self.root.context;
+        t.root = self.root;
+        t.module = self.module;
+        t.node = self.node;
+        t.dialect = self.dialect;
+        t.silence = self.silence;
+        t.gaps = self.gaps;
     }
 }
 

@@ -2,6 +2,7 @@
 //! not at all. A half of them would be worse than none, since absence is argued from what is whole.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use abi::{Callback, Kind};
 
@@ -114,7 +115,7 @@ impl Correlator {
         if let (true, Some(event), Some(held)) =
             (is_create, &invocation, home.and_then(|key| self.held.get_mut(&key)))
         {
-            held.timeline.stream.root = ContextId(event.arg(0));
+            Arc::make_mut(&mut held.timeline).stream.root = ContextId(event.arg(0));
         }
         // Hostcalls of a response callback that waits for its dispatch wait with it.
         if !self.borrowed(home, &hostcalls) || (home.is_none() && invocation.is_none()) {
@@ -132,7 +133,7 @@ impl Correlator {
                 self.owners.insert(event.call, key);
             }
         }
-        insert(&mut held.timeline.events, new.into_iter());
+        insert(&mut held.timeline, new.into_iter());
         self.touch(key);
     }
 

@@ -1,5 +1,7 @@
 //! What a black box and a silence mean for the timelines of an instance.
 
+use std::sync::Arc;
+
 use super::{Correlator, Key, insert};
 use crate::black_box;
 use crate::delivery::OpenInvocation;
@@ -25,7 +27,7 @@ impl Correlator {
                 && held.timeline.state == State::Open
                 && held.timeline.event(trap.sequence).is_none()
             {
-                insert(&mut held.timeline.events, std::iter::once(trap.clone()));
+                insert(&mut held.timeline, std::iter::once(trap.clone()));
                 self.touch(key);
             }
         }
@@ -40,7 +42,7 @@ impl Correlator {
         let concerned: Vec<Key> = self.held.iter().filter_map(concerned).collect();
         for key in concerned {
             if let Some(held) = self.held.get_mut(&key) {
-                held.timeline.events.retain(|e| !is_unfinished(e));
+                Arc::make_mut(&mut held.timeline).events.retain(|e| !is_unfinished(e));
             }
             self.touch(key);
         }
@@ -69,7 +71,7 @@ impl Correlator {
             if let Some(held) = key.and_then(|key| self.held.get_mut(key))
                 && held.timeline.stream.root == ContextId(0)
             {
-                held.timeline.stream.root = *root;
+                Arc::make_mut(&mut held.timeline).stream.root = *root;
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The world of the model: one VM with a recorder, a wire, a collector with a journal.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use abi::Callback;
@@ -77,7 +78,7 @@ pub struct World {
     journal: Vec<Vec<u8>>,
     delayed: Vec<Vec<u8>>,
     instance: Option<Instance>,
-    timelines: BTreeMap<TimelineId, Timeline>,
+    timelines: BTreeMap<TimelineId, Arc<Timeline>>,
     /// Numbers of the events that have come, whenever.
     arrived: BTreeSet<u64>,
 }
@@ -247,7 +248,7 @@ impl World {
 
     /// Claims of absence: a call past its deadline that is said to be unanswered, with nothing lost.
     fn claims(&self) -> impl Iterator<Item = (&Timeline, u32)> {
-        self.timelines.values().flat_map(|timeline| {
+        self.timelines.values().map(|timeline| &**timeline).flat_map(|timeline| {
             timeline.calls.iter().filter_map(move |call| {
                 let deadline = call.dispatched_at.after(call.timeout?).after(Micros::SECOND);
                 let claimed = matches!(call.outcome, Outcome::Pending)
