@@ -1,4 +1,10 @@
-//! Hostcalls: every import that a plugin calls, one row each (host-semantics §1.1).
+//! Hostcalls: every import that a plugin calls, one row each (host-semantics §1.1). The rows are in
+//! `hostcall/rows.rs`; here is what a row says.
+
+mod param;
+
+pub use param::{Param, ParamKind, Role};
+pub use rows::Hostcall;
 
 /// Who offers a hostcall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,61 +21,14 @@ pub enum Origin {
     Wasi,
 }
 
-/// One parameter in the language of the ABI. It may be two on the level of wasm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Param {
-    /// Name.
-    pub name: &'static str,
-    /// Shape.
-    pub kind: ParamKind,
-}
-
-/// The shape of a parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ParamKind {
-    /// `i32`, a number.
-    Int,
-    /// `i64`, a number.
-    Long,
-    /// `i32, i32`: address and size of bytes that the host reads.
-    Bytes,
-    /// `i32`: address where the host writes one value (a word, or 8 bytes for a time).
-    Out,
-    /// `i32, i32`: addresses where the host writes address and size of bytes that it allocated.
-    OutBytes,
-    /// `i32`: any other address (WASI's vectors and buffers).
-    Address,
-}
-
-impl ParamKind {
-    /// Number of wasm parameters.
-    pub const fn width(self) -> usize {
-        match self {
-            ParamKind::Bytes | ParamKind::OutBytes => 2,
-            _ => 1,
-        }
-    }
-
-    /// Which of its wasm parameters are addresses.
-    pub const fn pointers(self) -> &'static [bool] {
-        match self {
-            ParamKind::Int | ParamKind::Long => &[false],
-            ParamKind::Bytes => &[true, false],
-            ParamKind::Out | ParamKind::Address => &[true],
-            ParamKind::OutBytes => &[true, true],
-        }
-    }
-}
-
-/// How much of a hostcall is kept.
+/// How much of a hostcall is kept; the row says why ([`HostcallRow::reason`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Record {
-    /// Every one is an event: a diagnosis argues from it.
+    /// Every one is an event.
     Always,
-    /// An event when its status is not 0, or inside a response callback; else only counted: it is
-    /// frequent, and says something only when it failed or was answered too late.
+    /// An event when its status is not 0, or inside a response callback; else only counted.
     WhenTelling,
-    /// Never: it cannot fail in a way that matters here.
+    /// Neither kept nor counted; its uses stay as they are.
     Never,
 }
 
@@ -123,6 +82,18 @@ pub enum CallKind {
     Redis,
 }
 
+impl CallKind {
+    /// Its name in script notation.
+    pub const fn name(self) -> &'static str {
+        match self {
+            CallKind::Http => "http",
+            CallKind::GrpcCall => "grpc",
+            CallKind::GrpcStream => "grpc_stream",
+            CallKind::Redis => "redis",
+        }
+    }
+}
+
 /// The kind in the two low bits of a call id.
 pub const fn call_kind(call_id: u32) -> CallKind {
     match call_id & 3 {
@@ -131,6 +102,21 @@ pub const fn call_kind(call_id: u32) -> CallKind {
         2 => CallKind::GrpcStream,
         _ => CallKind::Redis,
     }
+}
+
+/// What a hostcall does to the calls and the pauses of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    Nothing,
+    /// A dispatch: starts a call of this kind.
+    Starts(CallKind),
+    /// Ends a pause.
+    Resumes,
+    /// Answers the request in the upstream's place.
+    Replies,
+    /// Ends the stream.
+    Closes,
 }
 
 /// One hostcall.
@@ -150,16 +136,21 @@ pub struct HostcallRow {
     pub result: bool,
     /// How much of it is kept.
     pub record: Record,
+    /// Why so much and no more.
+    pub reason: &'static str,
+    /// What it does to calls and pauses.
+    pub effect: Effect,
 }
 
 macro_rules! hostcalls {
     ($($number:literal $variant:ident $name:literal $import:literal $origin:ident
-       ($($kind:ident $param:literal),*) $result:ident, $record:ident;)*) => {
+       ($($kind:ident $param:literal),*)
+       $result:ident, $record:ident $reason:literal $(, $effect:ident $($call:ident)?)?;)*) => {
         /// Any plugin-to-host call. The discriminant is its number on the wire.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum Hostcall {
-            $(#[doc = concat!("`", $import, "`")] $variant = $number,)*
+            $(#[doc = concat!("`", $import, "`: ", $reason)] $variant = $number,)*
         }
 
         impl Hostcall {
@@ -179,9 +170,11 @@ macro_rules! hostcalls {
                         name: $name,
                         import: $import,
                         origin: Origin::$origin,
-                        params: &[$(Param { name: $param, kind: ParamKind::$kind }),*],
+                        params: &[$(hostcalls!(@param $kind $param)),*],
                         result: hostcalls!(@result $result),
                         record: Record::$record,
+                        reason: $reason,
+                        effect: hostcalls!(@effect $($effect $($call)?)?),
                     },)*
                 }
             }
@@ -190,70 +183,36 @@ macro_rules! hostcalls {
             pub const fn record(self) -> Record {
                 match self { $(Hostcall::$variant => Record::$record,)* }
             }
+
+            /// What it does to calls and pauses.
+            pub const fn effect(self) -> Effect {
+                match self {
+                    $(Hostcall::$variant => hostcalls!(@effect $($effect $($call)?)?),)*
+                }
+            }
         }
     };
     (@result status) => { true };
     (@result nothing) => { false };
+    (@effect) => { Effect::Nothing };
+    (@effect starts $call:ident) => { Effect::Starts(CallKind::$call) };
+    (@effect resumes) => { Effect::Resumes };
+    (@effect replies) => { Effect::Replies };
+    (@effect closes) => { Effect::Closes };
+    (@param Text $name:literal) => { hostcalls!(@param Bytes $name Text) };
+    (@param Headers $name:literal) => { hostcalls!(@param Bytes $name Headers) };
+    (@param Timeout $name:literal) => { hostcalls!(@param Int $name Timeout) };
+    (@param Side $name:literal) => { hostcalls!(@param Int $name Side) };
+    (@param CallId $name:literal) => { hostcalls!(@param Int $name CallId) };
+    (@param OutCallId $name:literal) => { hostcalls!(@param Out $name CallId) };
+    (@param $kind:ident $name:literal) => { hostcalls!(@param $kind $name Plain) };
+    (@param $kind:ident $name:literal $role:ident) => {
+        Param { name: $name, kind: ParamKind::$kind, role: Role::$role }
+    };
 }
 
-// number, variant, name, import, origin (parameters) result, how much is kept
-hostcalls! {
-    64  HttpCall "http_call" "proxy_http_call" Spec (Bytes "cluster", Bytes "headers", Bytes "body", Bytes "trailers", Int "timeout_millis", Out "call_id") status, Always;
-    65  GrpcCall "grpc_call" "proxy_grpc_call" Spec (Bytes "cluster", Bytes "service", Bytes "method", Bytes "metadata", Bytes "message", Int "timeout_millis", Out "call_id") status, Always;
-    66  GrpcStream "grpc_stream" "proxy_grpc_stream" Spec (Bytes "cluster", Bytes "service", Bytes "method", Bytes "metadata", Out "call_id") status, Always;
-    67  GrpcSend "grpc_send" "proxy_grpc_send" Spec (Int "call_id", Bytes "message", Int "end") status, Always;
-    68  GrpcCancel "grpc_cancel" "proxy_grpc_cancel" Spec (Int "call_id") status, Always;
-    69  GrpcClose "grpc_close_call" "proxy_grpc_close" Spec (Int "call_id") status, Always;
-    70  RedisInit "redis_init" "proxy_redis_init" Higress (Bytes "cluster", Bytes "user", Bytes "password", Int "timeout_millis") status, Always;
-    71  RedisCall "redis_call" "proxy_redis_call" Higress (Bytes "cluster", Bytes "query", Out "call_id") status, Always;
-    72  ContinueStream "continue_stream" "proxy_continue_stream" Spec (Int "side") status, Always;
-    73  CloseStream "close_stream" "proxy_close_stream" Spec (Int "side") status, Always;
-    74  ContinueRequest "continue_request" "proxy_continue_request" SpecV0_1_0 () status, Always;
-    75  ContinueResponse "continue_response" "proxy_continue_response" SpecV0_1_0 () status, Always;
-    76  SendLocalResponse "send_local_response" "proxy_send_local_response" Spec (Int "status", Bytes "details", Bytes "body", Bytes "headers", Int "grpc_status") status, Always;
-    77  SetEffectiveContext "set_effective_context" "proxy_set_effective_context" Spec (Int "context") status, Always;
-    78  Log "log_line" "proxy_log" Spec (Int "level", Bytes "message") status, Always;
-    79  SetTickPeriod "set_tick_period" "proxy_set_tick_period_milliseconds" Spec (Int "period_millis") status, Always;
-    80  Done "done_call" "proxy_done" Spec () status, Always;
-    81  GetStatus "get_status" "proxy_get_status" Spec (Out "code", OutBytes "message") status, WhenTelling;
-    82  GetHeaderMapValue "get_header_map_value" "proxy_get_header_map_value" Spec (Int "map", Bytes "key", OutBytes "value") status, WhenTelling;
-    83  AddHeaderMapValue "add_header_map_value" "proxy_add_header_map_value" Spec (Int "map", Bytes "key", Bytes "value") status, WhenTelling;
-    84  ReplaceHeaderMapValue "replace_header_map_value" "proxy_replace_header_map_value" Spec (Int "map", Bytes "key", Bytes "value") status, WhenTelling;
-    85  RemoveHeaderMapValue "remove_header_map_value" "proxy_remove_header_map_value" Spec (Int "map", Bytes "key") status, WhenTelling;
-    86  GetHeaderMapPairs "get_header_map_pairs" "proxy_get_header_map_pairs" Spec (Int "map", OutBytes "pairs") status, WhenTelling;
-    87  SetHeaderMapPairs "set_header_map_pairs" "proxy_set_header_map_pairs" Spec (Int "map", Bytes "pairs") status, WhenTelling;
-    88  GetHeaderMapSize "get_header_map_size" "proxy_get_header_map_size" Spec (Int "map", Out "size") status, WhenTelling;
-    89  GetBufferBytes "get_buffer_bytes" "proxy_get_buffer_bytes" Spec (Int "buffer", Int "start", Int "length", OutBytes "bytes") status, WhenTelling;
-    90  SetBufferBytes "set_buffer_bytes" "proxy_set_buffer_bytes" Spec (Int "buffer", Int "start", Int "length", Bytes "bytes") status, WhenTelling;
-    91  GetBufferStatus "get_buffer_status" "proxy_get_buffer_status" Spec (Int "buffer", Out "length", Out "flags") status, WhenTelling;
-    92  GetProperty "get_property" "proxy_get_property" Spec (Bytes "path", OutBytes "value") status, WhenTelling;
-    93  SetProperty "set_property" "proxy_set_property" Spec (Bytes "path", Bytes "value") status, WhenTelling;
-    94  GetSharedData "get_shared_data" "proxy_get_shared_data" Spec (Bytes "key", OutBytes "value", Out "cas") status, WhenTelling;
-    95  SetSharedData "set_shared_data" "proxy_set_shared_data" Spec (Bytes "key", Bytes "value", Int "cas") status, WhenTelling;
-    96  RegisterSharedQueue "register_shared_queue" "proxy_register_shared_queue" Spec (Bytes "name", Out "queue") status, WhenTelling;
-    97  ResolveSharedQueue "resolve_shared_queue" "proxy_resolve_shared_queue" Spec (Bytes "vm", Bytes "name", Out "queue") status, WhenTelling;
-    98  DequeueSharedQueue "dequeue_shared_queue" "proxy_dequeue_shared_queue" Spec (Int "queue", OutBytes "message") status, WhenTelling;
-    99  EnqueueSharedQueue "enqueue_shared_queue" "proxy_enqueue_shared_queue" Spec (Int "queue", Bytes "message") status, WhenTelling;
-    100 DefineMetric "define_metric" "proxy_define_metric" Spec (Int "type", Bytes "name", Out "metric") status, WhenTelling;
-    101 IncrementMetric "increment_metric" "proxy_increment_metric" Spec (Int "metric", Long "offset") status, WhenTelling;
-    102 RecordMetric "record_metric" "proxy_record_metric" Spec (Int "metric", Long "value") status, WhenTelling;
-    103 GetMetric "get_metric" "proxy_get_metric" Spec (Int "metric", Out "value") status, WhenTelling;
-    104 CallForeignFunction "call_foreign_function" "proxy_call_foreign_function" Spec (Bytes "name", Bytes "arguments", OutBytes "result") status, WhenTelling;
-    105 GetCurrentTime "get_current_time" "proxy_get_current_time_nanoseconds" Spec (Out "time") status, Never;
-    106 GetLogLevel "get_log_level" "proxy_get_log_level" Spec (Out "level") status, Never;
-    107 ClearRouteCache "clear_route_cache" "proxy_clear_route_cache" SpecV0_1_0 () status, WhenTelling;
-    108 GetConfiguration "get_configuration" "proxy_get_configuration" SpecV0_1_0 (OutBytes "configuration") status, WhenTelling;
-    109 InjectEncodedData "inject_encoded_data" "proxy_inject_encoded_data_to_filter_chain" Higress (Bytes "body", Int "end") status, Always;
-    110 GetUpstreamHosts "get_upstream_hosts" "proxy_get_upstream_hosts" Higress (OutBytes "hosts") status, WhenTelling;
-    111 SetUpstreamOverrideHost "set_upstream_override_host" "proxy_set_upstream_override_host" Higress (Bytes "address") status, WhenTelling;
-    112 ResolveDns "resolve_dns_call" "envoy_resolve_dns" Envoy (Bytes "name", Out "call_id") status, WhenTelling;
-    160 FdWrite "fd_write" "fd_write" Wasi (Int "fd", Address "vectors", Int "count", Out "written") status, Always;
-    161 ProcExit "proc_exit" "proc_exit" Wasi (Int "code") nothing, Always;
-    162 ClockTimeGet "clock_time_get" "clock_time_get" Wasi (Int "clock", Long "precision", Out "time") status, Never;
-    163 RandomGet "random_get" "random_get" Wasi (Address "buffer", Int "size") status, Never;
-    164 EnvironGet "environ_get" "environ_get" Wasi (Address "pointers", Address "buffer") status, Never;
-    165 EnvironSizesGet "environ_sizes_get" "environ_sizes_get" Wasi (Out "count", Out "size") status, Never;
-}
+// After the macro, which it uses.
+mod rows;
 
 impl HostcallRow {
     /// The import's module.
@@ -273,9 +232,45 @@ impl HostcallRow {
     pub fn wasm_params(&self) -> usize {
         self.params.iter().map(|p| p.kind.width()).sum()
     }
+
+    /// The numbers of its events: name and role of each, in their order on the wire.
+    pub fn numbers(&self) -> impl Iterator<Item = (&'static str, Role)> + '_ {
+        self.params.iter().flat_map(|param| {
+            let (first, second) = param.numbers();
+            first.into_iter().chain(second).map(|name| (name, param.role))
+        })
+    }
+
+    /// Position among the numbers of the first one with a role.
+    pub fn position(&self, role: Role) -> Option<usize> {
+        self.numbers().position(|(_, of)| of == role)
+    }
 }
 
+const DISPATCHES: usize = {
+    let (mut at, mut count) = (0, 0);
+    while at < Hostcall::ALL.len() {
+        count += Hostcall::ALL[at].is_dispatch() as usize;
+        at += 1;
+    }
+    count
+};
+
 impl Hostcall {
+    /// Those that start an outbound call.
+    pub const DISPATCHES: &'static [Hostcall] = &{
+        let mut dispatches = [Hostcall::HttpCall; DISPATCHES];
+        let (mut at, mut count) = (0, 0);
+        while at < Hostcall::ALL.len() {
+            if Hostcall::ALL[at].is_dispatch() {
+                dispatches[count] = Hostcall::ALL[at];
+                count += 1;
+            }
+            at += 1;
+        }
+        dispatches
+    };
+
     /// The number on the wire.
     pub const fn number(self) -> u32 {
         self as u32
@@ -292,11 +287,13 @@ impl Hostcall {
     }
 
     /// Does it start an outbound call?
-    pub fn is_dispatch(self) -> bool {
-        matches!(
-            self,
-            Hostcall::HttpCall | Hostcall::GrpcCall | Hostcall::GrpcStream | Hostcall::RedisCall
-        )
+    pub const fn is_dispatch(self) -> bool {
+        matches!(self.effect(), Effect::Starts(_))
+    }
+
+    /// Is it a resume, a local response or a close: does it decide about a stream that is held?
+    pub const fn decides(self) -> bool {
+        matches!(self.effect(), Effect::Resumes | Effect::Replies | Effect::Closes)
     }
 }
 
@@ -333,8 +330,47 @@ mod tests {
             (Hostcall::RedisCall, 5),
             (Hostcall::InjectEncodedData, 3),
             (Hostcall::DefineMetric, 4),
+            (Hostcall::IncrementMetric, 2),
+            (Hostcall::GetSharedData, 5),
+            (Hostcall::SetSharedData, 5),
+            (Hostcall::GetConfiguration, 2),
+            (Hostcall::PathOpen, 9),
+            (Hostcall::FdSeek, 4),
         ] {
             assert_eq!(hostcall.row().wasm_params(), width, "{hostcall:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_has_the_numbers_that_the_wire_says() {
+        // Comments of `Event.args` in proto/wasm_tracer/v1/batch.proto.
+        let names = |hostcall: Hostcall| hostcall.row().numbers().map(|(name, _)| name);
+        assert!(names(Hostcall::HttpCall).eq(["headers", "pseudo", "body", "trailers", "timeout"]));
+        assert!(names(Hostcall::SendLocalResponse).eq([
+            "status",
+            "body",
+            "headers",
+            "grpc_status"
+        ]));
+        assert!(names(Hostcall::Log).eq(["level"]));
+        assert!(names(Hostcall::GrpcSend).eq(["message", "end"]));
+        assert_eq!(Hostcall::GrpcCall.row().position(Role::Timeout), Some(4));
+        assert_eq!(Hostcall::GrpcStream.row().position(Role::Timeout), None);
+    }
+
+    #[test]
+    fn a_row_has_one_text_one_call_id_and_room_for_its_numbers() {
+        const MOST_NUMBERS: usize = 8;
+        for hostcall in Hostcall::ALL {
+            let row = hostcall.row();
+            let with = |role| row.params.iter().filter(|param| param.role == role).count();
+            assert!(with(Role::Text) <= 1 && with(Role::CallId) <= 1, "{hostcall:?}");
+            assert!(row.numbers().count() <= MOST_NUMBERS, "{hostcall:?}");
+            assert_eq!(
+                hostcall.is_dispatch(),
+                row.effect != Effect::Nothing && with(Role::CallId) == 1
+            );
+            assert!(!row.reason.is_empty() && !row.reason.ends_with('.'), "{hostcall:?}");
         }
     }
 }

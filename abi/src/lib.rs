@@ -17,10 +17,13 @@ mod status;
 mod version;
 
 pub use action::{Direction, EffectiveAction, Phase, effective_action};
-pub use callback::{ALLOCATOR_EXPORTS, Callback, CallbackRow, Neutral, Returns, START_EXPORTS};
+pub use callback::{
+    ADDED_ALLOCATOR, ALLOCATOR_EXPORTS, Callback, CallbackRow, Neutral, Returns, START_EXPORTS,
+};
 pub use dialect::{Dialect, HeadersStop, Host};
 pub use hostcall::{
-    CallKind, Hostcall, HostcallRow, Origin, Param, ParamKind, Record, StreamSide, call_kind,
+    CallKind, Effect, Hostcall, HostcallRow, Origin, Param, ParamKind, Record, Role, StreamSide,
+    call_kind,
 };
 pub use numbers::{buffer, map};
 pub use status::Status;

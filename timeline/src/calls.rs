@@ -1,6 +1,6 @@
 //! Calls: a dispatch plus its response callback(s), or the lack of them.
 
-use abi::{CallKind, Callback, Hostcall, Kind};
+use abi::{CallKind, Callback, Effect, Hostcall, Kind, Role};
 
 use crate::event::Event;
 use crate::ids::{CallId, Entry, Micros, Sequence};
@@ -102,11 +102,10 @@ pub fn of(timeline: &Timeline) -> Vec<Call> {
                     call.outcome = outcome;
                 }
             }
-            Kind::Hostcall(hostcall)
-                if hostcall.is_dispatch()
-                    && (event.context == timeline.context || owned_entry == Some(event.entry)) =>
-            {
-                calls.push(dispatched(hostcall, event));
+            Kind::Hostcall(hostcall) if hostcall.is_dispatch() => {
+                if event.context == timeline.context || owned_entry == Some(event.entry) {
+                    calls.extend(dispatched(hostcall, event));
+                }
             }
             // The plugin gave the call up: no response callback follows. Closing a gRPC stream closes
             // only the plugin's half of it (Envoy `Context::grpcClose`).
@@ -128,27 +127,22 @@ pub fn of(timeline: &Timeline) -> Vec<Call> {
     calls
 }
 
-fn dispatched(hostcall: Hostcall, event: &Event) -> Call {
-    let (kind, has_timeout) = match hostcall {
-        Hostcall::GrpcCall => (CallKind::GrpcCall, true),
-        Hostcall::GrpcStream => (CallKind::GrpcStream, false),
-        Hostcall::RedisCall => (CallKind::Redis, false),
-        _ => (CallKind::Http, true),
-    };
-    let timeout = Micros::from_millis(event.arg(4).into());
-    Call {
+fn dispatched(hostcall: Hostcall, event: &Event) -> Option<Call> {
+    let Effect::Starts(kind) = hostcall.effect() else { return None };
+    let timeout = hostcall.row().position(Role::Timeout).map_or(0, |at| event.arg(at));
+    Some(Call {
         dispatch: event.sequence,
         entry: event.entry,
         id: if event.result == 0 { event.call } else { CallId(0) },
         kind,
         cluster: event.text_lossy().into_owned(),
         dispatched_at: event.at,
-        timeout: (has_timeout && timeout != Micros(0)).then_some(timeout),
+        timeout: (timeout != 0).then(|| Micros::from_millis(timeout.into())),
         outcome: match event.result {
             0 => Outcome::Pending,
             status => Outcome::Rejected(status),
         },
-    }
+    })
 }
 
 /// What a response callback makes of a call; None if it is not its last one.

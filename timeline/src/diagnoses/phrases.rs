@@ -40,12 +40,15 @@ pub fn response_kinds(kind: CallKind) -> &'static [Kind] {
 }
 
 /// The dispatches.
-pub const DISPATCHES: &[Kind] = &[
-    Kind::Hostcall(Hostcall::HttpCall),
-    Kind::Hostcall(Hostcall::GrpcCall),
-    Kind::Hostcall(Hostcall::GrpcStream),
-    Kind::Hostcall(Hostcall::RedisCall),
-];
+pub const DISPATCHES: &[Kind] = &{
+    let mut kinds = [Kind::Unknown(0); Hostcall::DISPATCHES.len()];
+    let mut at = 0;
+    while at < kinds.len() {
+        kinds[at] = Kind::Hostcall(Hostcall::DISPATCHES[at]);
+        at += 1;
+    }
+    kinds
+};
 
 /// The last callbacks of calls.
 pub const RESPONSES: &[Kind] = &[
@@ -85,17 +88,8 @@ pub fn too_late(callback: &Event, hostcalls: &[Event]) -> String {
 
 /// Is it a resume, a local response or a close?
 pub fn decides(event: &Event) -> bool {
-    DECISIONS.contains(&event.kind)
+    matches!(event.kind, Kind::Hostcall(hostcall) if hostcall.decides())
 }
-
-/// What ends a pause.
-pub const DECISIONS: &[Kind] = &[
-    Kind::Hostcall(Hostcall::ContinueStream),
-    Kind::Hostcall(Hostcall::ContinueRequest),
-    Kind::Hostcall(Hostcall::ContinueResponse),
-    Kind::Hostcall(Hostcall::SendLocalResponse),
-    Kind::Hostcall(Hostcall::CloseStream),
-];
 
 /// `the request`
 pub fn half(direction: Direction) -> String {

@@ -1,16 +1,8 @@
 //! Names of kinds, arguments and marks in script notation: printer and parser read the same tables.
 
-use abi::{Callback, Hostcall, Kind, ParamKind, StreamSide};
+use abi::{Callback, Effect, Hostcall, Kind, Role, StreamSide};
 
 use crate::event::Marks;
-
-/// Dispatches are written `dispatch KIND`.
-pub const DISPATCHES: [(&str, Hostcall); 4] = [
-    ("http", Hostcall::HttpCall),
-    ("grpc", Hostcall::GrpcCall),
-    ("grpc_stream", Hostcall::GrpcStream),
-    ("redis", Hostcall::RedisCall),
-];
 
 /// Words of the marks.
 pub const MARKS: [(&str, Marks); 6] = [
@@ -26,50 +18,36 @@ pub const MARKS: [(&str, Marks); 6] = [
 pub const SIDES: [StreamSide; 4] =
     [StreamSide::Request, StreamSide::Response, StreamSide::Downstream, StreamSide::Upstream];
 
-/// Position of the timeout, in milliseconds, among the arguments of a dispatch.
+/// Position of the timeout, in milliseconds, among the arguments of a dispatch that has one.
 pub fn timeout_position(kind: Kind) -> Option<usize> {
-    matches!(kind, Kind::Hostcall(Hostcall::HttpCall | Hostcall::GrpcCall)).then_some(4)
-}
-
-/// Is the one argument a side of the stream?
-pub fn has_side(kind: Kind) -> bool {
-    matches!(kind, Kind::Hostcall(Hostcall::ContinueStream | Hostcall::CloseStream))
-}
-
-/// Name of an argument: as `Event.args` of the wire says, else from the abi tables, else `argN`.
-pub fn argument(kind: Kind, position: usize) -> String {
-    let named: Option<&'static str> = match kind {
-        Kind::Hostcall(Hostcall::HttpCall) => {
-            ["headers", "pseudo", "body", "trailers", "timeout"].get(position).copied()
+    match kind {
+        Kind::Hostcall(hostcall) if hostcall.is_dispatch() => {
+            hostcall.row().position(Role::Timeout)
         }
-        Kind::Hostcall(Hostcall::SendLocalResponse) => {
-            ["status", "body", "headers", "grpc_status"].get(position).copied()
-        }
-        Kind::Callback(Callback::HttpCallResponse) => {
-            ["headers", "body", "trailers", "code", "failure"].get(position).copied()
-        }
-        Kind::Callback(callback) => {
-            callback.row().params.iter().skip(1).filter(|p| **p != "call").nth(position).copied()
-        }
-        Kind::Hostcall(hostcall) => of_hostcall(hostcall, position),
-        Kind::Unknown(_) => None,
-    };
-    match named {
-        Some("timeout_millis") => "timeout".to_owned(),
-        Some(name) => name.to_owned(),
-        None => format!("arg{position}"),
+        _ => None,
     }
 }
 
-/// The first string is the text; of the others the sizes stand in their place.
-fn of_hostcall(hostcall: Hostcall, position: usize) -> Option<&'static str> {
-    let mut text_seen = false;
-    let mut names = hostcall.row().params.iter().filter(|param| match param.kind {
-        ParamKind::Int | ParamKind::Long => param.name != "call_id",
-        ParamKind::Bytes => std::mem::replace(&mut text_seen, true),
-        ParamKind::Out | ParamKind::OutBytes | ParamKind::Address => false,
-    });
-    names.nth(position).map(|param| param.name)
+/// Position of the side of the stream among the arguments.
+pub fn side_position(kind: Kind) -> Option<usize> {
+    let Kind::Hostcall(hostcall) = kind else { return None };
+    hostcall.row().position(Role::Side)
+}
+
+/// Is the argument a time in milliseconds that the host waits?
+pub fn is_timeout(kind: Kind, position: usize) -> bool {
+    let Kind::Hostcall(hostcall) = kind else { return false };
+    hostcall.row().numbers().nth(position).is_some_and(|(_, role)| role == Role::Timeout)
+}
+
+/// Name of an argument, as the abi tables say; else `argN`.
+pub fn argument(kind: Kind, position: usize) -> String {
+    let named = match kind {
+        Kind::Callback(callback) => callback.numbers().nth(position),
+        Kind::Hostcall(hostcall) => hostcall.row().numbers().nth(position).map(|(name, _)| name),
+        Kind::Unknown(_) => None,
+    };
+    named.map_or_else(|| format!("arg{position}"), str::to_owned)
 }
 
 /// Position of an argument of a name.
@@ -80,16 +58,22 @@ pub fn position(kind: Kind, name: &str) -> Option<usize> {
     (0..32).find(|at| argument(kind, *at) == name)
 }
 
-/// The word that starts the line of a kind (dispatches have two).
+/// The word that starts the line of a kind; dispatches have two, `dispatch` and the kind of call.
 pub fn of_kind(kind: Kind) -> String {
     match kind {
         Kind::Callback(callback) => callback.row().name.to_owned(),
-        Kind::Hostcall(hostcall) => match DISPATCHES.iter().find(|(_, h)| *h == hostcall) {
-            Some((name, _)) => format!("dispatch {name}"),
-            None => hostcall.row().name.to_owned(),
+        Kind::Hostcall(hostcall) => match hostcall.effect() {
+            Effect::Starts(call) => format!("dispatch {}", call.name()),
+            _ => hostcall.row().name.to_owned(),
         },
         Kind::Unknown(number) => format!("kind_{number}"),
     }
+}
+
+/// The dispatch of a word behind `dispatch`.
+pub fn dispatch(word: &str) -> Option<Kind> {
+    let starts = |h: &&Hostcall| matches!(h.effect(), Effect::Starts(call) if call.name() == word);
+    Hostcall::ALL.iter().find(starts).copied().map(Kind::Hostcall)
 }
 
 /// The kind of a line's first word.

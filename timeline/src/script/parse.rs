@@ -234,9 +234,7 @@ impl Reader {
             words.read("sequence number, written #N", |w| w.strip_prefix('#')?.parse().ok())?;
         let name = words.word("name of a callback or hostcall")?;
         let kind = if name == "dispatch" {
-            let which = words.word("kind of dispatch")?;
-            let found = names::DISPATCHES.iter().find(|(n, _)| *n == which);
-            Kind::Hostcall(found.ok_or_else(|| format!("`{which}` is no kind of dispatch"))?.1)
+            words.read("kind of dispatch", names::dispatch)?
         } else {
             names::kind(&name).ok_or_else(|| format!("`{name}` is no callback or hostcall"))?
         };
@@ -359,8 +357,10 @@ fn detail(event: &mut Event, word: &str, words: &mut Words) -> Result<(), String
                 event.marks = event.marks.with(Marks(bits));
             } else if let Some((name, value)) = word.split_once('=') {
                 named(event, name, value)?;
-            } else if let Some(side) = names::SIDES.iter().position(|s| s.name() == word) {
-                argument(event, "side", side as u32)?;
+            } else if let Some(side) = names::SIDES.iter().position(|s| s.name() == word)
+                && let Some(at) = names::side_position(event.kind)
+            {
+                set(event, at, side as u32);
             } else {
                 return Err(format!("`{word}` says nothing of this event"));
             }
@@ -378,7 +378,11 @@ fn named(event: &mut Event, name: &str, value: &str) -> Result<(), String> {
         }
         "entry" => event.entry = Entry(value.parse().map_err(|_| wrong())?),
         "ctx" => event.context = ContextId(value.parse().map_err(|_| wrong())?),
-        "timeout" => argument(event, name, millis(value).ok_or_else(wrong)?)?,
+        _ if names::position(event.kind, name)
+            .is_some_and(|at| names::is_timeout(event.kind, at)) =>
+        {
+            argument(event, name, millis(value).ok_or_else(wrong)?)?;
+        }
         _ => {
             let value = number(value).and_then(|n| u32::try_from(n).ok()).ok_or_else(wrong)?;
             argument(event, name, value)?;

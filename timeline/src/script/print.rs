@@ -250,6 +250,7 @@ pub fn event(out: &mut String, event: &Event, before: Option<(Entry, ContextId)>
 }
 
 fn arguments(out: &mut String, event: &Event) {
+    let side = names::side_position(event.kind);
     for (position, value) in event.args.iter().enumerate() {
         if *value == 0 {
             continue;
@@ -260,20 +261,20 @@ fn arguments(out: &mut String, event: &Event) {
             "parent" if event.kind == Kind::Callback(Callback::ContextCreate) => {
                 put!(out, " root {value}");
             }
-            "side" if names::has_side(event.kind) && StreamSide::from_number(*value).is_some() => {}
-            "timeout" if value % 1_000 == 0 => {
-                put!(out, " timeout={}s", value / 1_000);
+            _ if side == Some(position) && StreamSide::from_number(*value).is_some() => {}
+            _ if names::is_timeout(event.kind, position) && value % 1_000 == 0 => {
+                put!(out, " {name}={}s", value / 1_000);
             }
-            "timeout" => {
-                put!(out, " timeout={value}ms");
+            _ if names::is_timeout(event.kind, position) => {
+                put!(out, " {name}={value}ms");
             }
             _ => {
                 put!(out, " {name}={value}");
             }
         }
     }
-    if names::has_side(event.kind)
-        && let Some(side) = StreamSide::from_number(event.arg(0))
+    if let Some(at) = side
+        && let Some(side) = StreamSide::from_number(event.arg(at))
     {
         put!(out, " {}", side.name());
     }

@@ -2,8 +2,8 @@
 //! a byte is written. The report and `inspect` tell of the same plan.
 
 use abi::{
-    ALLOCATOR_EXPORTS, AbiVersion, Callback, Host, Hostcall, Neutral, Origin, Record, Returns,
-    START_EXPORTS,
+    ADDED_ALLOCATOR, ALLOCATOR_EXPORTS, AbiVersion, Callback, Host, Hostcall, Neutral, Origin,
+    Record, Returns, START_EXPORTS,
 };
 use wasmparser::{ExternalKind, FuncType, TypeRef};
 
@@ -95,7 +95,7 @@ impl Plan {
             renamed_marker: (host == Host::Envoy && abi == AbiVersion::V0_2_100)
                 .then_some(AbiVersion::V0_2_1),
             add_allocator: !exports.contains(&ExportPlan::Allocator)
-                && !is_exported(ALLOCATOR_EXPORTS[0]),
+                && !is_exported(ADDED_ALLOCATOR),
             exports,
             imports,
             exported_callbacks,
@@ -241,7 +241,9 @@ fn plan_imports(
             let signature = module.signature(*ty)?;
             let mut hostcall = Hostcall::from_import(from, import.name);
             if hostcall.is_some_and(|hostcall| !fits_hostcall(signature, hostcall)) {
-                left_alone.push(format!("{}.{}", import.module, import.name));
+                if hostcall.is_some_and(|hostcall| hostcall.record() != Record::Never) {
+                    left_alone.push(format!("{}.{}", import.module, import.name));
+                }
                 hostcall = None;
             }
             Ok(ImportPlan {

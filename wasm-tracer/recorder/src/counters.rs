@@ -4,6 +4,7 @@ use abi::Direction;
 use proto::fields::{counters, hostcall_count, pause_times, phase_count};
 
 use crate::histogram::Histogram;
+use crate::hostcalls::{FIRST, KINDS};
 use crate::wire::Writer;
 
 /// Rows of phases; one more, of kind 0, counts all that do not fit.
@@ -11,8 +12,6 @@ const PHASES: usize = 96;
 /// Rows of pauses: the last two are of the roots that do not fit, a row each direction.
 const PAUSES: usize = 12;
 const PAUSES_OF_ROOTS: usize = PAUSES - 2;
-const FIRST_HOSTCALL: u32 = 64;
-const HOSTCALLS: usize = 112;
 
 #[derive(Clone, Copy)]
 struct Phase {
@@ -36,7 +35,7 @@ pub struct Counters {
     other_phases: u64,
     pauses: [Pause; PAUSES],
     /// Count and failures of each hostcall.
-    hostcalls: [(u32, u32); HOSTCALLS],
+    hostcalls: [(u32, u32); KINDS],
     pub sent: u64,
     pub accepted: u64,
     pub refused: u64,
@@ -55,7 +54,7 @@ impl Counters {
         phases: [Phase { root: 0, kind: 0, action: 0, count: 0 }; PHASES],
         other_phases: 0,
         pauses: [Pause { root: 0, direction: 0, used: false, duration: Histogram::EMPTY }; PAUSES],
-        hostcalls: [(0, 0); HOSTCALLS],
+        hostcalls: [(0, 0); KINDS],
         sent: 0,
         accepted: 0,
         refused: 0,
@@ -102,7 +101,7 @@ impl Counters {
 
     /// A hostcall returned.
     pub fn hostcall(&mut self, kind: u32, failed: bool) {
-        let at = kind.wrapping_sub(FIRST_HOSTCALL) as usize;
+        let at = (kind as usize).wrapping_sub(FIRST);
         if let Some((count, failures)) = self.hostcalls.get_mut(at) {
             *count = count.saturating_add(1);
             *failures = failures.saturating_add(u32::from(failed));
@@ -134,7 +133,7 @@ impl Counters {
         for (at, (count, failures)) in self.hostcalls.iter().enumerate() {
             if *count > 0 {
                 let start = to.begin(counters::HOSTCALLS);
-                to.number(hostcall_count::KIND, u64::from(FIRST_HOSTCALL) + at as u64);
+                to.number(hostcall_count::KIND, (FIRST + at) as u64);
                 to.number(hostcall_count::COUNT, u64::from(*count));
                 to.number(hostcall_count::FAILURES, u64::from(*failures));
                 to.end(start);

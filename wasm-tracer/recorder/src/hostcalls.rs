@@ -1,6 +1,6 @@
 //! Hostcalls of the plugin, after they returned.
 
-use abi::{Direction, Hostcall, ParamKind, Record, StreamSide};
+use abi::{Direction, Hostcall, ParamKind, Record, Role, StreamSide};
 use proto::fields::mark;
 
 use crate::event::{Event, TEXT};
@@ -9,13 +9,17 @@ use crate::pairs::Pairs;
 use crate::streams::flag;
 use crate::{Recorder, bytes};
 
-const FIRST: usize = 64;
+/// Number of the first hostcall.
+pub(crate) const FIRST: usize = 64;
 const NONE: u8 = u8::MAX;
+/// Numbers of hostcalls that are kept, from the first one on.
+pub(crate) const KINDS: usize = kinds();
 
-/// What of a hostcall's parameters becomes what: made from the abi's rows at compile time.
+/// What of a hostcall's parameters becomes what: made from the abi's rows at compile time. Positions
+/// are those of wasm.
 #[derive(Clone, Copy)]
 struct Shape {
-    /// Bit n: parameter n is a number to keep (a number, or the size of a text).
+    /// Bit n: parameter n is a number to keep (a number, or the size of bytes).
     numbers: u16,
     /// Position of the call id that was passed.
     call: u8,
@@ -23,58 +27,60 @@ struct Shape {
     call_out: u8,
     /// Position of the address of the text to keep; its size follows.
     text: u8,
+    /// Position of the address of a call's header pairs; their size follows.
+    headers: u8,
+    /// Position of the timeout.
+    timeout: u8,
 }
 
-const fn shape(hostcall: Hostcall) -> Shape {
-    let mut shape = Shape { numbers: 0, call: NONE, call_out: NONE, text: NONE };
-    let with_text = matches!(
-        hostcall,
-        Hostcall::HttpCall
-            | Hostcall::GrpcCall
-            | Hostcall::GrpcStream
-            | Hostcall::RedisInit
-            | Hostcall::RedisCall
-            | Hostcall::SendLocalResponse
-            | Hostcall::Log
-            | Hostcall::GetProperty
-            | Hostcall::SetProperty
-            | Hostcall::GetHeaderMapValue
-            | Hostcall::AddHeaderMapValue
-            | Hostcall::ReplaceHeaderMapValue
-            | Hostcall::RemoveHeaderMapValue
-            | Hostcall::CallForeignFunction
-    );
-    let params = hostcall.row().params;
-    let (mut at, mut position) = (0, 0u8);
-    while at < params.len() {
-        let is_call = same(params[at].name.as_bytes(), b"call_id");
-        match params[at].kind {
-            ParamKind::Int if is_call => shape.call = position,
-            ParamKind::Out if is_call => shape.call_out = position,
-            ParamKind::Int | ParamKind::Long => shape.numbers |= 1 << position,
-            ParamKind::Bytes if with_text && shape.text == NONE => shape.text = position,
-            ParamKind::Bytes => shape.numbers |= 1 << (position + 1),
-            _ => {}
+impl Shape {
+    const EMPTY: Shape =
+        Shape { numbers: 0, call: NONE, call_out: NONE, text: NONE, headers: NONE, timeout: NONE };
+
+    const fn of(hostcall: Hostcall) -> Shape {
+        let mut shape = Shape::EMPTY;
+        let params = hostcall.row().params;
+        let (mut at, mut position) = (0, 0u8);
+        while at < params.len() {
+            let param = &params[at];
+            if let Some(number) = param.number_at() {
+                shape.numbers |= 1 << (position + number as u8);
+            }
+            match (param.role, param.kind) {
+                (Role::CallId, ParamKind::Out) => shape.call_out = position,
+                (Role::CallId, _) => shape.call = position,
+                (Role::Text, _) => shape.text = position,
+                (Role::Headers, _) => shape.headers = position,
+                (Role::Timeout, _) => shape.timeout = position,
+                (Role::Plain | Role::Side, _) => {}
+            }
+            position += param.kind.width() as u8;
+            at += 1;
         }
-        position += params[at].kind.width() as u8;
-        at += 1;
+        shape
     }
-    shape
 }
 
-const fn same(a: &[u8], b: &[u8]) -> bool {
-    let mut at = 0;
-    while at < a.len() && at < b.len() && a[at] == b[at] {
+const fn kinds() -> usize {
+    let (mut at, mut most) = (0, FIRST);
+    while at < Hostcall::ALL.len() {
+        let hostcall = Hostcall::ALL[at];
+        if !matches!(hostcall.record(), Record::Never) && hostcall as usize > most {
+            most = hostcall as usize;
+        }
         at += 1;
     }
-    at == a.len() && at == b.len()
+    most + 1 - FIRST
 }
 
-static SHAPES: [Shape; 112] = {
-    let mut shapes = [Shape { numbers: 0, call: NONE, call_out: NONE, text: NONE }; 112];
+static SHAPES: [Shape; KINDS] = {
+    let mut shapes = [Shape::EMPTY; KINDS];
     let mut at = 0;
     while at < Hostcall::ALL.len() {
-        shapes[Hostcall::ALL[at] as usize - FIRST] = shape(Hostcall::ALL[at]);
+        let kind = Hostcall::ALL[at] as usize - FIRST;
+        if kind < KINDS {
+            shapes[kind] = Shape::of(Hostcall::ALL[at]);
+        }
         at += 1;
     }
     shapes
@@ -189,9 +195,9 @@ impl Recorder {
                     *arg = *value;
                 }
                 count += 1;
-                if hostcall == Hostcall::HttpCall && count == 1 {
+                if shape.headers != NONE && at == usize::from(shape.headers) + 1 {
                     if let Some(bits) = args.get_mut(count) {
-                        *bits = self.pseudo_headers(param(params, 2), *value, host);
+                        *bits = self.pseudo_headers(param(params, shape.headers), *value, host);
                     }
                     count += 1;
                 }
@@ -212,12 +218,7 @@ impl Recorder {
             }
         }
         if hostcall.is_dispatch() {
-            let timeout = match hostcall {
-                Hostcall::HttpCall => param(params, 8),
-                Hostcall::GrpcCall => param(params, 10),
-                _ => 0,
-            };
-            self.dispatched(status, call, timeout, text.length);
+            self.dispatched(status, call, param(params, shape.timeout), text.length);
         }
         self.write_hostcall(hostcall.number(), status, &args, call, text);
     }

@@ -246,7 +246,7 @@ impl Recorder {
     /// What an entry needs before the plugin runs.
     fn prepare(&mut self, callback: Callback, frame: &mut Frame, host: &mut impl Host) {
         let [a1, a2, a3, a4, _] = frame.args;
-        if callback.is_response() || callback == Callback::ResolveDns {
+        if callback.has_call() {
             frame.call = a1;
             frame.args = [a2, a3, a4, 0, 0];
             frame.recorded &= self.calls.get(a1).is_none_or(|call| call.recorded);

@@ -32,7 +32,7 @@ pub(super) fn added(joined: &mut Joined<'_, '_>) -> u32 {
     let mut sink = code.instructions();
     from_arena(joined, &mut sink, 1);
     sink.i32_const(0).end();
-    joined.add(format!("wasm-tracer: {} (added)", abi::ALLOCATOR_EXPORTS[0]), ty, code)
+    joined.add(format!("wasm-tracer: {} (added)", abi::ADDED_ALLOCATOR), ty, code)
 }
 
 /// Returns from the arena, as an absolute address, if the recorder is in a hostcall; 0 stays 0.

@@ -51,7 +51,7 @@ pub(crate) fn add(joined: &mut Joined<'_, '_>, within: u32) -> Result<Shims, Ref
         .map(|callback| (callback.row().export, callback::added(joined, *callback)))
         .collect();
     if plan.add_allocator {
-        added.push((abi::ALLOCATOR_EXPORTS[0], allocator::added(joined)));
+        added.push((abi::ADDED_ALLOCATOR, allocator::added(joined)));
     }
     let start = match joined.plugin.start {
         Some(function) => Some(start::guarded(joined, "start section", function)?),
