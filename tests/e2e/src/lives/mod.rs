@@ -111,10 +111,21 @@ impl Lives {
     /// # Panics
     /// When there is no such listener, or the answer breaks off in its body.
     pub fn send(&self, door: &str, request: &Request) -> Answer {
-        let Some(&port) = self.youngest().ports.get(door) else { panic!("no listener {door:?}") };
+        let port = self.port(door);
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let request_id = format!("lives-{}-{number}", std::process::id());
-        client::send(port, request, &request_id).unwrap_or_else(|error| panic!("{error:#}"))
+        send_to(port, request, &request_id)
+    }
+
+    /// The port of a listener of the youngest Envoy.
+    ///
+    /// # Panics
+    /// When there is no such listener.
+    pub fn port(&self, door: &str) -> u16 {
+        match self.youngest().ports.get(door) {
+            Some(port) => *port,
+            None => panic!("no listener {door:?}"),
+        }
     }
 
     /// Pushes a configuration. True when Envoy took it, false when a plugin refused it.
@@ -211,6 +222,14 @@ impl Drop for Lives {
             let _ = std::fs::remove_file(file);
         }
     }
+}
+
+/// Sends a request with this id to a port, whichever Envoy takes it there.
+///
+/// # Panics
+/// When the answer breaks off in its body.
+pub fn send_to(port: u16, request: &Request, request_id: &str) -> Answer {
+    client::send(port, request, request_id).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// Writes the file of listeners; Envoy reads it when it is moved into place.
