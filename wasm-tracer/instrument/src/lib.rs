@@ -29,6 +29,7 @@ mod body;
 mod config;
 mod customs;
 mod difference;
+mod differs;
 mod graft;
 mod helpers;
 mod inspect;

@@ -5,7 +5,7 @@ use abi::{
     ADDED_ALLOCATOR, ALLOCATOR_EXPORTS, AbiVersion, Callback, Host, Hostcall, Neutral, Origin,
     Record, Returns, START_EXPORTS,
 };
-use wasmparser::{ExternalKind, FuncType, TypeRef};
+use wasmparser::{ExternalKind, FuncType, Import, TypeRef, ValType};
 
 use crate::graft::{all_i32, fits_hostcall};
 use crate::module::{Module, is_function};
@@ -42,7 +42,7 @@ pub(crate) struct ImportPlan {
     pub hostcall: Option<Hostcall>,
     /// Every use goes through a shim.
     pub hooked: bool,
-    /// The import goes and a stub answers Unimplemented in its place.
+    /// The import goes: the host does not offer it, and a stub answers Unimplemented in its place.
     pub stubbed: bool,
 }
 
@@ -76,7 +76,7 @@ impl Plan {
         let host = host.unwrap_or_else(|| default_host(module, abi));
         let mut left_alone = Vec::new();
         let exports = plan_exports(module, abi, &mut left_alone)?;
-        let imports = plan_imports(module, host, &mut left_alone)?;
+        let imports = plan_imports(module, abi, host, &mut left_alone)?;
         let exported_callbacks: Vec<Callback> = exports
             .iter()
             .filter_map(|plan| match plan {
@@ -226,6 +226,7 @@ fn fits_callback(signature: &FuncType, callback: Callback, abi: AbiVersion) -> b
 
 fn plan_imports(
     module: &Module<'_>,
+    abi: AbiVersion,
     host: Host,
     left_alone: &mut Vec<String>,
 ) -> Result<Vec<ImportPlan>, Refusal> {
@@ -240,8 +241,11 @@ fn plan_imports(
             };
             let signature = module.signature(*ty)?;
             let mut hostcall = Hostcall::from_import(from, import.name);
-            if hostcall.is_some_and(|hostcall| !fits_hostcall(signature, hostcall)) {
-                if hostcall.is_some_and(|hostcall| hostcall.record() != Record::Never) {
+            let stubbed =
+                host == Host::Envoy && is_missing(import, hostcall, abi) && is_word(signature);
+            if let Some(misfit) = hostcall.filter(|hostcall| !fits_hostcall(signature, *hostcall)) {
+                // What would not have been hooked anyway, or has a stub, is not left alone by us.
+                if misfit.record() != Record::Never && !stubbed {
                     left_alone.push(format!("{}.{}", import.module, import.name));
                 }
                 hostcall = None;
@@ -249,27 +253,41 @@ fn plan_imports(
             Ok(ImportPlan {
                 hostcall,
                 hooked: hostcall.is_some_and(|hostcall| hostcall.record() != Record::Never),
-                stubbed: host == Host::Envoy
-                    && hostcall.is_some_and(|h| h.row().origin == Origin::Higress),
+                stubbed,
             })
         })
         .collect()
 }
 
+/// Does stock Envoy lack it? A module of Higress's own ABI may import what is newer than the tables:
+/// of `env` they know all that stock Envoy has.
+fn is_missing(import: &Import<'_>, hostcall: Option<Hostcall>, abi: AbiVersion) -> bool {
+    match hostcall {
+        Some(hostcall) => hostcall.row().origin == Origin::Higress,
+        None => abi == AbiVersion::V0_2_100 && import.module == "env",
+    }
+}
+
+/// Is the result one number, as a status is?
+fn is_word(signature: &FuncType) -> bool {
+    signature.results() == [ValType::I32]
+}
+
 impl Plan {
+    /// Names of imports that a stub answers, each once.
+    pub fn stubbed<'a>(&self, module: &Module<'a>) -> Vec<&'a str> {
+        let imports = module.function_imports().zip(&self.imports);
+        let mut names: Vec<&str> =
+            imports.filter(|(_, plan)| plan.stubbed).map(|(import, _)| import.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// Hostcalls whose uses go through a shim, each once.
     pub fn hooked_hostcalls(&self) -> Vec<Hostcall> {
-        self.hostcalls(|import| import.hooked)
-    }
-
-    /// Hostcalls that a stub answers, each once.
-    pub fn stubbed_hostcalls(&self) -> Vec<Hostcall> {
-        self.hostcalls(|import| import.stubbed)
-    }
-
-    fn hostcalls(&self, which: impl Fn(&ImportPlan) -> bool) -> Vec<Hostcall> {
-        let chosen = self.imports.iter().filter(|import| which(import));
-        let mut hostcalls: Vec<Hostcall> = chosen.filter_map(|import| import.hostcall).collect();
+        let hooked = self.imports.iter().filter(|import| import.hooked);
+        let mut hostcalls: Vec<Hostcall> = hooked.filter_map(|import| import.hostcall).collect();
         hostcalls.sort_unstable();
         hostcalls.dedup();
         hostcalls

@@ -2,15 +2,16 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::iter::repeat;
 
 use abi::{AbiVersion, Callback, Host, Hostcall};
 use wasm_encoder::{Function, MemoryType};
 
-use crate::customs;
 use crate::graft::Graft;
 use crate::module::Module;
 use crate::plan::Plan;
 use crate::sdk::Sdk;
+use crate::{customs, differs};
 
 /// What was hooked, added, changed and dropped.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +33,9 @@ pub struct Report {
     /// The marker that the output exports instead of the original's.
     pub renamed_marker: Option<AbiVersion>,
     /// Imports that are answered Unimplemented by a stub.
-    pub stubbed: Vec<Hostcall>,
+    pub stubbed: Vec<String>,
+    /// How a plugin made for Higress behaves otherwise on stock Envoy, a sentence each.
+    pub differs: Vec<String>,
     /// Imports and exports named as the ABI's but with another type: not hooked.
     pub left_alone: Vec<String>,
     /// Custom sections that were dropped.
@@ -102,7 +105,8 @@ impl Report {
             added_allocator: plan.add_allocator,
             hostcalls: plan.hooked_hostcalls(),
             renamed_marker: plan.renamed_marker,
-            stubbed: plan.stubbed_hostcalls(),
+            stubbed: plan.stubbed(plugin).into_iter().map(str::to_owned).collect(),
+            differs: differs::from_higress(plugin, plan),
             left_alone: plan.left_alone.clone(),
             dropped: customs::dropped(plugin),
             plugin_pages: plugin.memories[0].initial,
@@ -126,9 +130,11 @@ impl fmt::Display for Report {
             let (old, new) = (self.abi.marker(), marker.marker());
             writeln!(f, "changed     export {old} is now {new}")?;
         }
-        for hostcall in &self.stubbed {
-            let import = hostcall.row().import;
+        for import in &self.stubbed {
             writeln!(f, "changed     import {import} is gone: a stub answers 12, Unimplemented")?;
+        }
+        for (title, sentence) in ["differs"].iter().chain(repeat(&"")).zip(&self.differs) {
+            folded(f, title, sentence)?;
         }
         list(f, "left alone", self.left_alone.iter().map(String::as_str))?;
         list(f, "dropped", self.dropped.iter().map(String::as_str))?;
@@ -173,6 +179,23 @@ pub(crate) fn plural(number: u64, thing: &str) -> String {
 
 /// Room for the words of a list, so that lines stay below 100 columns.
 const LIST_WIDTH: usize = 88;
+
+/// A sentence, folded.
+fn folded(f: &mut fmt::Formatter<'_>, title: &str, sentence: &str) -> fmt::Result {
+    let mut line = String::new();
+    let mut title = title;
+    for word in sentence.split(' ') {
+        if !line.is_empty() && line.len() + 1 + word.len() > LIST_WIDTH {
+            writeln!(f, "{title:<12}{line}")?;
+            // What goes on is indented below its beginning.
+            (line, title) = ("  ".to_owned(), "");
+        } else if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    writeln!(f, "{title:<12}{line}")
+}
 
 /// A line per list, folded; nothing where it is empty.
 pub(crate) fn list<'a>(

@@ -64,9 +64,9 @@ pub(crate) fn add(joined: &mut Joined<'_, '_>, within: u32) -> Result<Shims, Ref
 fn import(joined: &mut Joined<'_, '_>, index: usize, within: u32) -> Result<u32, Refusal> {
     let plan = joined.plan.imports[index];
     let ty = joined.plugin.imported_functions[index];
-    let target = match (joined.homes[index], plan.hostcall) {
-        (Some(home), _) => home,
-        (None, hostcall) => stub(joined, hostcall, ty),
+    let target = match joined.homes[index] {
+        Some(home) => home,
+        None => stub(joined, index, ty),
     };
     let Some(hostcall) = plan.hostcall.filter(|_| plan.hooked) else {
         return Ok(target);
@@ -80,10 +80,10 @@ fn import(joined: &mut Joined<'_, '_>, index: usize, within: u32) -> Result<u32,
 }
 
 /// In place of an import that the host does not offer.
-fn stub(joined: &mut Joined<'_, '_>, hostcall: Option<Hostcall>, ty: u32) -> u32 {
+fn stub(joined: &mut Joined<'_, '_>, index: usize, ty: u32) -> u32 {
     let mut code = function(0);
     code.instructions().i32_const(abi::Status::Unimplemented.number() as i32).end();
-    let name = hostcall.map_or("import", |hostcall| hostcall.row().import);
+    let name = joined.plugin.function_imports().nth(index).map_or("import", |import| import.name);
     joined.add(format!("wasm-tracer: stub of {name}"), ty, code)
 }
 
