@@ -44,8 +44,8 @@ impl Host for CheapHost {
         self.nanos += 3000;
         Some(self.nanos)
     }
-    fn wall_nanos(&mut self) -> u64 {
-        self.nanos
+    fn wall_nanos(&mut self) -> Option<u64> {
+        Some(self.nanos)
     }
     fn random(&mut self, into: &mut [u8]) {
         into.fill(7);

@@ -24,9 +24,12 @@ impl Recorder {
             return;
         };
         let now = self.clock(host);
-        let status = host.header_value(map::CALL_RESPONSE_HEADERS, b":status").ok();
-        let status = if headers == 0 { 0 } else { status.and_then(bytes::decimal).unwrap_or(0) };
+        let status = if headers == 0 { 0 } else { self.call_status(host) };
         match status {
+            0 if headers != 0 && !self.readings.header_value.may_ask(now) => {
+                self.keep(shipment);
+                self.shipping_is_forbidden(now, host);
+            }
             200..=299 => {
                 // Orders of the collector will be read from the answer's body here.
                 self.accepted(shipment, lost_stamp);
@@ -37,11 +40,11 @@ impl Recorder {
                 self.postponed(shipment, UNAUTHORIZED_WAIT, Cause::Unauthorized, now, host)
             }
             429 => {
-                let wait = retry_after(host);
+                let wait = self.retry_after(host);
                 self.postponed(shipment, wait, Cause::Busy, now, host);
             }
             0 | 503 | 504 => {
-                let wait = if status == 503 { retry_after(host) } else { 0 };
+                let wait = if status == 503 { self.retry_after(host) } else { 0 };
                 self.counters.unanswered = self.counters.unanswered.saturating_add(1);
                 self.postponed(shipment, wait, Cause::Unreachable, now, host);
             }
@@ -90,10 +93,13 @@ impl Recorder {
         }
         self.refused(shipment, now, host);
     }
-}
 
-/// Seconds of Retry-After, in µs; 0 if it says none.
-fn retry_after(host: &mut impl Host) -> u64 {
-    let value = host.header_value(map::CALL_RESPONSE_HEADERS, b"retry-after").ok();
-    u64::from(value.and_then(bytes::decimal).unwrap_or(0)) * SECOND
+    /// Seconds of Retry-After, in µs; 0 if it says none.
+    fn retry_after(&mut self, host: &mut impl Host) -> u64 {
+        if !self.readings.header_value.may_ask(self.now) {
+            return 0;
+        }
+        let value = host.header_value(map::CALL_RESPONSE_HEADERS, b"retry-after").ok();
+        u64::from(value.and_then(bytes::decimal).unwrap_or(0)) * SECOND
+    }
 }

@@ -28,7 +28,7 @@ impl Recorder {
     pub(crate) fn facts(&mut self, shipment: u64, host: &mut impl Host) -> Facts {
         self.clock(host);
         Facts {
-            wall_nanos: host.wall_nanos(),
+            wall_nanos: host.wall_nanos().unwrap_or(0),
             base: host.base(),
             pages: host.pages(),
             plugin_pages: host.plugin_pages(),

@@ -1,6 +1,7 @@
 //! Bytes without panics: bounded texts, little-endian reads, decimal numbers.
 
 /// Copies as much as fits; answers how much.
+#[inline(never)]
 pub fn copy(into: &mut [u8], from: &[u8]) -> usize {
     let length = into.len().min(from.len());
     if let (Some(into), Some(from)) = (into.get_mut(..length), from.get(..length)) {

@@ -118,7 +118,7 @@ impl Fuse {
 impl Recorder {
     /// Are events made?
     pub(crate) fn is_recording(&self) -> bool {
-        self.settings.enabled && self.fuse.holds()
+        self.settings.enabled && self.fuse.holds() && !self.clockless
     }
 
     /// A piece of the recorder's own work in a measured entry ends; it began at the reading `since`, ns.

@@ -17,8 +17,8 @@ pub trait Host {
     /// The monotonic clock in nanoseconds, if the host has one.
     fn monotonic_nanos(&mut self) -> Option<u64>;
 
-    /// Nanoseconds since 1970.
-    fn wall_nanos(&mut self) -> u64;
+    /// Nanoseconds since 1970, if the host has that clock.
+    fn wall_nanos(&mut self) -> Option<u64>;
 
     /// Fills `into` with random bytes; leaves it as it is if the host has none.
     fn random(&mut self, into: &mut [u8]);

@@ -108,7 +108,9 @@ impl Recorder {
             };
             if too_large {
                 self.counters.headers_too_large = self.counters.headers_too_large.saturating_add(1);
-                write_singly(&mut writer, host);
+                if self.readings.header_value.may_ask(self.now) {
+                    write_singly(&mut writer, host);
+                }
                 writer.number(stream::HEADERS_TOO_LARGE, 1);
             }
             if writer.length() > bare {

@@ -1,7 +1,7 @@
 //! Callbacks: entry and return of each invocation.
 
 use abi::graft::ABSENT;
-use abi::{Callback, Phase, buffer, map};
+use abi::{Callback, Phase, buffer};
 use proto::fields::{call_failure, call_outcome, mark};
 
 use crate::event::Event;
@@ -283,11 +283,10 @@ impl Recorder {
         let mut status = 0;
         let mut failure = call_failure::RESET;
         if headers > 0 {
-            let value = host.header_value(map::CALL_RESPONSE_HEADERS, b":status").ok();
-            status = value.and_then(bytes::decimal).unwrap_or(0);
+            status = self.call_status(host);
             failure = match status {
-                503 | 504 => host
-                    .buffer(buffer::CALL_RESPONSE_BODY, 64)
+                503 | 504 => self
+                    .read_buffer(buffer::CALL_RESPONSE_BODY, 64, host)
                     .map_or(call_failure::OTHER, failure_of),
                 _ => call_failure::NONE,
             };
@@ -351,8 +350,8 @@ impl Recorder {
         if size == 0 {
             return;
         }
-        let hash =
-            host.buffer(buffer::PLUGIN_CONFIGURATION, size).map_or(0, |text| bytes::hash(text, 0));
+        let text = self.read_buffer(buffer::PLUGIN_CONFIGURATION, size, host);
+        let hash = text.map_or(0, |text| bytes::hash(text, 0));
         if let Some(root) = self.roots.get(context) {
             root.configuration_hash = hash;
         }

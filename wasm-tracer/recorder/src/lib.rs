@@ -53,6 +53,8 @@ pub struct Recorder {
     exited: bool,
     /// The host has no monotonic clock.
     wall_only: bool,
+    /// The host has no clock at all.
+    clockless: bool,
     /// By how many ns the wall clock was set back, in all, since it stands in for the monotonic one.
     wall_behind: u64,
     instance: [u8; 16],
@@ -91,6 +93,7 @@ impl Recorder {
             trapped: false,
             exited: false,
             wall_only: false,
+            clockless: false,
             wall_behind: 0,
             instance: [0; 16],
             seed: 0,
@@ -128,9 +131,23 @@ impl Recorder {
         self.settings.read(baked, host.environment());
         self.ring.start(self.settings.buffer_bytes);
         host.random(&mut self.instance);
+        if self.instance == [0; 16] {
+            self.name_by_the_clocks(host);
+        }
         self.seed = bytes::hash(&self.instance, 0);
         self.random = self.seed | 1;
         self.warn_of_settings(host);
+    }
+
+    /// An instance id where the host gives no random bytes: the times of this start in ns differ from
+    /// those of any other.
+    fn name_by_the_clocks(&mut self, host: &mut impl Host) {
+        let mut seed = host.wall_nanos().unwrap_or(0);
+        for half in self.instance.chunks_exact_mut(8) {
+            let time = host.monotonic_nanos().unwrap_or(0).to_le_bytes();
+            seed = bytes::hash(&time, seed);
+            bytes::copy(half, &seed.to_le_bytes());
+        }
     }
 
     /// Reads the clock: monotonic µs, or the wall clock's where there is no other. That is settled by the
@@ -141,10 +158,23 @@ impl Recorder {
         self.wall_only = monotonic.is_none();
         self.nanos = match monotonic {
             Some(nanos) => nanos,
-            None => self.never_back(host.wall_nanos()),
+            None if self.clockless => self.nanos,
+            None => match host.wall_nanos() {
+                Some(wall) => self.never_back(wall),
+                None => self.no_clock(host),
+            },
         };
         self.now = self.nanos / 1000;
         self.now
+    }
+
+    /// Without any clock nothing is recorded, and the plugin's timer is left to it.
+    fn no_clock(&mut self, host: &mut impl Host) -> u64 {
+        if self.nanos == 0 {
+            self.clockless = true;
+            self.warn(warn::Cause::Capability, 0, host);
+        }
+        self.nanos
     }
 
     /// The wall clock as a clock that never goes back: once it is set back, all deadlines (the plugin's

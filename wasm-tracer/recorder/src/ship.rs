@@ -268,13 +268,18 @@ impl Recorder {
             _ if call == UNTOUCHED => Cause::Capability,
             _ => Cause::NoHealthyHost,
         };
-        // A host logs an error for each refused hostcall, so it is asked again only rarely; but it is,
-        // since this is a guess from what the host did not write.
-        if cause == Cause::Capability {
-            self.shipping.forbidden_until = now.saturating_add(FORBIDDEN_WAIT);
-        }
         self.back_off(now, 0);
+        if cause == Cause::Capability {
+            return self.shipping_is_forbidden(now, host);
+        }
         self.warn(cause, now, host);
+    }
+
+    /// A host logs an error for each refused hostcall, so it is asked again only rarely; but it is, since
+    /// this is a guess from what the host did not write.
+    pub(crate) fn shipping_is_forbidden(&mut self, now: u64, host: &mut impl Host) {
+        self.shipping.forbidden_until = now.saturating_add(FORBIDDEN_WAIT);
+        self.warn(Cause::Capability, now, host);
     }
 
     /// Waits 1–30 s, longer each time, ±20 %; at least `at_least` µs.

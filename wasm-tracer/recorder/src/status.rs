@@ -9,7 +9,10 @@ impl Recorder {
     pub(crate) fn save_status(&mut self, context: u32, host: &mut impl Host) {
         let Some(root) = self.roots.get(context) else { return };
         root.spoiled = false;
-        if let Ok((code, message)) = host.status() {
+        let reading = &mut self.readings.status;
+        if reading.may_ask(self.now)
+            && let Ok((code, message)) = reading.note(self.now, host.status())
+        {
             root.status_code = code;
             root.status_message.set(message);
         }

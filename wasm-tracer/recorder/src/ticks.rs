@@ -18,7 +18,7 @@ impl Recorder {
     pub(crate) fn plugin_tick_is_due(&mut self, context: u32, absent: bool, now: u64) -> bool {
         self.roots.meet(context, now);
         let Some(root) = self.roots.get(context) else { return !absent };
-        if absent || root.ended || root.period == 0 || now < root.due {
+        if absent || root.ended || root.period == 0 || (now < root.due && !self.clockless) {
             return false;
         }
         let period = u64::from(root.period) * 1000;
@@ -39,7 +39,10 @@ impl Recorder {
         let wanted = self.our_due(now);
         let Some(root) = self.roots.get(context) else { return host.set_tick_period(millis) };
         let due = now.saturating_add(u64::from(millis) * 1000);
-        let period = millis_until(wanted.min(plugin_due(millis, due)), now);
+        let period = match self.clockless {
+            true => millis,
+            false => millis_until(wanted.min(plugin_due(millis, due)), now),
+        };
         // The host is asked whenever the plugin asks, as without a recorder; what it answers settles
         // for ours too whether the timer is forbidden.
         let status = host.set_tick_period(period);
@@ -63,12 +66,13 @@ impl Recorder {
     /// Last in every tick: ships, and sets the timer to the nearer deadline.
     pub fn tick_end(&mut self, context: u32, host: &mut impl Host) {
         let now = self.clock(host);
-        if self.roots.look(context).is_some_and(|root| root.ended) {
+        if self.clockless || self.roots.look(context).is_some_and(|root| root.ended) {
             return;
         }
         let began = self.nanos;
         self.name_root(context, host);
         self.look_at_the_fuse(host);
+        self.tell_of_forbidden(host);
         self.ship_if_due(context, now, host);
         let now = self.clock(host);
         self.tick_time(began);
@@ -84,6 +88,7 @@ impl Recorder {
         }
         if hurry
             && !root.ended
+            && !self.clockless
             && root.armed != SOON_MILLIS
             && now >= self.shipping.timer_forbidden_until
             && host.set_tick_period(SOON_MILLIS) == 0
@@ -95,7 +100,7 @@ impl Recorder {
     fn rearm(&mut self, context: u32, now: u64, host: &mut impl Host) {
         let ours = self.our_due(now);
         let Some(root) = self.roots.get(context) else { return };
-        if root.ended {
+        if root.ended || self.clockless {
             return;
         }
         let due = ours.min(plugin_due(root.period, root.due));

@@ -41,7 +41,7 @@ impl Cause {
                 b"the collector answered 401 or 403; set WASM_TRACER_TOKEN to its ingest token"
             }
             Cause::Capability => {
-                b"the host's capability restriction forbids proxy_http_call or proxy_set_tick_period_milliseconds; allow both"
+                b"the host's capability restriction forbids proxy_http_call, proxy_set_tick_period_milliseconds, proxy_get_header_map_value or both clocks; allow them"
             }
             Cause::Unreachable => b"the collector does not answer; is it running and reachable?",
             Cause::Busy => b"the collector asks to slow down (429)",

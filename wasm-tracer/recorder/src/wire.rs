@@ -62,6 +62,7 @@ impl<'a> Writer<'a> {
         self.byte(value as u8);
     }
 
+    #[inline(never)]
     fn tag(&mut self, field: u32, form: u32) {
         self.varint(u64::from(field << 3 | form));
     }
@@ -108,6 +109,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Bytes; left out if empty.
+    #[inline(never)]
     pub fn bytes(&mut self, field: u32, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.tag(field, LENGTH);
@@ -159,6 +161,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Begins a message inside; give the answer to [`Writer::end`].
+    #[inline(never)]
     pub fn begin(&mut self, field: u32) -> usize {
         self.tag(field, LENGTH);
         self.byte(0);

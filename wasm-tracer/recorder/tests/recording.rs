@@ -449,3 +449,28 @@ fn a_stream_whose_root_finds_no_place_is_not_recorded_and_counted() {
     let last = vm.batches().iter().flat_map(events).last().expect("events");
     assert_eq!(last.context, 4);
 }
+
+#[test]
+fn sixty_kibibytes_of_headers_are_counted_and_the_stream_still_has_its_names() {
+    let mut vm = Vm::start();
+    for n in 0..60 {
+        vm.host.request.push((format!("x-padding-{n}"), "y".repeat(1000)));
+    }
+    vm.small_request(2);
+    vm.host.request.truncate(7);
+    vm.small_request(3);
+    vm.host.request.retain(|(name, _)| name != "x-request-id");
+    vm.host.request.push(("x-request-id".into(), "i".repeat(20 * 1024)));
+    vm.small_request(4);
+    vm.drain();
+    let batches = vm.batches();
+    let streams: Vec<_> = batches.iter().flat_map(|b| &b.streams).collect();
+    let told = |at: usize| (streams[at].headers_too_large, streams[at].path.as_str());
+    assert_eq!(
+        [told(0), told(1), told(2)],
+        [(true, "/orders/17"), (false, "/orders/17"), (true, "/orders/17")]
+    );
+    assert_eq!(streams[0].request_id, "6f9a2d52-7d0c-4f7b-9d0e-0a1b2c3d4e5f");
+    assert_eq!(streams[2].request_id, "", "one value that is too large is left out");
+    assert_eq!(vm.last_batch().counters.expect("counters").headers_too_large, 2);
+}

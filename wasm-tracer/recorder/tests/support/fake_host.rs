@@ -1,5 +1,6 @@
 //! The scripted host.
 
+use abi::Hostcall;
 use prost::Message;
 use proto::v1::Batch;
 use recorder::{Host, Refused, UNTOUCHED};
@@ -46,6 +47,9 @@ pub struct FakeHost {
     pub logs: Vec<(u32, String)>,
     pub periods_set: Vec<(u32, u32)>,
     pub timer_refused: bool,
+    /// The hostcall that the capability restriction forbids, and how often it was tried.
+    pub forbidden: Option<Hostcall>,
+    pub refusals: usize,
     pub timers_asked: usize,
     pub next_call: u32,
     pub header_reads: usize,
@@ -107,6 +111,8 @@ impl FakeHost {
             logs: Vec::new(),
             periods_set: Vec::new(),
             timer_refused: false,
+            forbidden: None,
+            refusals: 0,
             timers_asked: 0,
             next_call: 4,
             header_reads: 0,
@@ -153,6 +159,13 @@ impl FakeHost {
         &self.memory[start..start + size]
     }
 
+    /// A hostcall that the capability restriction forbids: the host logs an error each time.
+    fn forbids(&mut self, hostcall: Hostcall) -> bool {
+        let forbidden = self.forbidden == Some(hostcall);
+        self.refusals += usize::from(forbidden);
+        forbidden
+    }
+
     fn lend(&mut self, bytes: Vec<u8>) -> Result<&[u8], Refused> {
         self.made += 1;
         if bytes.len() > 16 * 1024 {
@@ -195,27 +208,39 @@ fn read_pairs(bytes: &[u8]) -> Vec<(String, String)> {
 impl Host for FakeHost {
     fn monotonic_nanos(&mut self) -> Option<u64> {
         self.clock_reads += 1;
+        if self.forbids(Hostcall::ClockTimeGet) {
+            return None;
+        }
         (!self.wall_only).then_some(self.nanos)
     }
 
-    fn wall_nanos(&mut self) -> u64 {
-        (1_700_000_000_000_000_000 + self.nanos).saturating_add_signed(self.wall_ahead)
+    fn wall_nanos(&mut self) -> Option<u64> {
+        if self.forbids(Hostcall::GetCurrentTime) {
+            return None;
+        }
+        Some((1_700_000_000_000_000_000 + self.nanos).saturating_add_signed(self.wall_ahead))
     }
 
     fn random(&mut self, into: &mut [u8]) {
+        if self.forbids(Hostcall::RandomGet) {
+            return;
+        }
         for (at, byte) in into.iter_mut().enumerate() {
             *byte = 16 + at as u8;
         }
     }
 
     fn environment(&mut self) -> &[u8] {
+        if self.forbids(Hostcall::EnvironGet) {
+            return &[];
+        }
         &self.environment
     }
 
     fn set_tick_period(&mut self, millis: u32) -> u32 {
         self.made += 1;
         self.timers_asked += 1;
-        if self.timer_refused {
+        if self.timer_refused || self.forbids(Hostcall::SetTickPeriod) {
             return 10;
         }
         self.periods_set.push((self.context, millis));
@@ -229,6 +254,9 @@ impl Host for FakeHost {
     fn ship(&mut self, cluster: &[u8], headers: &[u8], length: usize, _millis: u32) -> (u32, u32) {
         self.made += 1;
         self.dispatches += 1;
+        if self.forbids(Hostcall::HttpCall) {
+            return (10, UNTOUCHED);
+        }
         if let Some((status, call)) = self.dispatch_refused {
             return (status, call);
         }
@@ -250,13 +278,19 @@ impl Host for FakeHost {
     }
 
     fn header_value(&mut self, map: u32, key: &[u8]) -> Result<&[u8], Refused> {
+        if self.forbids(Hostcall::GetHeaderMapValue) {
+            return Err(10);
+        }
         let map = if map == 6 { &self.response } else { &self.request };
         let found = map.iter().find(|(name, _)| name.as_bytes() == key);
         let value = found.map(|(_, value)| value.clone().into_bytes());
         value.map_or(Err(1), |value| self.lend(value))
     }
 
-    fn header_pairs(&mut self, _map: u32) -> Result<&[u8], Refused> {
+    fn header_pairs(&mut self, map: u32) -> Result<&[u8], Refused> {
+        if self.forbids(Hostcall::GetHeaderMapPairs) {
+            return Err(10);
+        }
         self.header_reads += 1;
         self.pass_micros(self.pairs_micros);
         if let Some(status) = self.pairs_refused {
@@ -265,13 +299,17 @@ impl Host for FakeHost {
         if let Some(bytes) = self.raw_pairs.clone() {
             return self.lend(bytes);
         }
-        let all: Vec<_> = self.request.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let map = if map == 6 { &self.response } else { &self.request };
+        let all: Vec<_> = map.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let bytes = pairs(&all);
         self.lend(bytes)
     }
 
     fn property(&mut self, path: &[u8]) -> Result<&[u8], Refused> {
         self.property_reads += 1;
+        if self.forbids(Hostcall::GetProperty) {
+            return Err(10);
+        }
         if let Some(status) = self.properties_refused {
             return Err(status);
         }
@@ -281,18 +319,27 @@ impl Host for FakeHost {
     }
 
     fn buffer(&mut self, buffer: u32, length: u32) -> Result<&[u8], Refused> {
+        if self.forbids(Hostcall::GetBufferBytes) {
+            return Err(10);
+        }
         let bytes = if buffer == 7 { b"{}".to_vec() } else { self.body.clone() };
         let cut = bytes.len().min(length as usize);
         self.lend(bytes[..cut].to_vec())
     }
 
     fn status(&mut self) -> Result<(u32, &[u8]), Refused> {
+        if self.forbids(Hostcall::GetStatus) {
+            return Err(10);
+        }
         let (code, message) = self.status.clone();
         Ok((code, self.lend(message)?))
     }
 
     fn log(&mut self, level: u32, message: &[u8]) {
         self.made += 1;
+        if self.forbids(Hostcall::Log) {
+            return;
+        }
         self.logs.push((level, String::from_utf8_lossy(message).into_owned()));
     }
 

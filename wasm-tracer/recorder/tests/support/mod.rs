@@ -67,11 +67,28 @@ impl Vm {
         vm
     }
 
+    /// A VM without any root, whose host forbids a hostcall.
+    pub fn forbidding(hostcall: Hostcall) -> Vm {
+        Vm::forbidding_since(hostcall, 0)
+    }
+
+    /// The same, started so many µs later.
+    pub fn forbidding_since(hostcall: Hostcall, micros: u64) -> Vm {
+        let mut host = FakeHost::new();
+        host.forbidden = Some(hostcall);
+        host.pass_micros(micros);
+        Vm::on(host, &[])
+    }
+
     /// A VM without any root.
     pub fn bare(more: &[(u8, &[u8])], environment: &str) -> Vm {
         let mut host = FakeHost::new();
         host.environment =
             environment.split(' ').flat_map(|v| format!("{v}\0").into_bytes()).collect();
+        Vm::on(host, more)
+    }
+
+    fn on(mut host: FakeHost, more: &[(u8, &[u8])]) -> Vm {
         let mut recorder = Box::new(Recorder::new());
         recorder.start(&baked(more), &mut host);
         Vm {
