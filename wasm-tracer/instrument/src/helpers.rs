@@ -39,11 +39,11 @@ pub(crate) fn add(joined: &mut Joined<'_, '_>) -> Helpers {
     Helpers {
         plugin_grow: plugin_grow(joined),
         recorder_grow: recorder_grow(joined),
-        copy: copy(joined),
-        fill: fill(joined),
+        copy: bulk(joined, within, "memory.copy", [Side::Recorder, Side::Recorder]),
+        fill: bulk(joined, within, "memory.fill", [Side::Recorder, Side::Value]),
         within,
-        read: window(joined, within, "read", [0, 1]),
-        write: window(joined, within, "write", [1, 0]),
+        read: bulk(joined, within, "read", [Side::Recorder, Side::Plugin]),
+        write: bulk(joined, within, "write", [Side::Plugin, Side::Recorder]),
         base: constant(joined, "base", joined.globals.base),
         pages: constant(joined, "pages", joined.globals.pages),
         plugin_pages: plugin_pages(joined),
@@ -129,38 +129,6 @@ fn recorder_grow(joined: &mut Joined<'_, '_>) -> u32 {
     joined.add("wasm-tracer: recorder's memory.grow", ty, code)
 }
 
-fn copy(joined: &mut Joined<'_, '_>) -> u32 {
-    let base = joined.globals.base;
-    let mut code = function(0);
-    code.instructions()
-        .local_get(0)
-        .global_get(base)
-        .i32_add()
-        .local_get(1)
-        .global_get(base)
-        .i32_add()
-        .local_get(2)
-        .memory_copy(0, 0)
-        .end();
-    let ty = joined.types.words(3, 0);
-    joined.add("wasm-tracer: memory.copy", ty, code)
-}
-
-fn fill(joined: &mut Joined<'_, '_>) -> u32 {
-    let base = joined.globals.base;
-    let mut code = function(0);
-    code.instructions()
-        .local_get(0)
-        .global_get(base)
-        .i32_add()
-        .local_get(1)
-        .local_get(2)
-        .memory_fill(0)
-        .end();
-    let ty = joined.types.words(3, 0);
-    joined.add("wasm-tracer: memory.fill", ty, code)
-}
-
 /// In 64 bits, so that no sum wraps. The plugin's memory ends where the recorder's begins.
 fn within(joined: &mut Joined<'_, '_>) -> u32 {
     let base = joined.globals.base;
@@ -179,23 +147,45 @@ fn within(joined: &mut Joined<'_, '_>) -> u32 {
     joined.add("wasm-tracer: within the plugin's memory", ty, code)
 }
 
-/// A copy between the memories. `sides`: which of the parameters destination and source is the
-/// plugin's (1); the other is the recorder's.
-fn window(joined: &mut Joined<'_, '_>, within: u32, name: &str, sides: [u32; 2]) -> u32 {
+/// Whose memory an operand of a copy points into.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// The recorder's: the base is added.
+    Recorder,
+    /// The plugin's, which begins at 0: already absolute.
+    Plugin,
+    /// Nobody's: the value of a fill.
+    Value,
+}
+
+/// A `memory.copy` or `memory.fill` of the recorder or between the memories. Where the plugin's memory
+/// takes part nothing may reach beyond it: then the answer is 0, else 1.
+fn bulk(joined: &mut Joined<'_, '_>, within: u32, name: &str, sides: [Side; 2]) -> u32 {
     let base = joined.globals.base;
-    let absolute = u32::from(sides[1] == 1);
+    let of_plugin = sides.iter().position(|side| *side == Side::Plugin);
+    let length = 2;
     let mut code = function(0);
     let mut sink = code.instructions();
-    sink.local_get(absolute).local_get(2).call(within).i32_eqz().if_(BlockType::Empty);
-    sink.i32_const(0).return_().end();
-    for (parameter, absolute) in sides.into_iter().enumerate() {
-        sink.local_get(parameter as u32);
-        if absolute == 0 {
+    if let Some(address) = of_plugin {
+        sink.local_get(address as u32).local_get(length).call(within).i32_eqz();
+        sink.if_(BlockType::Empty).i32_const(0).return_().end();
+    }
+    for (parameter, side) in (0..).zip(sides) {
+        sink.local_get(parameter);
+        if side == Side::Recorder {
             sink.global_get(base).i32_add();
         }
     }
-    sink.local_get(2).memory_copy(0, 0).i32_const(1).end();
-    let ty = joined.types.words(3, 1);
+    sink.local_get(length);
+    match sides[1] {
+        Side::Value => sink.memory_fill(0),
+        _ => sink.memory_copy(0, 0),
+    };
+    if of_plugin.is_some() {
+        sink.i32_const(1);
+    }
+    sink.end();
+    let ty = joined.types.words(3, usize::from(of_plugin.is_some()));
     joined.add(format!("wasm-tracer: {name}"), ty, code)
 }
 

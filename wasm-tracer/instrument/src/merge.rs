@@ -35,6 +35,18 @@ pub(crate) struct Globals {
     pub restricted: u32,
 }
 
+impl Globals {
+    /// Their names in the name section.
+    pub fn named(&self) -> [(u32, &'static str); 4] {
+        [
+            (self.base, "wasm-tracer: base"),
+            (self.pages, "wasm-tracer: pages"),
+            (self.in_recorder, "wasm-tracer: in recorder"),
+            (self.restricted, "wasm-tracer: restricted"),
+        ]
+    }
+}
+
 /// A function that neither module had.
 pub(crate) struct Added {
     /// Its type.
