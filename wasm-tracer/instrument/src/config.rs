@@ -12,6 +12,8 @@ pub(crate) struct Origin<'a> {
     pub sha256: [u8; 32],
     /// Guess of the SDK.
     pub sdk: &'a str,
+    /// Pages that the memory may have in all, if the module declares it.
+    pub memory_maximum: Option<u32>,
 }
 
 /// Writes the configuration's bytes, no longer than [`tag::SIZE`].
@@ -46,6 +48,7 @@ pub(crate) fn bake(
     hostcalls.dedup();
     entries.bytes(tag::HOSTCALLS, &hostcalls);
     entries.text(tag::TRACER_VERSION, Some(crate::VERSION));
+    entries.number(tag::MEMORY_MAXIMUM, origin.memory_maximum);
     entries.finish()
 }
 

@@ -21,7 +21,7 @@ use crate::types::Types;
 use crate::{Instrumented, Options, Refusal, customs, names, own, validate};
 
 /// Pages of a 32-bit memory.
-const MOST_PAGES: u64 = 65536;
+const MOST_PAGES: u64 = abi::graft::config::MOST_PAGES as u64;
 
 /// See [`crate::instrument_with`].
 pub(crate) fn instrument(
@@ -38,7 +38,9 @@ pub(crate) fn instrument(
     let memory = memory(&plugin, graft.pages)?;
     let sdk = Sdk::guess(&plugin, plan.abi);
     let sha256 = customs::sha256(original);
-    let config = config::bake(options, &plan, &Origin { sha256, sdk: sdk.name() })?;
+    let memory_maximum = memory.maximum.and_then(|pages| u32::try_from(pages).ok());
+    let origin = Origin { sha256, sdk: sdk.name(), memory_maximum };
+    let config = config::bake(options, &plan, &origin)?;
 
     let (mut joined, helpers) = Joined::new(&plugin, &graft, &plan)?;
     let shims = shims::add(&mut joined, helpers.within)?;
