@@ -20,6 +20,8 @@ pub enum Mode {
     Fixed,
     /// The callback neither resumes nor replies.
     Forget,
+    /// No call; it takes memory in every phase.
+    Grow,
     /// None that it knows: it refuses its configuration.
     Nonsense,
 }
@@ -120,6 +122,7 @@ impl Plugin {
             Mode::Body => "body",
             Mode::Fixed => "fixed",
             Mode::Forget => "forget",
+            Mode::Grow => "grow",
             Mode::Nonsense => "nonsense",
         };
         let mut configuration = json!({

@@ -10,7 +10,7 @@ mod log;
 mod requests;
 mod told;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,19 +31,31 @@ const FLAGS: &[&str] =
 
 #[test]
 fn the_rust_plugin_in_all_its_modes() {
-    let run = Run::start("rust", Sdk::Rust, &[Mode::Body, Mode::Fixed, Mode::Forget]);
+    // Each with a root of its own in one VM; one ticks, one has the recorder move all the time.
+    let plugin = |mode| (mode, Plugin::new(Sdk::Rust, mode));
+    let (_, ticks) = plugin(Mode::Body);
+    let run = Run::start(
+        "rust",
+        vec![
+            (Mode::Body, ticks.ticks_every(70).ticks_anew()),
+            plugin(Mode::Fixed),
+            plugin(Mode::Forget),
+            plugin(Mode::Grow),
+        ],
+    );
     run.equals_the_log(1000);
 }
 
 #[test]
 fn the_go_plugin_without_a_headers_handler() {
-    let run = Run::start("go", Sdk::Go, &[Mode::Body, Mode::Forget]);
+    let plugin = |mode| (mode, Plugin::new(Sdk::Go, mode));
+    let run = Run::start("go", vec![plugin(Mode::Body), plugin(Mode::Forget)]);
     run.equals_the_log(500);
 }
 
 #[test]
 fn the_go_plugin_that_holds_the_headers() {
-    let run = Run::start("go-fixed", Sdk::Go, &[Mode::Fixed]);
+    let run = Run::start("go-fixed", vec![(Mode::Fixed, Plugin::new(Sdk::Go, Mode::Fixed))]);
     run.equals_the_log(500);
 }
 
@@ -57,18 +69,19 @@ struct Run {
 }
 
 impl Run {
-    /// All modes in one VM.
-    fn start(name: &'static str, sdk: Sdk, modes: &[Mode]) -> Self {
+    /// All of the plugins in one VM.
+    fn start(name: &'static str, plugins: Vec<(Mode, Plugin)>) -> Self {
         let started = Instant::now();
         let endpoint = Endpoint::start();
         let mut stack =
             Stack::builder().wasm_log("trace").ships_to(endpoint.address()).instrument_with(FLAGS);
-        for mode in modes {
-            let plugin = Plugin::new(sdk, *mode).timeout_millis(requests::CALL_TIMEOUT_MILLIS);
+        let modes = plugins.iter().map(|(mode, _)| *mode).collect();
+        for (mode, plugin) in plugins {
+            let plugin = plugin.timeout_millis(requests::CALL_TIMEOUT_MILLIS);
             stack = stack.plugin(&format!("{mode:?}"), plugin.traced());
         }
         let stack = stack.start().unwrap_or_else(|error| panic!("{error:#}"));
-        Self { name, modes: modes.to_vec(), stack, endpoint, started }
+        Self { name, modes, stack, endpoint, started }
     }
 
     /// Sends requests, and waits until what was told equals what was logged.
@@ -95,13 +108,18 @@ impl Run {
         let hostcalls: usize = same.iter().map(|same| same.hostcalls).sum();
         assert!(hostcalls > count, "{}: {same:?}", self.name);
         let worker = told.into_values().max_by_key(|told| told.events.len());
-        would_be_seen(worker.expect("a worker told something"), &log);
+        let worker = worker.expect("a worker told something");
+        let bases: BTreeSet<u32> = worker.shipments.iter().map(|shipment| shipment.base).collect();
+        assert!(bases.len() > 1, "{}: the recorder never moved", self.name);
+        would_be_seen(worker, &log);
         println!(
-            "{}: ready {ready:.1?}, sent {sent:.1?}, all {:.1?}, {} lines, {} bytes: {same:#?}",
+            "{}: ready {ready:.1?}, sent {sent:.1?}, all {:.1?}, {} lines, {} bytes; shipped \
+             from {} bases: {same:#?}",
             self.name,
             self.started.elapsed(),
             log.lines(),
-            log.bytes
+            log.bytes,
+            bases.len()
         );
     }
 }
