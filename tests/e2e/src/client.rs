@@ -11,6 +11,8 @@ use anyhow::Context;
 #[derive(Clone, Debug)]
 pub struct Request {
     path: String,
+    /// Beside `host`, `x-request-id` and `content-length`; `content-type` is text when not said.
+    headers: Vec<(String, String)>,
     body: Option<Vec<u8>>,
     patience: Duration,
 }
@@ -18,12 +20,19 @@ pub struct Request {
 impl Request {
     /// A GET, without a body.
     pub fn get(path: impl Into<String>) -> Self {
-        Self { path: path.into(), body: None, patience: Duration::from_secs(20) }
+        let patience = Duration::from_secs(20);
+        Self { path: path.into(), headers: Vec::new(), body: None, patience }
     }
 
     /// A POST with a body.
     pub fn post(path: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
         Self { body: Some(body.into()), ..Self::get(path) }
+    }
+
+    /// Sends this header too.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// After how long the client gives up; 20 s when not said.
@@ -107,7 +116,13 @@ impl Request {
             format!("{method} {path} HTTP/1.1\r\nhost: e2e\r\nx-request-id: {request_id}\r\n");
         if let Some(body) = &self.body {
             let length = body.len();
-            head += &format!("content-type: text/plain\r\ncontent-length: {length}\r\n");
+            head += &format!("content-length: {length}\r\n");
+            if !self.headers.iter().any(|(name, _)| name == "content-type") {
+                head += "content-type: text/plain\r\n";
+            }
+        }
+        for (name, value) in &self.headers {
+            head += &format!("{name}: {value}\r\n");
         }
         head += "\r\n";
         let mut bytes = head.into_bytes();

@@ -20,6 +20,24 @@ pub(crate) fn envoy() -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
+/// An older Envoy's binary: what `variable` names, as `cargo xtask test` sets it.
+pub(crate) fn older_envoy(variable: &str) -> anyhow::Result<PathBuf> {
+    let path = std::env::var_os(variable);
+    path.map(PathBuf::from)
+        .with_context(|| format!("{variable} is not set: run `cargo xtask test`"))
+}
+
+/// A compiled plugin of the field, by file name without its end.
+pub(crate) fn higress_plugin(name: &str) -> anyhow::Result<PathBuf> {
+    let folder = std::env::var_os("WASM_TRACER_HIGRESS_PLUGINS")
+        .context("WASM_TRACER_HIGRESS_PLUGINS is not set: run `cargo xtask test`")?;
+    let path = PathBuf::from(folder).join(format!("{name}.wasm"));
+    if !path.is_file() {
+        bail!("{} is not there: run `cargo xtask setup`", path.display());
+    }
+    Ok(path)
+}
+
 /// A built example plugin, by file name.
 ///
 /// # Errors

@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::guarded::Guarded;
 use crate::{environment, wait};
 
-/// V8 compiles a Go plugin for seconds, more under load.
-const START_LIMIT: Duration = Duration::from_secs(120);
+/// V8 compiles a Go plugin for seconds, more under load, and some stacks load a dozen.
+const START_LIMIT: Duration = Duration::from_secs(300);
 
 /// An Envoy that takes requests; it ends when dropped.
 pub(crate) struct Envoy {
@@ -25,10 +25,18 @@ pub(crate) struct Envoy {
 impl Envoy {
     /// Starts Envoy with this bootstrap and waits until it is ready.
     pub(crate) fn start(bootstrap: &Value, wasm_log: &str) -> anyhow::Result<Self> {
+        Self::start_binary(&environment::envoy()?, bootstrap, wasm_log)
+    }
+
+    /// The same with a given Envoy.
+    pub(crate) fn start_binary(
+        binary: &Path,
+        bootstrap: &Value,
+        wasm_log: &str,
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("wasm-tracer-envoy").tempdir()?.keep();
         let (config, admin_file) = (folder.join("envoy.json"), folder.join("admin"));
         std::fs::write(&config, serde_json::to_vec_pretty(bootstrap)?)?;
-        let binary = environment::envoy()?;
         let levels = format!("wasm:{wasm_log}");
         let arguments: [&OsStr; 12] = [
             binary.as_os_str(),

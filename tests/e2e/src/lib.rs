@@ -7,6 +7,7 @@ mod collector;
 mod environment;
 mod envoy;
 mod envoy_config;
+pub mod field;
 mod guarded;
 mod lives;
 mod marker;
