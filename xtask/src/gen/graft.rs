@@ -15,6 +15,9 @@ use wasmparser::{
 
 /// Bytes of stack that the graft is linked with.
 const STACK_BYTES: u32 = 16 * 1024;
+/// Bytes of it that stay free in the deepest call chain: after lowering an overflow would not trap but
+/// run into the recorder's data, and then into the plugin's.
+const STACK_SPARE: u32 = 4 * 1024;
 /// Memory in all (design §8); a slab of 32 KiB for skeletons has to fit later.
 const MEMORY_PAGES: u64 = 4;
 
@@ -140,8 +143,8 @@ fn inspect(bytes: &[u8]) -> anyhow::Result<Report> {
         deepest = deepest.max(depth(&graft, *entry, &mut Vec::new())?);
     }
     ensure!(
-        deepest <= STACK_BYTES,
-        "the deepest call chain takes {deepest} bytes of stack, and would run into the recorder's data"
+        deepest <= STACK_BYTES - STACK_SPARE,
+        "the deepest call chain takes {deepest} bytes of the stack's {STACK_BYTES}, and {STACK_SPARE} are to stay free"
     );
     let (code, data, names) = graft.sizes;
     Ok(Report { code, data, names, pages: graft.pages, deepest })
@@ -220,15 +223,17 @@ fn import_is_known(module: &str, name: &str) -> anyhow::Result<()> {
 }
 
 /// A frame is `global.get 0; i32.const N; i32.sub` at a function's beginning: global 0 is the stack
-/// pointer.
+/// pointer. One that moves it otherwise is not understood, and refused.
 fn function(body: &FunctionBody<'_>) -> anyhow::Result<Function> {
     let mut found = Function { frame: 0, calls: Vec::new() };
     let mut before = (None, None);
+    let mut moves = false;
     for operator in body.get_operators_reader()? {
         let operator = operator?;
         match &operator {
             Operator::Call { function_index } => found.calls.push(*function_index),
             Operator::CallIndirect { .. } => bail!("the graft calls indirectly"),
+            Operator::GlobalSet { global_index: 0 } => moves = true,
             Operator::I32Sub => {
                 if let (
                     Some(Operator::GlobalGet { global_index: 0 }),
@@ -242,6 +247,10 @@ fn function(body: &FunctionBody<'_>) -> anyhow::Result<Function> {
         }
         before = (before.1, Some(operator));
     }
+    ensure!(
+        found.frame > 0 || !moves,
+        "a function of the graft moves the stack pointer in a way that is not understood"
+    );
     Ok(found)
 }
 
@@ -274,4 +283,60 @@ fn names(data: &[u8], offset: u64) -> BTreeMap<u32, String> {
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of stack that a module's deepest chain takes.
+    fn deepest(text: &str) -> anyhow::Result<u32> {
+        let graft = read(&wat::parse_str(text)?)?;
+        depth(&graft, graft.entries[0], &mut Vec::new())
+    }
+
+    /// Functions `$f0` (exported) to `$f2`, each with a frame of so many bytes and a body.
+    fn module(functions: [(u32, &str); 3]) -> String {
+        let mut text = String::from("(module (global (mut i32) (i32.const 16384))");
+        for (at, (frame, body)) in functions.iter().enumerate() {
+            let export = if at == 0 { "(export \"enter\")" } else { "" };
+            text += &format!(
+                "(func $f{at} {export} (local i32) global.get 0 i32.const {frame} i32.sub local.tee 0
+                 global.set 0 {body} local.get 0 i32.const {frame} i32.add global.set 0)"
+            );
+        }
+        text + ")"
+    }
+
+    #[test]
+    fn the_deepest_chain_counts_not_the_sum_of_all() -> anyhow::Result<()> {
+        let text = module([(16, "call $f1 call $f2"), (400, ""), (32, "call $f1")]);
+        assert_eq!(deepest(&text)?, 16 + 32 + 400);
+        Ok(())
+    }
+
+    #[test]
+    fn what_cannot_be_bounded_is_refused() {
+        let recursive = module([(16, "call $f1"), (16, "call $f2"), (16, "call $f1")]);
+        let moving = "(module (global (mut i32) (i32.const 16384))
+            (func (export \"enter\") (param i32) global.get 0 local.get 0 i32.sub global.set 0))";
+        let indirect = "(module (table 1 funcref)
+            (func (export \"enter\") i32.const 0 call_indirect))";
+        for (text, why) in [
+            (recursive.as_str(), "calls itself"),
+            (moving, "not understood"),
+            (indirect, "calls indirectly"),
+        ] {
+            let said = deepest(text).expect_err(why).to_string();
+            assert!(said.contains(why) || said.contains("has a table"), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_committed_graft_leaves_its_stack_spare() -> anyhow::Result<()> {
+        let graft = crate::places::workspace().join("wasm-tracer/graft/graft.wasm");
+        let report = inspect(&std::fs::read(graft)?)?;
+        assert!(report.deepest > 0 && report.deepest <= STACK_BYTES - STACK_SPARE);
+        Ok(())
+    }
 }
