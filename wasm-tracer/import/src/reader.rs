@@ -45,6 +45,7 @@ pub enum DefectKind {
 #[derive(Debug, Default)]
 pub struct Reader {
     lines: u64,
+    last: Option<Micros>,
     threads: BTreeMap<u32, Thread>,
     defects: Vec<Defect>,
 }
@@ -100,12 +101,28 @@ impl Reader {
         std::mem::take(&mut self.defects)
     }
 
+    /// The time of the last line that could be read.
+    pub fn last_time(&self) -> Option<Micros> {
+        self.last
+    }
+
+    /// Since when the oldest open invocation runs.
+    pub fn open_since(&self) -> Option<Micros> {
+        let outermost = self.threads.values().filter_map(|thread| thread.open.first());
+        let since = outermost.filter_map(|open| match open {
+            Open::Invocation(invocation) => Some(invocation.at),
+            Open::Made(_) => None,
+        });
+        since.min()
+    }
+
     fn defect(&mut self, what: DefectKind) {
         self.defects.push(Defect { line: self.lines, what });
     }
 
     fn take(&mut self, line: Line<'_>) -> Result<Option<Invocation>, DefectKind> {
         let number = self.lines;
+        self.last = Some(line.at);
         let thread = self.threads.entry(line.thread).or_default();
         match (line.direction, line.step) {
             (Direction::HostToVm, Step::Call { name, arguments }) => {
