@@ -17,6 +17,7 @@ impl Recorder {
             return;
         }
         self.trapped = true;
+        self.finish_output();
         let now = self.clock(host);
         let from = self.calling_root();
         self.flush(from, now, BatchFrame { black_box: true, ..BatchFrame::default() }, host);

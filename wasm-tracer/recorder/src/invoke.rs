@@ -108,6 +108,7 @@ impl Recorder {
     pub fn leave(&mut self, raw: u32, context: u32, result: u32, host: &mut impl Host) {
         let absent = raw & ABSENT != 0;
         let Some(callback) = Callback::from_number(raw & !ABSENT) else { return };
+        self.finish_output();
         let known_until = self.known_until();
         let frame = self.top().copied();
         self.depth = self.depth.saturating_sub(1);

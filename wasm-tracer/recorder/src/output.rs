@@ -20,12 +20,15 @@ const MOST: u32 = 4096;
 /// The two unfinished lines and the last output.
 pub struct Output {
     lines: [Text<256>; 2],
+    /// Something may be in them.
+    unfinished: bool,
     /// The end of what was written to either, and of the log lines at the level.
     pub last: Text<1024>,
 }
 
 impl Output {
-    pub const EMPTY: Output = Output { lines: [Text::EMPTY; 2], last: Text::EMPTY };
+    pub const EMPTY: Output =
+        Output { lines: [Text::EMPTY; 2], unfinished: false, last: Text::EMPTY };
 }
 
 impl Recorder {
@@ -40,6 +43,7 @@ impl Recorder {
         if fd != 1 && fd != 2 {
             return;
         }
+        self.output.unfinished = true;
         let mut left = MOST;
         for vector in 0..count.min(64) {
             let mut pair = [0; 8];
@@ -88,6 +92,17 @@ impl Recorder {
         self.suspect_panic(length);
         if let Some(text) = self.may_log(length as u16) {
             self.write_hostcall(Hostcall::FdWrite.number(), 0, &[fd], 0, text);
+        }
+    }
+
+    /// The open invocation ends, or traps: what it left unfinished is its own, not the next one's.
+    pub(crate) fn finish_output(&mut self) {
+        if !self.output.unfinished {
+            return;
+        }
+        self.output.unfinished = false;
+        for fd in [1, 2] {
+            self.output_byte(fd, b'\n');
         }
     }
 

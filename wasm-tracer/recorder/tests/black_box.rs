@@ -5,13 +5,6 @@ mod support;
 use abi::{Callback, Hostcall};
 use support::{ROOT, Vm, events};
 
-fn write_error(vm: &mut Vm, text: &str) {
-    let text = vm.host.put(text.as_bytes());
-    let vector: Vec<u8> = [text.0, text.1].iter().flat_map(|w| w.to_le_bytes()).collect();
-    let vector = vm.host.put(&vector);
-    vm.hostcall(Hostcall::FdWrite, 0, &[2, vector.0, 1, 0]);
-}
-
 /// Fills the buffer while nothing is answered.
 fn overfill(vm: &mut Vm) {
     vm.call(Callback::ContextCreate, 1001, [ROOT, 0, 0, 0], 0);
@@ -26,8 +19,8 @@ fn before_a_trap_everything_leaves_with_the_open_invocation_and_the_last_words()
     vm.call(Callback::ContextCreate, 2, [ROOT, 0, 0, 0], 0);
     assert!(vm.enter(Callback::RequestBody, 2, [14, 1, 0, 0]));
     let entered = vm.host.micros();
-    write_error(&mut vm, &"old ".repeat(400));
-    write_error(&mut vm, "panic: nil map\n\tmain.go:17");
+    vm.output(2, &"old ".repeat(400));
+    vm.output(2, "panic: nil map\n\tmain.go:17");
     vm.recorder.trap(&mut vm.host);
     vm.recorder.trap(&mut vm.host);
     assert_eq!(vm.host.sent.len(), 1, "at most once");
@@ -69,11 +62,22 @@ fn what_the_trapping_invocation_did_before_is_in_it() {
 }
 
 #[test]
+fn the_line_it_died_in_is_an_event_too() {
+    let mut vm = Vm::start();
+    assert!(vm.enter(Callback::QueueReady, ROOT, [1, 0, 0, 0]));
+    vm.output(2, "panic: nil map\n\tmain.go:17");
+    vm.recorder.trap(&mut vm.host);
+    let lines = support::of_kind(&vm.batches(), Hostcall::FdWrite.number());
+    let texts: Vec<_> = lines.iter().map(|l| l.event.text.as_slice()).collect();
+    assert_eq!(texts, [b"panic: nil map".as_slice(), b"\tmain.go:17"]);
+}
+
+#[test]
 fn of_nested_invocations_all_are_named_and_the_innermost_has_the_words() {
     let mut vm = Vm::start();
     vm.call(Callback::ContextCreate, 2, [ROOT, 0, 0, 0], 0);
     assert!(vm.enter(Callback::HttpCallResponse, ROOT, [9999, 3, 0, 0]));
-    write_error(&mut vm, "panic: nested");
+    vm.output(2, "panic: nested");
     assert!(vm.enter(Callback::ResponseHeaders, 2, [5, 1, 0, 0]));
     vm.recorder.trap(&mut vm.host);
     let open = vm.last_batch().open;

@@ -190,45 +190,6 @@ fn an_address_outside_the_plugin_is_marked_and_counted() {
 }
 
 #[test]
-fn log_lines_count_from_the_level_and_up_to_a_kibibyte_a_stream() {
-    let mut vm = Vm::start();
-    vm.call(Callback::ContextCreate, 2, [ROOT, 0, 0, 0], 0);
-    vm.call_doing(Callback::RequestHeaders, 2, [9, 0, 0, 0], 0, |vm| {
-        vm.log(2, "only info");
-        vm.log(3, "careful");
-        for _ in 0..10 {
-            vm.log(4, &"x".repeat(300));
-        }
-    });
-    vm.drain();
-    let lines = of_kind(&vm.batches(), Hostcall::Log.number());
-    assert_eq!(lines[0].event.text, b"careful");
-    assert_eq!((lines[1].event.args.as_slice(), lines[1].event.text.len()), ([4].as_slice(), 256));
-    assert_ne!(lines[1].event.marks & Mark::TextCut as u32, 0);
-    let sizes: Vec<_> = lines.iter().map(|l| l.event.text.len()).collect();
-    assert_eq!(sizes, [7, 256, 256, 256, 249], "a kibibyte");
-    assert_ne!(lines[4].event.marks & Mark::TextCut as u32, 0, "the last one says that it is");
-    assert_eq!(vm.last_batch().counters.expect("counters").log_lines_dropped, 6);
-}
-
-#[test]
-fn a_line_that_just_fits_is_followed_by_an_empty_one_that_says_more_came() {
-    let mut vm = Vm::start();
-    vm.call(Callback::ContextCreate, 2, [ROOT, 0, 0, 0], 0);
-    vm.call_doing(Callback::RequestHeaders, 2, [9, 0, 0, 0], 0, |vm| {
-        for _ in 0..6 {
-            vm.log(4, &"x".repeat(256));
-        }
-    });
-    vm.drain();
-    let lines = of_kind(&vm.batches(), Hostcall::Log.number());
-    let told: Vec<_> = lines.iter().map(|l| (l.event.text.len(), l.event.marks)).collect();
-    let cut = Mark::TextCut as u32;
-    assert_eq!(told, [(256, 0), (256, 0), (256, 0), (256, 0), (0, cut)]);
-    assert_eq!(vm.last_batch().counters.expect("counters").log_lines_dropped, 1);
-}
-
-#[test]
 fn phases_and_pauses_without_a_row_of_their_own_are_counted_together() {
     let mut vm = Vm::start();
     vm.call(Callback::ContextCreate, 2, [ROOT, 0, 0, 0], 0);
@@ -254,24 +215,6 @@ fn phases_and_pauses_without_a_row_of_their_own_are_counted_together() {
     let of_rows = counters.pauses.iter().filter(|p| p.root != 0).count() as u64;
     assert_eq!(of_rows + of_no_row, 16, "each hold that ended");
     assert_eq!(holds(0).map(|p| p.direction).collect::<Vec<_>>(), [0, 1]);
-}
-
-#[test]
-fn error_output_is_joined_to_lines() {
-    let mut vm = Vm::start();
-    vm.call_doing(Callback::QueueReady, ROOT, [1, 0, 0, 0], 0, |vm| {
-        for part in ["panic: index", " out of range\n", "goroutine 1", "\n"] {
-            let text = vm.host.put(part.as_bytes());
-            let vector: Vec<u8> = [text.0, text.1].iter().flat_map(|w| w.to_le_bytes()).collect();
-            let vector = vm.host.put(&vector);
-            vm.hostcall(Hostcall::FdWrite, 0, &[2, vector.0, 1, 0]);
-        }
-    });
-    vm.drain();
-    let lines = of_kind(&vm.batches(), Hostcall::FdWrite.number());
-    let texts: Vec<_> = lines.iter().map(|l| l.event.text.as_slice()).collect();
-    assert_eq!(texts, [b"panic: index out of range".as_slice(), b"goroutine 1"]);
-    assert_eq!(lines[0].event.args, [2]);
 }
 
 #[test]

@@ -175,6 +175,14 @@ impl Vm {
         self.hostcall(Hostcall::Log, 0, &[level, line.0, line.1]);
     }
 
+    /// The plugin writes to its standard output (1) or error output (2).
+    pub fn output(&mut self, fd: u32, text: &str) {
+        let text = self.host.put(text.as_bytes());
+        let vector: Vec<u8> = [text.0, text.1].iter().flat_map(|w| w.to_le_bytes()).collect();
+        let vector = self.host.put(&vector);
+        self.hostcall(Hostcall::FdWrite, 0, &[fd, vector.0, 1, 0]);
+    }
+
     /// A whole small request without a call: seven invocations.
     pub fn small_request(&mut self, context: u32) {
         self.call(Callback::ContextCreate, context, [ROOT, 0, 0, 0], 0);
