@@ -1,7 +1,7 @@
 //! One VM's invocations as events, in the words of `timeline`: what a recorder that keeps every
 //! hostcall would have made of them, but for what the log does not carry (texts, names, status codes).
 
-use abi::{CallKind, Callback, Hostcall, Kind, ParamKind, Record};
+use abi::{CallKind, Callback, Effect, Hostcall, Kind, ParamKind, Record, Role};
 use timeline::event::{Event, Marks};
 use timeline::ids::{CallId, ContextId, Entry, Micros, Sequence};
 
@@ -11,7 +11,7 @@ use crate::invocation::{Invocation, Made, Returned};
 /// kCalloutIncrement`).
 const CALL_STEP: u32 = 4;
 
-/// `Event.args` of the wire: all three pseudo headers are there.
+/// [`Role::Headers`]: all three pseudo headers are there.
 const ALL_PSEUDO_HEADERS: u32 = 7;
 /// `CallFailure` of the wire: no headers came.
 const FAILURE_RESET: u32 = 3;
@@ -37,14 +37,7 @@ impl Vm {
     /// Context::httpCall`).
     pub fn number_calls(&mut self, invocation: &mut Invocation) {
         for made in &mut invocation.hostcalls {
-            let kind = match made.hostcall() {
-                Some(Hostcall::HttpCall) => Some(CallKind::Http),
-                Some(Hostcall::GrpcCall) => Some(CallKind::GrpcCall),
-                Some(Hostcall::GrpcStream) => Some(CallKind::GrpcStream),
-                Some(Hostcall::RedisCall) => Some(CallKind::Redis),
-                _ => None,
-            };
-            if let Some(kind) = kind {
+            if let Some(Effect::Starts(kind)) = made.hostcall().map(Hostcall::effect) {
                 made.call = self.next_call(kind, made.returned);
             }
             for inner in &mut made.inner {
@@ -165,51 +158,23 @@ fn callback_arguments(callback: Callback, invocation: &Invocation) -> (CallId, V
     (call, args)
 }
 
-/// The numbers of a hostcall as `Event.args` of the wire has them: no addresses; the size of a string
-/// for the string, but for the first one, which is the event's text.
+/// The numbers of a hostcall, as its row says.
 fn hostcall_arguments(made: &Made, hostcall: Hostcall) -> (CallId, Vec<u32>) {
     let (mut call, mut args) = (made.call, Vec::new());
-    let mut text = has_text(hostcall);
     let mut at = 0;
     for param in hostcall.row().params {
-        match param.kind {
-            ParamKind::Int if param.name == "call_id" => call = CallId(made.argument(at)),
-            ParamKind::Int | ParamKind::Long => args.push(made.argument(at)),
-            ParamKind::Bytes if text => text = false,
-            ParamKind::Bytes => {
-                args.push(made.argument(at + 1));
-                if hostcall == Hostcall::HttpCall && args.len() == 1 {
-                    // The log shows no header. Nothing is missing as far as it can tell.
-                    args.push(ALL_PSEUDO_HEADERS);
-                }
-            }
-            ParamKind::Out | ParamKind::OutBytes | ParamKind::Address => {}
+        if let Some(number) = param.number_at() {
+            args.push(made.argument(at + number));
+        }
+        match (param.role, param.kind) {
+            (Role::CallId, ParamKind::Int) => call = CallId(made.argument(at)),
+            // The log shows no header. Nothing is missing as far as it can tell.
+            (Role::Headers, _) => args.push(ALL_PSEUDO_HEADERS),
+            _ => {}
         }
         at += param.kind.width();
     }
     (call, args)
-}
-
-/// Whether the first string of a hostcall is the text of its event (`Event.text` of the wire).
-fn has_text(hostcall: Hostcall) -> bool {
-    use Hostcall::*;
-    matches!(
-        hostcall,
-        HttpCall
-            | GrpcCall
-            | GrpcStream
-            | RedisInit
-            | RedisCall
-            | SendLocalResponse
-            | Log
-            | GetProperty
-            | SetProperty
-            | GetHeaderMapValue
-            | AddHeaderMapValue
-            | ReplaceHeaderMapValue
-            | RemoveHeaderMapValue
-            | CallForeignFunction
-    )
 }
 
 fn number(returned: Returned) -> u32 {

@@ -10,8 +10,8 @@ pub enum Export {
     Callback(Callback),
     /// The allocator, through which the host hands bytes over.
     Allocator,
-    /// What starts a module: a new VM.
-    Start,
+    /// What starts a module, by its name.
+    Start(&'static str),
     /// Something that the tables do not know.
     Other(Box<str>),
 }
@@ -21,8 +21,10 @@ impl Export {
         match Callback::from_export(name) {
             Some(callback) => Export::Callback(callback),
             None if ALLOCATOR_EXPORTS.contains(&name) => Export::Allocator,
-            None if START_EXPORTS.contains(&name) => Export::Start,
-            None => Export::Other(name.into()),
+            None => match START_EXPORTS.iter().find(|start| **start == name) {
+                Some(start) => Export::Start(start),
+                None => Export::Other(name.into()),
+            },
         }
     }
 
@@ -30,7 +32,7 @@ impl Export {
         match self {
             Export::Callback(callback) => callback.row().export == name,
             Export::Allocator => ALLOCATOR_EXPORTS.contains(&name),
-            Export::Start => START_EXPORTS.contains(&name),
+            Export::Start(start) => *start == name,
             Export::Other(other) => **other == *name,
         }
     }

@@ -57,7 +57,7 @@ impl Vms {
         let is_main = main == invocation.thread;
         let thread = self.threads.entry(invocation.thread).or_default();
         let found = match &invocation.export {
-            Export::Start => thread.start(&mut self.started),
+            Export::Start(name) => thread.start(name, &mut self.started),
             Export::Callback(Callback::ContextCreate) if invocation.argument(1) == 0 => {
                 thread.root(invocation.argument(0), is_main, &mut self.started)
             }
@@ -85,14 +85,11 @@ impl Vms {
 }
 
 impl Thread {
-    /// A module starts: a new VM, unless its second start function follows the first.
-    fn start(&mut self, started: &mut u32) -> Option<usize> {
-        let newest = self.vms.len().checked_sub(1);
-        let follows =
-            newest.filter(|at| self.vms[*at].ran == self.last_run() && self.is_empty(*at));
-        // `_initialize`, then `main` (src/wasm.cc: startVm). Two VMs without a context in a row are
-        // the one that is only copied from, and a copy.
-        follows.filter(|at| self.vms[*at].ran == 0).or_else(|| Some(self.begin(started)))
+    /// A module starts: a new VM, but that `main` follows `_initialize` (src/wasm.cc: startVm).
+    fn start(&mut self, name: &str, started: &mut u32) -> Option<usize> {
+        let follows = name != "_initialize" && name != "_start";
+        let newest = self.vms.len().checked_sub(1).filter(|at| follows && self.is_empty(*at));
+        newest.or_else(|| Some(self.begin(started)))
     }
 
     /// A root context is created: in a VM that has none, or beside others in one that has.
@@ -166,5 +163,102 @@ impl Thread {
             self.vms.remove(at);
         }
         number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use timeline::ids::Micros;
+
+    use super::*;
+
+    /// Numbers of the VMs in which calls run, each `THREAD EXPORT ARGUMENTS`, `!` for a trap.
+    fn placed(calls: &[&str]) -> (Vec<u32>, u64) {
+        let mut vms = Vms::new();
+        let numbers = calls.iter().map(|call| {
+            let mut words = call.trim_end_matches('!').split(' ');
+            let thread = words.next().and_then(|word| word.parse().ok()).expect("a thread");
+            let export = Export::of(words.next().expect("an export"));
+            let returned = if call.ends_with('!') { Returned::Never } else { Returned::Value(0) };
+            let arguments = words.map(|word| word.parse().expect("a number")).collect();
+            let (line, at, took) = (1, Micros(0), Micros(0));
+            let hostcalls = Vec::new();
+            vms.place(&Invocation {
+                line,
+                thread,
+                at,
+                took,
+                export,
+                arguments,
+                returned,
+                hostcalls,
+            })
+            .0
+        });
+        let numbers = numbers.collect();
+        (numbers, vms.unsure())
+    }
+
+    #[test]
+    fn a_canary_a_main_thread_and_a_worker_are_three_vms_beside_the_one_they_are_copied_from() {
+        let calls = [
+            "1 _initialize",
+            "1 _initialize",
+            "1 main 0 0",
+            "1 proxy_on_context_create 1 0",
+            "1 proxy_on_configure 1 9",
+            "1 _initialize",
+            "1 proxy_on_context_create 1 0",
+            "1 proxy_on_configure 1 9",
+            "2 _initialize",
+            "2 proxy_on_context_create 1 0",
+            "1 proxy_on_tick 1",
+            "2 proxy_on_context_create 2 1",
+            "2 proxy_on_request_headers 2 9 1",
+        ];
+        assert_eq!(placed(&calls), (vec![1, 2, 2, 2, 2, 3, 3, 3, 4, 4, 3, 4, 4], 0));
+    }
+
+    #[test]
+    fn a_second_plugin_is_tried_in_a_canary_and_joins_the_vms_of_the_first() {
+        let calls = [
+            "1 _initialize",
+            "1 proxy_on_context_create 1 0",
+            "1 _initialize",
+            "1 proxy_on_context_create 1 0",
+            "1 _initialize",
+            "1 proxy_on_context_create 1 0",
+            "1 proxy_on_context_create 2 0",
+            "1 proxy_on_tick 2",
+            "1 proxy_on_tick 1",
+        ];
+        assert_eq!(placed(&calls), (vec![1, 1, 2, 2, 3, 3, 2, 2, 2], 0));
+    }
+
+    #[test]
+    fn a_trapped_vm_runs_nothing_more() {
+        let calls = [
+            "2 proxy_on_context_create 1 0",
+            "2 proxy_on_context_create 2 1",
+            "2 proxy_on_request_headers 2 9 1!",
+            "2 proxy_on_context_create 1 0",
+            "2 proxy_on_context_create 2 1",
+        ];
+        assert_eq!(placed(&calls), (vec![1, 1, 1, 2, 2], 0));
+    }
+
+    #[test]
+    fn of_two_vms_of_a_thread_one_cannot_be_sure() {
+        let calls = [
+            "1 proxy_on_context_create 1 0",
+            "2 _initialize",
+            "2 proxy_on_context_create 1 0",
+            "2 _initialize",
+            "2 proxy_on_context_create 1 0",
+            "2 proxy_on_context_create 2 1",
+            "2 proxy_on_request_headers 2 9 1",
+        ];
+        let (vms, unsure) = placed(&calls);
+        assert_eq!((&vms[5..], unsure), (&[3, 3][..], 1));
     }
 }

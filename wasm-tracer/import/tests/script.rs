@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use import::Importer;
-use timeline::ids::{InstanceId, Micros};
+use timeline::ids::InstanceId;
 use timeline::{Instance, Timeline};
 
 /// `body-call` in Rust, mode `body`: the upstream answers on the headers alone, the callee 300 ms later.
