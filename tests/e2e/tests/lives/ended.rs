@@ -3,24 +3,13 @@
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use e2e::{Answer, Door, Lives, Mode, Plugin, Request, Sdk, Settings, send_to, soon};
+use e2e::{Door, Lives, Request, Settings, send_to, soon};
 
+use crate::scene::{fixed, held_for, meanwhile};
 use crate::told::{instances, listed, nothing_else, told};
 
 fn door(port: u16) -> Door {
-    let gate = Plugin::new(Sdk::Rust, Mode::Fixed).traced().ticks_every(200);
-    Door::new("door").at(port).plugin("gate", gate)
-}
-
-/// Sends a request that is held for a while, and does something as soon as its call is out.
-fn meanwhile(lives: &Lives, request: &Request, doing: impl FnOnce()) -> Answer {
-    let before = lives.calls();
-    std::thread::scope(|scope| {
-        let held = scope.spawn(|| lives.send("door", request));
-        soon("its call is out", || (lives.calls() > before).then_some(()));
-        doing();
-        held.join().expect("the client ends")
-    })
+    Door::new("door").at(port).plugin("gate", fixed().ticks_every(200))
 }
 
 /// Waits for the first Envoy's end; its roots' timers ended before.
@@ -39,7 +28,7 @@ fn what_a_draining_envoy_finishes_is_told_whole() {
     let settings = Settings { drain_seconds: 1, ..Settings::default() };
     let mut lives = Lives::start(settings, &[door(0)]).expect("Envoy serves");
     let before = lives.send("door", &Request::get("/patient"));
-    let drained = meanwhile(&lives, &Request::post("/patient?callee=after-700", "text"), || {
+    let drained = meanwhile(&lives, &held_for(700), || {
         lives.order("/healthcheck/fail").expect("Envoy fails its health check");
         lives.order("/drain_listeners?graceful").expect("Envoy drains");
     });
@@ -89,7 +78,7 @@ fn a_hot_restart_has_two_envoys_side_by_side_and_each_request_is_told_by_the_one
     let before = lives.send("door", &Request::get("/patient"));
     let before_told = told(&lives, &before, &["gate"]);
     let calls = lives.calls();
-    let request = Request::post("/patient?callee=after-2500", "text");
+    let request = held_for(2500);
     let held = std::thread::scope(|scope| {
         let held = scope.spawn(move || send_to(port, &request, "held-by-the-old-one"));
         soon("its call is out", || (lives.calls() > calls).then_some(()));

@@ -1,66 +1,9 @@
 //! Configurations that are pushed while streams are in flight.
 
-use e2e::{Answer, Door, Lives, Mode, Plugin, Request, Sdk, Settings, Trace, soon};
+use e2e::{Finding, Mode, Plugin, Request, Sdk, soon};
 
+use crate::scene::{door, ended_and_silent, fixed, held_for, meanwhile, push, start, vms};
 use crate::told::{instances, listed, nothing_else, root_of, roots, told, worker};
-
-fn fixed() -> Plugin {
-    Plugin::new(Sdk::Rust, Mode::Fixed).traced()
-}
-
-fn door(plugins: &[(&str, Plugin)]) -> Door {
-    let add = |door: Door, (name, plugin): &(&str, Plugin)| door.plugin(name, plugin.clone());
-    plugins.iter().fold(Door::new("door"), add)
-}
-
-fn start(plugins: &[(&str, Plugin)]) -> Lives {
-    Lives::start(Settings::default(), &[door(plugins)]).expect("Envoy serves")
-}
-
-fn push(lives: &Lives, plugins: &[(&str, Plugin)]) {
-    assert!(lives.push(&[door(plugins)]).expect("Envoy answers"), "Envoy takes the push");
-}
-
-/// Sends a request that is held for a while, and does something as soon as its call is out.
-fn meanwhile(lives: &Lives, path: &str, doing: impl FnOnce()) -> Answer {
-    let before = lives.calls();
-    std::thread::scope(|scope| {
-        let request = Request::post(path, "some text");
-        let held = scope.spawn(move || lives.send("door", &request));
-        soon("its call is out", || (lives.calls() > before).then_some(()));
-        doing();
-        held.join().expect("the client ends")
-    })
-}
-
-/// Waits until these roots have been deleted in the VMs of the main thread and of the worker, and others
-/// have ticked often since; holds no timer of theirs to be left. They are roots of the beginning: only
-/// those have the same id in both.
-fn ended_and_silent(lives: &Lives, roots: &[u32]) {
-    let trace = soon("the roots have been deleted, and others ticked since", || {
-        let trace = lives.trace(0);
-        let quiet = |thread: &u32| {
-            let deleted = roots.iter().map(|root| trace.deletion(*thread, *root));
-            let all: Option<Vec<_>> = deleted.collect();
-            let last = all.and_then(|all| all.into_iter().max());
-            let since = |at| trace.entries.iter().skip(at).filter(|entry| entry.thread == *thread);
-            last.is_some_and(|at| since(at).filter(|entry| entry.callback == "tick").count() >= 10)
-        };
-        vms(lives, &trace).iter().all(quiet).then_some(trace)
-    });
-    for thread in vms(lives, &trace) {
-        for root in roots {
-            let at = trace.deletion(thread, *root).expect("just seen");
-            assert_eq!(trace.entries[at].periods, [0], "thread {thread}, root {root}");
-            assert_eq!(trace.ticks(thread, *root, at), 0, "thread {thread}, root {root} ticks on");
-        }
-    }
-}
-
-/// The main thread and the worker.
-fn vms(lives: &Lives, trace: &Trace) -> Vec<u32> {
-    std::iter::once(lives.main_thread(0)).chain(trace.workers()).collect()
-}
 
 #[test]
 fn a_push_adds_a_root_to_the_vm_while_the_old_one_drains_with_a_stream_in_flight() {
@@ -69,7 +12,7 @@ fn a_push_adds_a_root_to_the_vm_while_the_old_one_drains_with_a_stream_in_flight
     let first = lives.send("door", &Request::get("/patient"));
     let before = told(&lives, &first, &["gate", "audit"]);
     let mut second = None;
-    let held = meanwhile(&lives, "/patient?callee=after-900", || {
+    let held = meanwhile(&lives, &held_for(900), || {
         push(&lives, &[("gate", fixed().ticks_every(200)), audit.clone()]);
         second = Some(lives.send("door", &Request::post("/patient?callee=after-10", "text")));
     });
@@ -96,6 +39,9 @@ fn a_push_adds_a_root_to_the_vm_while_the_old_one_drains_with_a_stream_in_flight
         (told == expected).then_some(())
     });
     assert_eq!(listed(&instances(&lives)).len(), 2, "the same two VMs");
+    let known = || worker(&lives)["known_until_micros"].as_u64();
+    let before = known();
+    soon("more becomes known", || (known() > before).then_some(()));
     nothing_else(&lives, 6);
 }
 
@@ -150,27 +96,20 @@ fn a_push_that_the_plugin_refuses_changes_nothing() {
 }
 
 #[test]
-fn of_many_pushes_in_a_row_each_request_is_told_on_the_root_that_served_it() {
-    let lives = start(&[("gate", fixed().timeout_millis(4000))]);
-    let mut seen = Vec::new();
-    // More than a VM had places for: all but the last drain side by side.
-    for timeout in 4001..4016 {
-        push(&lives, &[("gate", fixed().timeout_millis(timeout))]);
-        seen.push(lives.send("door", &Request::post("/patient?callee=after-1", "text")));
-    }
-    let mut roots_seen = Vec::new();
-    let mut vms_seen = std::collections::BTreeSet::new();
-    for answer in &seen {
-        let timeline = told(&lives, answer, &["gate"]).remove(0);
-        roots_seen.push(root_of(&timeline));
-        vms_seen.insert(timeline["instance"].to_string());
-    }
-    assert!(roots_seen.is_sorted_by(|before, after| before < after), "{roots_seen:?}");
-    assert_eq!(vms_seen.len(), 1, "all in one VM");
-    soon("all but the last have ended", || {
-        let alive: Vec<_> = roots(&worker(&lives)).into_iter().filter(|root| !root.2).collect();
-        let last = *roots_seen.last()?;
-        (alive == [(last, "gate".to_owned(), false)]).then_some(())
-    });
-    nothing_else(&lives, seen.len());
+fn a_call_that_a_roots_end_cancels_is_not_waited_for_and_its_finding_stands() {
+    let body = |timeout| Plugin::new(Sdk::Rust, Mode::Body).traced().timeout_millis(timeout);
+    let lives = start(&[("gate", body(60_000).ticks_every(100))]);
+    let early = lives.send("door", &Request::post("/early-200?callee=after-20000", "some text"));
+    assert_eq!(early.status, 200);
+    push(&lives, &[("gate", body(50_000).ticks_every(100))]);
+    let after = lives.send("door", &Request::get("/patient"));
+    ended_and_silent(&lives, &[1]);
+    told(&lives, &after, &["gate"]);
+    let closed = lives.collector().closed_timeline(&early.request_id);
+    assert_eq!(closed["reason"], "root_ended", "{closed:#}");
+    let codes: Vec<_> = Finding::all(&closed).into_iter().map(|found| found.code).collect();
+    // The callback never came, so nothing is said of a late one.
+    let wanted = ["headers-forwarded-before-body-call", "response-while-request-held"];
+    assert_eq!(codes, wanted, "{closed:#}");
+    nothing_else(&lives, 2);
 }

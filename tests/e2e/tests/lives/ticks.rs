@@ -2,12 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Door, Lives, Mode, Plugin, Request, Sdk, Settings, Trace, soon};
+use e2e::{Answer, Door, Lives, Mode, Plugin, Request, Sdk, Settings, Trace, soon};
 
 use crate::told::{nothing_else, told};
 
 /// Envoy's log tells whole milliseconds, and the period is set a moment before that is logged.
 const ROUNDING: u64 = 2;
+/// Period of those whose requests set it again.
+const ANEW: u64 = 250;
+/// What a plugin logs then.
+const SET: &str = "ticks every ";
 
 fn plugin() -> Plugin {
     Plugin::new(Sdk::Rust, Mode::Fixed)
@@ -25,92 +29,104 @@ fn doors(kind: &str, of: impl Fn(Plugin) -> Plugin) -> [Door; 2] {
     [ticking, anew]
 }
 
-/// When a root ticked since its period was last set, and when that was; in the worker's VM.
+/// When a root ticked since its period was last set, and when that was; in the VM of one thread.
 struct Ticks {
     set: u64,
     at: Vec<u64>,
 }
 
-fn ticks(trace: &Trace, worker: u32, root: &str) -> Ticks {
-    let set = trace.lines(worker, root, "ticks every ").last().map(|said| said.millis);
-    let set = set.unwrap_or_else(|| panic!("{root} never set its period"));
-    let at = trace.lines(worker, root, "tick").filter(|said| said.text == "tick");
-    Ticks { set, at: at.map(|said| said.millis).filter(|at| *at >= set).collect() }
+impl Ticks {
+    fn of(trace: &Trace, thread: u32, root: &str) -> Self {
+        let set = trace.lines(thread, root, SET).last().map(|said| said.millis);
+        let set = set.unwrap_or_else(|| panic!("{root} never set its period on thread {thread}"));
+        let at = ticks(trace, thread, root).into_iter().filter(|at| *at >= set).collect();
+        Self { set, at }
+    }
+
+    /// No tick came before its time, counted from when the period was set.
+    fn never_early(&self, root: &str, period: u64) {
+        for (count, at) in self.at.iter().enumerate() {
+            let due = self.set + (count as u64 + 1) * period;
+            assert!(at + ROUNDING >= due, "{root}: tick {count} came at {at}, due {due}");
+        }
+    }
 }
 
-/// No tick comes before its time, counted from when the period was set.
-fn never_early(root: &str, ticks: &Ticks, period: u64) {
-    for (count, at) in ticks.at.iter().enumerate() {
-        let due = ticks.set + (count as u64 + 1) * period;
-        assert!(at + ROUNDING >= due, "{root}: tick {count} came at {at}, due {due}");
+fn ticks(trace: &Trace, thread: u32, root: &str) -> Vec<u64> {
+    let lines = trace.lines(thread, root, "tick").filter(|said| said.text == "tick");
+    lines.map(|said| said.millis).collect()
+}
+
+/// Sends requests more often than the period that they set; answers those through the traced plugins.
+fn set_anew_again_and_again(lives: &Lives) -> Vec<Answer> {
+    let mut traced = Vec::new();
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(2000) {
+        lives.send("original-anew", &Request::get("/patient"));
+        traced.push(lives.send("traced-anew", &Request::get("/patient")));
+        std::thread::sleep(Duration::from_millis(50));
     }
+    traced
+}
+
+/// While its period was set again and again it could not tick.
+fn never_between(trace: &Trace, thread: u32, root: &str) {
+    let set: Vec<_> = trace.lines(thread, root, SET).map(|said| said.millis).collect();
+    for two in set.windows(2) {
+        // A machine that was held up for so long gave it time to tick.
+        let ticked = ticks(trace, thread, root).into_iter();
+        let early =
+            ticked.filter(|at| (two[0]..two[1]).contains(at) && at + ROUNDING < two[0] + ANEW);
+        assert_eq!(early.count(), 0, "{root} between {two:?}");
+    }
+}
+
+/// The traced root has ticked as often as the original one. Both are on one thread, so that both were
+/// held up alike. The original begins each period when a tick ends, and so drifts; the recorder does not.
+fn as_often(trace: &Trace, thread: u32, what: &str, period: u64) {
+    let of = |kind: &str| {
+        let root = format!("{kind}-{what}-root");
+        let ticks = Ticks::of(trace, thread, &root);
+        ticks.never_early(&root, period);
+        ticks
+    };
+    let (original, traced) = (of("original"), of("traced"));
+    let until = original.at.last().copied().unwrap_or_default();
+    let count = traced.at.iter().filter(|at| **at <= until).count();
+    let least = original.at.len() - 1;
+    let most =
+        usize::try_from((until + ROUNDING).saturating_sub(traced.set) / period).expect("few");
+    assert!((least..=most).contains(&count), "{what}: {count} of {least}..={most}");
 }
 
 #[test]
 fn roots_of_one_vm_tick_by_their_own_periods_as_often_as_without_a_recorder() {
     let all = [doors("original", |plugin| plugin), doors("traced", Plugin::traced)].concat();
     let lives = Lives::start(Settings::default(), &all).expect("Envoy serves");
-    let mut sent = Vec::new();
-    // Requests that come more often than the period never let it pass.
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_millis(2500) {
-        for kind in ["original", "traced"] {
-            lives.send(&format!("{kind}-door"), &Request::get("/patient"));
-            let answer = lives.send(&format!("{kind}-anew"), &Request::get("/patient"));
-            sent.push((kind, answer));
-        }
-        std::thread::sleep(Duration::from_millis(40));
-    }
-    let worker = |trace: &Trace| *trace.workers().first().expect("a worker");
-    let quiet_since = lives.trace(0);
-    let worker_thread = worker(&quiet_since);
+    let traced = set_anew_again_and_again(&lives);
+    let threads = [lives.main_thread(0), *lives.trace(0).workers().first().expect("a worker")];
     for kind in ["original", "traced"] {
-        let root = format!("{kind}-anew-root");
-        let set: Vec<_> = quiet_since.lines(worker_thread, &root, "ticks every ").collect();
-        let longest = set.windows(2).map(|two| two[1].millis - two[0].millis).max();
-        // A machine that was held up for longer gave it time to tick: then that is no measure.
-        let all =
-            quiet_since.lines(worker_thread, &root, "tick").filter(|said| said.text == "tick");
-        let between = all
-            .filter(|said| said.millis < set[set.len() - 1].millis && said.millis > set[1].millis);
-        if longest.is_some_and(|longest| longest < 250) {
-            assert_eq!(
-                between.count(),
-                0,
-                "{root} ticked while its period was set again and again"
-            );
+        never_between(&lives.trace(0), threads[1], &format!("{kind}-anew-root"));
+    }
+    let trace = soon("all have ticked for a while", || {
+        let trace = lives.trace(0);
+        let enough = |thread: u32, kind: &str| {
+            let count = |what| Ticks::of(&trace, thread, &format!("{kind}-{what}-root")).at.len();
+            count("anew") >= 6 && count("slow") >= 6
+        };
+        let all = threads.iter().all(|t| enough(*t, "original") && enough(*t, "traced"));
+        all.then_some(trace)
+    });
+    for thread in threads {
+        for (what, period) in [("fast", 70), ("slow", 700), ("anew", ANEW)] {
+            as_often(&trace, thread, what, period);
+        }
+        for root in ["original-never-root", "traced-never-root"] {
+            assert_eq!(ticks(&trace, thread, root), [0u64; 0], "{root}");
         }
     }
-    let trace =
-        soon("those that tick anew have ticked at last, the slow ones often enough", || {
-            let trace = lives.trace(0);
-            let enough = ["original", "traced"].iter().all(|kind| {
-                let count = |what: &str| {
-                    ticks(&trace, worker_thread, &format!("{kind}-{what}-root")).at.len()
-                };
-                count("anew") >= 6 && count("slow") >= 6
-            });
-            enough.then_some(trace)
-        });
-    for (what, period) in [("fast", 70), ("slow", 700), ("anew", 250)] {
-        let of = |kind: &str| ticks(&trace, worker_thread, &format!("{kind}-{what}-root"));
-        let (original, traced) = (of("original"), of("traced"));
-        never_early(&format!("original-{what}"), &original, period);
-        never_early(&format!("traced-{what}"), &traced, period);
-        // The original starts each period when the tick ends and so drifts; the recorder does not.
-        let until = original.at.last().copied().unwrap_or_default();
-        let count = traced.at.iter().filter(|at| **at <= until).count();
-        let least = original.at.len() - 1;
-        let most = usize::try_from((until - traced.set) / period).expect("few") + 1;
-        assert!((least..=most).contains(&count), "{what}: {count} of {least}..={most}");
-    }
-    for kind in ["original", "traced"] {
-        let root = format!("{kind}-never-root");
-        assert_eq!(trace.lines(worker_thread, &root, "tick").count(), 0, "{root}");
-    }
-    for (_, answer) in sent.iter().filter(|(kind, _)| *kind == "traced") {
+    for answer in &traced {
         told(&lives, answer, &["traced-anew"]);
     }
-    let requests = sent.len() / 2;
-    nothing_else(&lives, requests * 4);
+    nothing_else(&lives, traced.len());
 }

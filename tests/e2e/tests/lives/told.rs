@@ -74,12 +74,18 @@ pub fn roots(vm: &Value) -> Vec<(u64, String, bool)> {
     listed(&vm["roots"]).iter().map(read).collect()
 }
 
-/// Nothing was told but `timelines` timelines, all of them asked for, and nothing is lost anywhere.
+/// Nothing was told but `timelines` timelines, each of a plugin and a request, and nothing is lost.
 pub fn nothing_else(lives: &Lives, timelines: usize) {
     let list = lives.collector().json("/api/v1/timelines?limit=1000");
     let list = list.unwrap_or_else(|error| panic!("{error:#}"));
-    assert_eq!(listed(&list["timelines"]).len(), timelines, "{list:#}");
+    for timeline in listed(&list["timelines"]) {
+        for name in ["plugin", "request_id"] {
+            assert_ne!(text(timeline, name), "", "{name}: {timeline:#}");
+        }
+    }
     let all = instances(lives);
+    let seen = listed(&all).iter().filter_map(|vm| vm["streams_seen"].as_u64()).sum::<u64>();
+    assert_eq!(seen, timelines as u64, "{all:#}");
     for vm in listed(&all) {
         assert_eq!(vm["gaps"].as_array().map(Vec::len), Some(0), "{all:#}");
     }
