@@ -16,7 +16,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     bench.args(["run", "--release", "--quiet", "--package", "bench", "--"]).args(&args.arguments);
     if args.arguments.first().is_some_and(|name| name == "overhead") {
         bench.env("ENVOY", setup::envoy()?);
-        bench.env("WASM_TRACER_ARTIFACTS", examples::build(examples::Which::All)?);
+        bench.env("WASM_TRACER_ARTIFACTS", examples::build(examples::Which::RustAndGo)?);
     }
     command::shown(&mut bench)
 }

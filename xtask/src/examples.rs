@@ -1,6 +1,6 @@
 //! Builds the example plugins and puts them side by side.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
@@ -10,13 +10,15 @@ use crate::{command, places, setup};
 /// Which plugins to build.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Which {
-    /// Only those in Rust: no Go is needed.
+    /// Only those in Rust: neither Go nor a C++ compiler is needed.
     Rust,
+    /// No C++ compiler is needed.
+    RustAndGo,
     All,
 }
 
 /// Builds the plugins and the probe, and answers the folder that holds them: `body-call-rust.wasm`,
-/// `body-call-go.wasm`, `probe.wasm`.
+/// `body-call-go.wasm`, `trap-cpp.wasm`, `probe.wasm`.
 pub fn build(which: Which) -> anyhow::Result<PathBuf> {
     setup::targets()?;
     let artifacts = places::artifacts();
@@ -33,6 +35,9 @@ pub fn build(which: Which) -> anyhow::Result<PathBuf> {
         Ok(())
     })?;
     if which == Which::All {
+        build_cpp(&artifacts)?;
+    }
+    if which != Which::Rust {
         let go = setup::go()?;
         command::step("building the Go example", || {
             let mut build = Command::new(go);
@@ -45,4 +50,27 @@ pub fn build(which: Which) -> anyhow::Result<PathBuf> {
         })?;
     }
     Ok(artifacts)
+}
+
+/// The plugin in C++, as wasi-sdk would build it.
+fn build_cpp(artifacts: &Path) -> anyhow::Result<()> {
+    let zig = setup::zig()?;
+    command::step("building the C++ example", || {
+        let cache = places::cache()?.join("zig-cache");
+        let mut build = Command::new(zig);
+        build.current_dir(places::workspace().join("examples/cpp/trap"));
+        build.env("ZIG_GLOBAL_CACHE_DIR", &cache).env("ZIG_LOCAL_CACHE_DIR", &cache);
+        build.args(["cc", "-target", "wasm32-wasi", "-mexec-model=reactor", "-Os", "-UNDEBUG"]);
+        build.args([
+            "-D_GNU_SOURCE",
+            "-fno-exceptions",
+            "-fno-rtti",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+        ]);
+        build.args(["-Wl,--export=malloc", "-x", "c++", "trap.cc", "-o"]);
+        command::output(build.arg(artifacts.join("trap-cpp.wasm")))?;
+        Ok(())
+    })
 }

@@ -64,6 +64,15 @@ const GO: Wheel = Wheel {
 /// The oldest Go that builds Higress plugins.
 const LEAST_GO: (u32, u32) = (1, 24);
 
+/// A C++ compiler for wasm, with the C library: what it makes has wasi-sdk's shape.
+const ZIG: Wheel = Wheel {
+    package: "ziglang",
+    version: "0.15.2",
+    sha256: "806316453d1ede7174ed3fefb8e5348154629089c3bb5fe812dfd0e172fac130",
+    megabytes: 94,
+    otherwise: "install Python 3 with pip and check the network",
+};
+
 const HIGRESS_PLUGINS: [Wheel; 2] = [
     Wheel {
         package: "gpustack-higress-plugins",
@@ -92,6 +101,7 @@ pub fn everything() -> anyhow::Result<()> {
         println!("older envoy      {}", older.display());
     }
     println!("go               {}", go()?.display());
+    println!("zig              {}", zig()?.display());
     println!("higress plugins  {}", higress_plugins()?.display());
     Ok(())
 }
@@ -171,6 +181,13 @@ pub fn go() -> anyhow::Result<PathBuf> {
         make_executable(&tool?.path())?;
     }
     Ok(go)
+}
+
+/// Zig's command, from the cache folder.
+pub fn zig() -> anyhow::Result<PathBuf> {
+    let zig = ZIG.unpacked()?.join("ziglang/zig");
+    make_executable(&zig)?;
+    Ok(zig)
 }
 
 /// A folder with the compiled Higress plugins of PyPI, named `WHEEL_PLUGIN_VERSION.wasm`.

@@ -11,7 +11,8 @@
 //
 // mode: "body" as reported · "fixed" the same with the headers held (needs HOLD_HEADERS) ·
 // "forget" the callback neither resumes nor replies. With GROW in the environment it makes no call
-// but takes memory in every phase (see grow.go).
+// but takes memory in every phase (see grow.go). "trap" is "body", but a request with the query
+// parameter trap=callback panics in the callback, where wasm-go does not recover.
 //
 // The query parameter "callee" of the request says how the callee shall behave; the plugin passes
 // it on in the header x-manner.
@@ -35,6 +36,7 @@ type config struct {
 	path          string
 	timeoutMillis uint32
 	forget        bool
+	traps         bool
 }
 
 func main() {}
@@ -73,12 +75,14 @@ func parse(json gjson.Result, c *config) error {
 	case "", "body":
 	case "forget":
 		c.forget = true
+	case "trap":
+		c.traps = true
 	case "fixed":
 		if !holdsHeaders() {
 			return errors.New(`mode "fixed" needs HOLD_HEADERS in the environment of the VM`)
 		}
 	default:
-		return fmt.Errorf(`unknown mode %q: take "body", "fixed" or "forget"`, mode)
+		return fmt.Errorf(`unknown mode %q: take "body", "fixed", "forget" or "trap"`, mode)
 	}
 	return nil
 }
@@ -94,10 +98,14 @@ func holdHeaders(ctx wrapper.HttpContext, _ config) types.Action {
 
 func callOut(ctx wrapper.HttpContext, c config, body []byte) types.Action {
 	headers := [][2]string{}
-	if manner := calleeManner(ctx.Path()); manner != "" {
+	if manner := parameter(ctx.Path(), "callee"); manner != "" {
 		headers = append(headers, [2]string{"x-manner", manner})
 	}
+	traps := c.traps && parameter(ctx.Path(), "trap") == "callback"
 	err := c.client.Post(c.path, headers, body, func(status int, _ http.Header, _ []byte) {
+		if traps {
+			panic("no such user")
+		}
 		if c.forget {
 			proxywasm.LogInfof("callee answered %d, nothing done about it", status)
 			return
@@ -124,10 +132,10 @@ func decide(status int) {
 	}
 }
 
-func calleeManner(path string) string {
+func parameter(path, name string) string {
 	parsed, err := url.ParseRequestURI(path)
 	if err != nil {
 		return ""
 	}
-	return parsed.Query().Get("callee")
+	return parsed.Query().Get(name)
 }

@@ -6,7 +6,8 @@
 //! Modes: `body` as reported; `fixed` holds the headers too (this crate knows only Continue and
 //! Pause, so a stock Envoy must be told `allow_on_headers_stop_iteration: true`, or the body phase
 //! never comes); `forget` neither resumes nor replies in the callback; `grow` makes no call but takes
-//! memory in every phase (see `grow.rs`).
+//! memory in every phase (see `grow.rs`); `trap` is `body`, but panics where the query parameter `trap`
+//! says: in the `headers` phase, or in the `callback`.
 //!
 //! In every mode `tick_millis` has the root tick, 0 (so when not said) never; each tick is a line in the
 //! log. With `tick_anew` each request sets the period again, so that it starts anew.
@@ -51,6 +52,7 @@ enum Mode {
     Fixed,
     Forget,
     Grow,
+    Trap,
 }
 
 impl Default for Config {
@@ -103,7 +105,12 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { config: Rc::clone(&self.config), manner: None, received: 0 }))
+        Some(Box::new(Stream {
+            config: Rc::clone(&self.config),
+            manner: None,
+            trap: None,
+            received: 0,
+        }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -116,6 +123,8 @@ struct Stream {
     /// How the callee shall behave. Read in the headers phase: once that has answered Continue, the
     /// host has no request headers left to give.
     manner: Option<String>,
+    /// Where to panic.
+    trap: Option<String>,
     /// Bytes of the request body that the host holds for us.
     received: usize,
 }
@@ -129,7 +138,12 @@ impl HttpContext for Stream {
             grow::take();
             return Action::Continue;
         }
-        self.manner = header(":path").as_deref().and_then(callee_manner);
+        let path = header(":path");
+        self.manner = path.as_deref().and_then(|path| parameter(path, "callee"));
+        if self.config.mode == Mode::Trap {
+            self.trap = path.as_deref().and_then(|path| parameter(path, "trap"));
+        }
+        assert!(self.trap.as_deref() != Some("headers"), "no such user");
         // Without a body no body phase would ever come to release the headers.
         if self.config.mode == Mode::Fixed && !end_of_stream {
             return Action::Pause;
@@ -207,6 +221,7 @@ impl Context for Stream {
         _body: usize,
         _trailers: usize,
     ) {
+        assert!(self.trap.as_deref() != Some("callback"), "no such user");
         // No headers: the answer broke off. The host has no map to give then, and the crate would panic.
         let status = if headers > 0 { status_of_answer() } else { None };
         if self.config.mode == Mode::Forget {
@@ -232,7 +247,8 @@ fn status_of_answer() -> Option<Bytes> {
     hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, ":status").ok()?
 }
 
-fn callee_manner(path: &str) -> Option<String> {
+fn parameter(path: &str, name: &str) -> Option<String> {
     let (_, query) = path.split_once('?')?;
-    query.split('&').find_map(|pair| pair.strip_prefix("callee=")).map(str::to_owned)
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
 }
