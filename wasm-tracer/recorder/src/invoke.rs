@@ -64,6 +64,7 @@ impl Recorder {
         let absent = raw & ABSENT != 0;
         let Some(callback) = Callback::from_number(raw & !ABSENT) else { return true };
         let [first, ..] = args;
+        self.timer_of = context;
         if callback == Callback::HttpCallResponse && self.is_ours(first) {
             self.counters.own_callbacks = self.counters.own_callbacks.saturating_add(1);
             self.shipment_answered(context, args, host);
@@ -156,6 +157,10 @@ impl Recorder {
             true => frame.root,
             false => self.root_of(frame.effective),
         };
+        self.timer_of = root;
+        if matches!(callback, Callback::HttpCallResponse | Callback::GrpcClose) {
+            self.forget_status_message(context);
+        }
         match callback {
             Callback::Delete => self.deleted(context, now, host),
             Callback::Done if frame.root == context && context != 0 => {
@@ -339,7 +344,8 @@ impl Recorder {
             root.period = 0;
             root.armed = 0;
             // The host's timer outlives its root, and an SDK may panic on a tick for an unknown one.
-            if now >= self.shipping.timer_forbidden_until {
+            // Not where the plugin made a context of another root effective: it would be that one's timer.
+            if self.timer_of == context && now >= self.shipping.timer_forbidden_until {
                 host.set_tick_period(0);
             }
             self.root_is_gone(context);

@@ -68,6 +68,9 @@ pub struct Recorder {
     entry: u64,
     depth: u32,
     frames: [invoke::Frame; invoke::FRAMES],
+    /// Root whose timer the host means now: that of the context that the plugin made effective, until
+    /// the VM call returns.
+    timer_of: u32,
     node: bytes::Text<64>,
     settings: settings::Settings,
     roots: roots::Roots,
@@ -103,6 +106,7 @@ impl Recorder {
             entry: 0,
             depth: 0,
             frames: [invoke::Frame::EMPTY; invoke::FRAMES],
+            timer_of: 0,
             node: bytes::Text::EMPTY,
             settings: settings::Settings::EMPTY,
             roots: roots::Roots::EMPTY,

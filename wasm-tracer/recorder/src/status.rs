@@ -18,6 +18,14 @@ impl Recorder {
         }
     }
 
+    /// The callback is over: of the status only the code stays (`envoy Context::onHttpCallFailure,
+    /// onGrpcCloseWrapper`).
+    pub(crate) fn forget_status_message(&mut self, context: u32) {
+        if let Some(root) = self.roots.get(context) {
+            root.status_message.set(b"");
+        }
+    }
+
     /// A call of our own failed without headers: the host's status is ours now.
     pub(crate) fn spoil_status(&mut self, context: u32) {
         if let Some(root) = self.roots.get(context) {

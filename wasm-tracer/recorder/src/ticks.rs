@@ -100,7 +100,8 @@ impl Recorder {
     fn rearm(&mut self, context: u32, now: u64, host: &mut impl Host) {
         let ours = self.our_due(now);
         let Some(root) = self.roots.get(context) else { return };
-        if root.ended || self.clockless {
+        // After set_effective_context it would be another root's timer.
+        if root.ended || self.clockless || self.timer_of != context {
             return;
         }
         let due = ours.min(plugin_due(root.period, root.due));
