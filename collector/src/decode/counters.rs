@@ -13,8 +13,8 @@ pub struct SourceCounters {
     pub events_lost: u64,
     /// Streams that the host had no room for in the skeleton slab.
     pub streams_not_watched: u64,
-    /// Streams not recorded because the buffer was nearly full.
-    pub streams_refused: u64,
+    /// Streams not recorded because the buffer was nearly full, by the root contexts that are named.
+    pub streams_refused: BTreeMap<u32, u64>,
     /// Shipments that the host refused to dispatch.
     pub dispatches_rejected: u64,
     /// Log lines of plugins that were not kept.
@@ -48,7 +48,12 @@ impl SourceCounters {
             events: counters.events,
             events_lost: counters.events_lost,
             streams_not_watched: counters.streams_not_watched,
-            streams_refused: batch.roots.iter().map(|root| root.streams_refused).sum(),
+            streams_refused: batch
+                .roots
+                .iter()
+                .filter(|root| root.streams_refused > 0)
+                .map(|root| (root.context, root.streams_refused))
+                .collect(),
             dispatches_rejected: counters.dispatches_rejected,
             log_lines_dropped: counters.log_lines_dropped,
             fuse_trips: counters.fuse_trips,
@@ -61,7 +66,11 @@ impl SourceCounters {
         self.events = self.events.max(other.events);
         self.events_lost = self.events_lost.max(other.events_lost);
         self.streams_not_watched = self.streams_not_watched.max(other.streams_not_watched);
-        self.streams_refused = self.streams_refused.max(other.streams_refused);
+        // A recorder forgets a root that ended long ago; what it counted stays.
+        for (root, count) in other.streams_refused {
+            let known = self.streams_refused.entry(root).or_default();
+            *known = count.max(*known);
+        }
         self.dispatches_rejected = self.dispatches_rejected.max(other.dispatches_rejected);
         self.log_lines_dropped = self.log_lines_dropped.max(other.log_lines_dropped);
         self.fuse_trips = self.fuse_trips.max(other.fuse_trips);

@@ -30,9 +30,10 @@ impl Sources {
         before: &SourceCounters,
         now: &SourceCounters,
     ) {
+        let refused = |counters: &SourceCounters| counters.streams_refused.values().sum::<u64>();
         let counts = [
             (&metrics.events_lost_at_source, now.events_lost, before.events_lost),
-            (&metrics.streams_refused_at_source, now.streams_refused, before.streams_refused),
+            (&metrics.streams_refused_at_source, refused(now), refused(before)),
             (
                 &metrics.streams_not_watched_at_source,
                 now.streams_not_watched,

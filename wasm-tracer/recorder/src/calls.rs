@@ -42,6 +42,8 @@ struct Count {
     root: u32,
     cluster: u8,
     outcome: u8,
+    /// Its root has ended: the row may be another's.
+    gone: bool,
     count: u64,
     duration: Histogram,
 }
@@ -58,8 +60,14 @@ impl Calls {
     pub const EMPTY: Calls = Calls {
         out: [[Out::EMPTY; WAYS]; SETS],
         clusters: [Text::EMPTY; CLUSTERS],
-        counts: [Count { root: 0, cluster: 0, outcome: 0, count: 0, duration: Histogram::EMPTY };
-            COUNTS],
+        counts: [Count {
+            root: 0,
+            cluster: 0,
+            outcome: 0,
+            gone: false,
+            count: 0,
+            duration: Histogram::EMPTY,
+        }; COUNTS],
     };
 
     fn cluster(&mut self, name: &[u8]) -> u8 {
@@ -123,8 +131,12 @@ impl Calls {
         self.count(was.root, was.cluster, outcome, Some(now.saturating_sub(was.at)));
     }
 
-    /// A root has ended: the host cancels its calls without a callback.
+    /// A root has ended: the host cancels its calls without a callback. Its rows stay until another needs
+    /// one.
     pub fn root_is_gone(&mut self, root: u32) {
+        for count in self.counts.iter_mut().filter(|count| count.root == root) {
+            count.gone = true;
+        }
         for out in self.out.iter_mut().flatten().filter(|out| out.root == root) {
             out.call = 0;
         }
@@ -147,12 +159,14 @@ impl Calls {
         let same = |c: &Count| c.root == root && c.cluster == cluster && c.outcome == outcome;
         let found = self.counts.iter().position(|c| c.count > 0 && same(c));
         let free = || self.counts.iter().position(|c| c.count == 0);
+        let gone = || self.counts.iter().position(|c| c.gone);
         // Without a place the nearest thing counts: another root's or cluster's of the same outcome.
         let like = || self.counts.iter().rposition(|c| c.outcome == outcome);
-        let at = found.or_else(free).or_else(like);
+        let at = found.or_else(free).or_else(gone).or_else(like);
         let Some(count) = at.and_then(|at| self.counts.get_mut(at)) else { return };
-        if count.count == 0 {
-            (count.root, count.cluster, count.outcome) = (root, cluster, outcome);
+        if count.count == 0 || count.gone && !same(count) {
+            *count =
+                Count { root, cluster, outcome, gone: false, count: 0, duration: Histogram::EMPTY };
         }
         count.count = count.count.saturating_add(1);
         if let Some(micros) = micros {

@@ -18,6 +18,8 @@ struct Phase {
     root: u32,
     kind: u8,
     action: u8,
+    /// Its root has ended: the row may be another's.
+    gone: bool,
     count: u64,
 }
 
@@ -26,6 +28,8 @@ struct Pause {
     root: u32,
     direction: u8,
     used: bool,
+    /// Its root has ended: the row may be another's.
+    gone: bool,
     duration: Histogram,
 }
 
@@ -51,9 +55,15 @@ pub struct Counters {
 
 impl Counters {
     pub const EMPTY: Counters = Counters {
-        phases: [Phase { root: 0, kind: 0, action: 0, count: 0 }; PHASES],
+        phases: [Phase { root: 0, kind: 0, action: 0, gone: false, count: 0 }; PHASES],
         other_phases: 0,
-        pauses: [Pause { root: 0, direction: 0, used: false, duration: Histogram::EMPTY }; PAUSES],
+        pauses: [Pause {
+            root: 0,
+            direction: 0,
+            used: false,
+            gone: false,
+            duration: Histogram::EMPTY,
+        }; PAUSES],
         hostcalls: [(0, 0); KINDS],
         sent: 0,
         accepted: 0,
@@ -79,6 +89,10 @@ impl Counters {
                 return;
             }
         }
+        if let Some(place) = self.phases.iter_mut().find(|place| place.gone) {
+            *place = Phase { root, kind, action, gone: false, count: 1 };
+            return;
+        }
         self.other_phases = self.other_phases.saturating_add(1);
     }
 
@@ -93,9 +107,24 @@ impl Counters {
                 return place.duration.add(micros);
             }
         }
+        if let Some(place) = self.pauses.iter_mut().take(PAUSES_OF_ROOTS).find(|p| p.gone) {
+            *place = Pause { root, direction, used: true, gone: false, duration: Histogram::EMPTY };
+            return place.duration.add(micros);
+        }
         if let Some(place) = self.pauses.get_mut(PAUSES_OF_ROOTS + usize::from(direction)) {
             (place.root, place.direction, place.used) = (0, direction, true);
             place.duration.add(micros);
+        }
+    }
+
+    /// A root has ended. Its rows stay as they are until another needs one: each push of a configuration
+    /// brings a root, and a VM may live for months.
+    pub fn root_is_gone(&mut self, root: u32) {
+        for place in self.phases.iter_mut().filter(|p| p.root == root) {
+            place.gone = true;
+        }
+        for place in self.pauses.iter_mut().filter(|p| p.root == root) {
+            place.gone = true;
         }
     }
 

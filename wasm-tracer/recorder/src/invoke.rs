@@ -350,6 +350,7 @@ impl Recorder {
             }
             self.root_is_gone(context);
             self.calls.root_is_gone(context);
+            self.counters.root_is_gone(context);
         }
     }
 
