@@ -23,27 +23,36 @@ pub(crate) struct Envoy {
 }
 
 impl Envoy {
-    /// Starts Envoy with this bootstrap and waits until it is ready.
-    pub(crate) fn start(bootstrap: &Value, wasm_log: &str) -> anyhow::Result<Self> {
-        Self::start_binary(&environment::envoy()?, bootstrap, wasm_log)
+    /// Starts Envoy with this bootstrap and so many workers, and waits until it is ready.
+    pub(crate) fn start(bootstrap: &Value, wasm_log: &str, workers: u32) -> anyhow::Result<Self> {
+        Self::start_with(&environment::envoy()?, bootstrap, wasm_log, workers)
     }
 
-    /// The same with a given Envoy.
+    /// The same with a given Envoy, and one worker.
     pub(crate) fn start_binary(
         binary: &Path,
         bootstrap: &Value,
         wasm_log: &str,
     ) -> anyhow::Result<Self> {
+        Self::start_with(binary, bootstrap, wasm_log, 1)
+    }
+
+    fn start_with(
+        binary: &Path,
+        bootstrap: &Value,
+        wasm_log: &str,
+        workers: u32,
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("wasm-tracer-envoy").tempdir()?.keep();
         let (config, admin_file) = (folder.join("envoy.json"), folder.join("admin"));
         std::fs::write(&config, serde_json::to_vec_pretty(bootstrap)?)?;
-        let levels = format!("wasm:{wasm_log}");
+        let (levels, workers) = (format!("wasm:{wasm_log}"), workers.to_string());
         let arguments: [&OsStr; 12] = [
             binary.as_os_str(),
             "-c".as_ref(),
             config.as_os_str(),
             "--concurrency".as_ref(),
-            "1".as_ref(),
+            workers.as_ref(),
             "--use-dynamic-base-id".as_ref(),
             "--log-level".as_ref(),
             "warning".as_ref(),

@@ -37,6 +37,7 @@ pub struct Builder {
     discovered: Vec<Cluster>,
     ships_to: Option<SocketAddr>,
     instrument_with: &'static [&'static str],
+    workers: Option<u32>,
 }
 
 /// A filter of a chain.
@@ -177,6 +178,11 @@ impl Builder {
         Self { ships_to: Some(address), ..self }
     }
 
+    /// Has Envoy work on so many threads, each with VMs of its own; one when not said.
+    pub fn workers(self, workers: u32) -> Self {
+        Self { workers: Some(workers), ..self }
+    }
+
     /// Flags for `wasm-tracer instrument`, for every traced plugin.
     pub fn instrument_with(self, instrument_with: &'static [&'static str]) -> Self {
         Self { instrument_with, ..self }
@@ -235,7 +241,8 @@ impl Builder {
             discover(folder.path(), &self.discovered)?;
         }
         let bootstrap = envoy_config::bootstrap(listeners, clusters, discovery.as_deref());
-        let envoy = Envoy::start(&bootstrap, self.wasm_log.unwrap_or("info"))?;
+        let wasm_log = self.wasm_log.unwrap_or("info");
+        let envoy = Envoy::start(&bootstrap, wasm_log, self.workers.unwrap_or(1))?;
         let requests = AtomicU64::new(0);
         Ok(Stack { envoy, collector, upstream, callee, folder, _runtime: runtime, requests })
     }

@@ -104,9 +104,11 @@ struct Sieve {
 
 /// Tells the recorder's lines apart in all of a VM's invocations, given the first thing that its
 /// recorder told of itself.
-pub fn sift(invocations: &[Invocation], first: Shipment) -> Vec<Step> {
+pub fn sift(invocations: &[Invocation], first: Shipment) -> Result<Vec<Step>, String> {
+    let offset =
+        offset(invocations, first).ok_or("the first shipment does not stand in the log")?;
     let mut sieve = Sieve {
-        offset: offset(invocations, first).expect("the first shipment stands in the log"),
+        offset,
         base: u64::from(first.base),
         known: BTreeSet::new(),
         hostcalls: 0,
@@ -130,7 +132,7 @@ pub fn sift(invocations: &[Invocation], first: Shipment) -> Vec<Step> {
         sieve.base = base[0];
         sieve.take(invocation, base[1]);
     }
-    sieve.steps
+    Ok(sieve.steps)
 }
 
 impl Sieve {
