@@ -15,6 +15,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let mut bench = command::cargo();
     bench.args(["run", "--release", "--quiet", "--package", "bench", "--"]).args(&args.arguments);
     if args.arguments.first().is_some_and(|name| name == "overhead") {
+        setup::ready(&[setup::Use::Envoy, setup::Use::Go])?;
         bench.env("ENVOY", setup::envoy()?);
         bench.env("WASM_TRACER_ARTIFACTS", examples::build(examples::Which::RustAndGo)?);
     }

@@ -14,6 +14,7 @@ pub struct Args {
 /// Sets up, builds and runs the demo.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     println!("set-up");
+    setup::ready(&[setup::Use::Envoy, setup::Use::Go])?;
     let artifacts = examples::build(examples::Which::RustAndGo)?;
     let envoy = setup::envoy()?;
     command::step("building collector and instrumenter (minutes the first time)", || {

@@ -7,6 +7,7 @@ mod demo;
 mod examples;
 mod r#gen;
 mod places;
+mod prerequisites;
 mod setup;
 mod test;
 mod tidy;
@@ -50,7 +51,9 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Bench(args) => bench::run(&args),
         Task::Setup => setup::everything(),
-        Task::BuildExamples => examples::build(examples::Which::All).map(drop),
+        Task::BuildExamples => setup::ready(&[setup::Use::Go, setup::Use::Zig])
+            .and_then(|()| examples::build(examples::Which::All))
+            .map(drop),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

