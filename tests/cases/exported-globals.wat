@@ -1,0 +1,22 @@
+;; Mutable globals of every number type, exported: their indices and values stay the plugin's own, the
+;; recorder's come behind them.
+(module
+  (import "env" "proxy_log" (func $proxy_log (param i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (global $int (export "int") (mut i32) (i32.const -1))
+  (global $long (export "long") (mut i64) (i64.const 0x123456789abcdef0))
+  (global $single (export "single") (mut f32) (f32.const 1.5))
+  (global $double (export "double") (mut f64) (f64.const nan:0x8000000000123))
+  (global $fixed (export "__heap_base") i32 (i32.const 1024))
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "malloc") (param i32) (result i32) (global.get $fixed))
+  (func (export "proxy_on_request_headers") (param $context i32) (param $n i32) (param $end i32) (result i32)
+    (global.set $int (i32.add (global.get $int) (local.get $n)))
+    (global.set $long (i64.rotl (global.get $long) (i64.const 4)))
+    (global.set $single (f32.mul (global.get $single) (f32.const -3)))
+    (i32.store (i32.const 0) (global.get $int))
+    (i64.store (i32.const 8) (global.get $long))
+    (f32.store (i32.const 16) (global.get $single))
+    (f64.store (i32.const 24) (global.get $double))
+    (drop (call $proxy_log (i32.const 2) (i32.const 0) (i32.const 32)))
+    (i32.const 0)))

@@ -1,0 +1,27 @@
+;; Memory that grows page by page to the declared maximum and is refused the next: at every request one
+;; page, read as zero and written to its last byte, while the recorder's memory moves up behind it.
+(module
+  (import "env" "proxy_log" (func $proxy_log (param i32 i32 i32) (result i32)))
+  (memory (export "memory") 1 6)
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 4096))
+  (func $say (param $number i32)
+    (i32.store (i32.const 64) (local.get $number))
+    (drop (call $proxy_log (i32.const 2) (i32.const 64) (i32.const 4))))
+  (func $take (param $pages i32)
+    (local $before i32) (local $at i32)
+    (local.set $before (memory.grow (local.get $pages)))
+    (call $say (local.get $before))
+    (call $say (memory.size))
+    (if (i32.ne (local.get $before) (i32.const -1))
+      (then
+        (local.set $at (i32.shl (local.get $before) (i32.const 16)))
+        (call $say (i32.load (local.get $at)))
+        (call $say (i32.load offset=65532 (local.get $at)))
+        (memory.fill (local.get $at) (i32.const 7) (i32.const 65536)))))
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+    (call $take (i32.const 1))
+    (i32.const 0))
+  (func (export "proxy_on_log") (param i32)
+    (call $take (i32.const 100))
+    (call $take (i32.const 0))))
