@@ -4,6 +4,7 @@ use abi::{Callback, Hostcall, Kind};
 use import::Vm;
 use timeline::event::{Event, Marks};
 
+use crate::counts::Counts;
 use crate::log::Step;
 use crate::told::Told;
 
@@ -18,6 +19,8 @@ pub struct Same {
     pub own_hostcalls: u64,
     pub own_callbacks: u64,
     pub shipments: usize,
+    /// Shipments that brought counters.
+    pub counters: usize,
 }
 
 /// Compares all that a recorder told with its VM's log.
@@ -28,6 +31,7 @@ pub fn compare(steps: &[Step], told: &Told) -> Result<Same, String> {
         vm: Vm::new(),
         at: 0,
         untold: 0,
+        counts: Counts::default(),
         same: Same::default(),
         differences: told.missing.clone(),
     };
@@ -48,6 +52,7 @@ struct Comparison<'a> {
     at: usize,
     /// Entries of the log that came after all that was told.
     untold: usize,
+    counts: Counts,
     same: Same,
     differences: Vec<String>,
 }
@@ -76,6 +81,7 @@ impl Comparison<'_> {
                     }
                     return;
                 }
+                self.counts.add(invocation, self.has(callback));
                 if !self.is_kept(callback) {
                     return;
                 }
@@ -87,8 +93,12 @@ impl Comparison<'_> {
     /// A callback that the plugin lacks is an event only where a context begins or ends.
     fn is_kept(&self, callback: Callback) -> bool {
         use Callback::{ContextCreate, Delete, Done, Log};
+        self.has(callback) || matches!(callback, ContextCreate | Log | Done | Delete)
+    }
+
+    /// Has the plugin a callback?
+    fn has(&self, callback: Callback) -> bool {
         self.told.callbacks >> callback.number() & 1 == 1
-            || matches!(callback, ContextCreate | Log | Done | Delete)
     }
 
     fn is_told(&self, entry: &[Event]) -> bool {
@@ -113,6 +123,12 @@ impl Comparison<'_> {
         self.same.own_hostcalls = hostcalls;
         let Some(told) = self.told.shipments.get(self.same.shipments) else { return };
         self.same.shipments += 1;
+        if let Some(counters) = &told.counters {
+            self.same.counters += 1;
+            let number = self.same.shipments;
+            let difference = self.counts.difference(counters);
+            self.differences.extend(difference.map(|what| format!("shipment {number}: {what}")));
+        }
         if (told.hostcalls, told.callbacks) != (hostcalls, self.same.own_callbacks) {
             self.differences.push(format!(
                 "shipment {}: the recorder counts {} hostcalls and {} callbacks of its own, the log \

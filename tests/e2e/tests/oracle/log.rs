@@ -104,7 +104,7 @@ struct Sieve {
 
 /// Tells the recorder's lines apart in all of a VM's invocations, given the first thing that its
 /// recorder told of itself.
-pub fn sift(invocations: &[Invocation], first: Shipment) -> Result<Vec<Step>, String> {
+pub fn sift(invocations: &[Invocation], first: &Shipment) -> Result<Vec<Step>, String> {
     let offset =
         offset(invocations, first).ok_or("the first shipment does not stand in the log")?;
     let mut sieve = Sieve {
@@ -204,7 +204,7 @@ impl Sieve {
 
 /// How far above the base an entry's first reading of the clock points: from the tick that sent the
 /// first shipment, whose base is known.
-fn offset(invocations: &[Invocation], first: Shipment) -> Option<u64> {
+fn offset(invocations: &[Invocation], first: &Shipment) -> Option<u64> {
     let base = u64::from(first.base);
     let ships = |invocation: &&Invocation| {
         let own = |made: &Made| {

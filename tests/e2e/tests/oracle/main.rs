@@ -6,6 +6,7 @@
 //! One Envoy for each VM, so that every line of a worker belongs to it.
 
 mod compare;
+mod counts;
 mod log;
 mod requests;
 mod told;
@@ -113,6 +114,7 @@ impl Run {
         assert_eq!(log.defects(), [""; 0], "{}", self.name);
         let hostcalls: usize = same.iter().map(|same| same.hostcalls).sum();
         assert!(hostcalls > count, "{}: {same:?}", self.name);
+        assert!(same.iter().all(|same| same.counters > 1), "{}: {same:?}", self.name);
         let worker = told.into_values().max_by_key(|told| told.events.len());
         let worker = worker.expect("a worker told something");
         let bases: BTreeSet<u32> = worker.shipments.iter().map(|shipment| shipment.base).collect();
@@ -149,6 +151,11 @@ fn would_be_seen(told: &Told, log: &Log) {
     differs("another context", &|told| told.events[end].context.0 += 1);
     differs("another argument", &|told| told.events[headers].args[0] += 1);
     differs("a hostcall of its own too many", &|told| told.shipments[3].hostcalls += 1);
+    let last = told.shipments.iter().rposition(|told| told.counters.is_some()).expect("counters");
+    differs("a phase too many in the counters", &|told| {
+        let counters = told.shipments[last].counters.as_mut().expect("counters");
+        counters.phases[0].count += 1;
+    });
     differs("a callback of its own too many", &|told| told.shipments[3].callbacks += 1);
 }
 
@@ -164,7 +171,7 @@ fn with_its_vm(told: &Told, log: &Log) -> Result<(Same, Vec<Step>), String> {
     let mut vms: Vec<_> = vms.collect();
     vms.sort_by_key(|one| count(one, Callback::ContextCreate).abs_diff(contexts));
     let compared = vms.iter().map(|invocations| {
-        let steps = sift(invocations, told.shipments[0])?;
+        let steps = sift(invocations, &told.shipments[0])?;
         Ok((compare(&steps, told)?, steps))
     });
     let mut results: Vec<Result<_, String>> = Vec::new();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use abi::Kind;
 use prost::Message;
-use proto::v1::Batch;
+use proto::v1::{Batch, Counters};
 use timeline::event::{Event, Marks};
 use timeline::ids::{CallId, ContextId, Entry, Micros, Sequence};
 
@@ -31,7 +31,7 @@ pub struct Told {
 }
 
 /// What a shipment said of the recorder itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug)]
 pub struct Shipment {
     /// Hostcalls that it had made.
     pub hostcalls: u64,
@@ -39,6 +39,8 @@ pub struct Shipment {
     pub callbacks: u64,
     /// Where its memory began.
     pub base: u32,
+    /// What it had counted, where it says so.
+    pub counters: Option<Counters>,
 }
 
 impl Endpoint {
@@ -98,6 +100,7 @@ impl Told {
                 hostcalls: batch.own_hostcalls,
                 callbacks: batch.own_callbacks,
                 base: batch.base,
+                counters: batch.counters.clone(),
             });
             told.missing.extend(batch.lost.iter().map(|lost| format!("{lost:?}")));
             let refused: u64 = batch.roots.iter().map(|root| root.streams_refused).sum();
