@@ -4,6 +4,7 @@
 mod closing;
 mod generations;
 mod late;
+mod roots;
 mod trapped;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -50,6 +51,8 @@ pub(crate) struct Correlator {
     dormant: VecDeque<Key>,
     pub generations: Generations,
     ended_roots: Vec<ContextId>,
+    /// Said to have ended, and when that was said.
+    ending_roots: Vec<(Micros, ContextId)>,
     /// Invocations that found no timeline after a gap: a late batch may name it.
     orphans: late::Orphans,
     /// Gaps have been filled: verdicts about them can change.
@@ -89,6 +92,7 @@ impl Correlator {
             dormant: VecDeque::new(),
             generations: Generations::default(),
             ended_roots: Vec::new(),
+            ending_roots: Vec::new(),
             orphans: late::Orphans::default(),
             is_refilled: false,
         }
@@ -115,20 +119,14 @@ impl Correlator {
             self.node = Arc::from(delivery.node);
         }
         self.clock = delivery.clock;
-        for root in delivery.roots {
-            if root.ended && self.roots.get(&root.context).is_none_or(|known| !known.ended) {
-                self.ended_roots.push(root.context);
-            }
-            if self.roots.get(&root.context).is_none_or(|known| **known != root) {
-                self.roots.insert(root.context, Arc::new(root));
-            }
-        }
+        self.know_roots(delivery.roots, delivery.clock.monotonic);
         for event in events {
             self.event(event);
         }
         for stream in delivery.streams {
             self.stream(stream);
         }
+        self.end_roots(delivery.known_until);
     }
 
     /// Events are missing: what waits for its invocation will not get it.

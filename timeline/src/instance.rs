@@ -288,7 +288,8 @@ impl Instance {
     fn take(&mut self, mut delivery: Delivery, next: u64) {
         let first = delivery.first_sequence.0;
         let end = first.saturating_add(delivery.events.len() as u64);
-        self.is_final |= delivery.is_final;
+        // Events after the last batch: another root came after all.
+        self.is_final = delivery.is_final || (self.is_final && end <= next);
         self.withdraw_black_box(&delivery, end > next);
         let open = std::mem::take(&mut delivery.open);
         if delivery.newer && end > next {
