@@ -92,7 +92,12 @@ fn garbage(
         // It is done, and any status is said. A dispatch that was made and yet refused is answered.
         1 => {
             perform(guest, hostcall, args)?;
-            return Ok(chaos.of(&STATUSES));
+            let status = chaos.of(&STATUSES);
+            // Unless it goes all the way: no host calls back for a dispatch that it refused.
+            if hostcall == Hostcall::HttpCall && status != 0 && !chaos.time {
+                guest.state().forget_last_call();
+            }
+            return Ok(status);
         }
         _ => {}
     }
@@ -100,7 +105,11 @@ fn garbage(
         match param.kind {
             ParamKind::Out => {
                 let long = matches!(hostcall, Hostcall::ClockTimeGet | Hostcall::GetCurrentTime);
-                let number = chaos.long() >> chaos.of(&[0, 8, 32, 60]);
+                let mut number = chaos.long() >> chaos.of(&[0, 8, 32, 60]);
+                if hostcall == Hostcall::HttpCall && !chaos.time {
+                    // Not the id of a call that the plugin has or will have.
+                    number |= 1 << 31;
+                }
                 match long {
                     true => _ = guest.put_long(args.int(at), number),
                     false => _ = guest.put_word(args.int(at), number as u32),

@@ -8,6 +8,9 @@ use crate::script::UpstreamStep;
 use crate::stream::{Half, Hold, Stream, View};
 use crate::{Headers, StreamId, Vm};
 
+/// Resumes inside each other that are followed.
+const MOST_NESTED_RESUMES: u32 = 8;
+
 /// Which of the three phases of a direction.
 #[derive(Clone, Copy, Debug)]
 enum Part {
@@ -32,13 +35,19 @@ impl Vm {
         self.state().streams.get_mut(&id)
     }
 
+    /// A stream that has not come to its end.
+    fn live(&mut self, id: StreamId) -> Option<&mut Stream> {
+        self.stream_mut(id).filter(|stream| !stream.ended)
+    }
+
     fn half(&mut self, id: StreamId, direction: Direction) -> Option<&mut Half> {
         self.stream_mut(id).map(|stream| stream.half_mut(direction))
     }
 
     /// May this direction still call the plugin?
     fn runs(&mut self, id: StreamId, direction: Direction) -> bool {
-        self.stream_mut(id).is_some_and(|s| direction == Direction::Response || !s.request_dead)
+        let runs = |s: &mut Stream| direction == Direction::Response || !s.request_dead;
+        self.live(id).is_some_and(runs)
     }
 
     /// Runs one phase with what it deferred. `None`: the stream is gone or dead in this direction.
@@ -221,8 +230,12 @@ impl Vm {
 
     /// `continueDecoding`, `continueEncoding`: nothing happens when the stream is gone or dead.
     pub(crate) fn resume(&mut self, id: StreamId, direction: Direction) {
-        if self.runs(id, direction) && self.half(id, direction).is_some_and(|h| h.begun) {
+        let begun = self.runs(id, direction) && self.half(id, direction).is_some_and(|h| h.begun);
+        // A plugin that resumes in the phase that the resume brings would do so for ever.
+        if begun && self.nested_resumes < MOST_NESTED_RESUMES {
+            self.nested_resumes += 1;
             self.common_continue(id, direction);
+            self.nested_resumes -= 1;
         }
     }
 
@@ -282,7 +295,7 @@ impl Vm {
         piece: Vec<u8>,
         end: bool,
     ) {
-        let Some(stream) = self.stream_mut(id) else { return };
+        let Some(stream) = self.live(id) else { return };
         let half = stream.half_mut(direction);
         half.forwarded_body.extend(&piece);
         half.forwarded_end |= end;
@@ -361,7 +374,7 @@ impl Vm {
         body: Vec<u8>,
         details: &str,
     ) {
-        let Some(stream) = self.stream_mut(id) else { return };
+        let Some(stream) = self.live(id) else { return };
         stream.request_dead = true;
         stream.local_response_sent = true;
         stream.details = Some(details.to_string());
@@ -391,7 +404,7 @@ impl Vm {
 
     /// A dead VM fails closed: 503 without any phase.
     fn fail_stream(&mut self, id: StreamId) {
-        let Some(stream) = self.stream_mut(id) else { return };
+        let Some(stream) = self.live(id) else { return };
         stream.details = Some("wasm_fail_stream".into());
         if stream.answer.headers.0.is_empty() {
             stream.answer.headers = Headers::of(&[(":status", "503")]);
@@ -403,7 +416,7 @@ impl Vm {
 
     /// The host or the client breaks the stream off.
     pub(crate) fn reset_stream(&mut self, id: StreamId, details: &str) {
-        let Some(stream) = self.stream_mut(id) else { return };
+        let Some(stream) = self.live(id) else { return };
         stream.answer.reset = true;
         stream.details = Some(details.to_string());
         self.destroy(id);
@@ -411,7 +424,7 @@ impl Vm {
 
     /// The client goes away.
     pub(crate) fn client_leaves(&mut self, id: StreamId) {
-        let Some(stream) = self.stream_mut(id) else { return };
+        let Some(stream) = self.live(id) else { return };
         stream.answer.client_left = true;
         stream.flags = 1 << 26;
         stream.details = Some("downstream_remote_disconnect".into());
@@ -419,14 +432,15 @@ impl Vm {
     }
 
     fn response_complete(&mut self, id: StreamId) {
-        let Some(stream) = self.stream_mut(id) else { return };
+        let Some(stream) = self.live(id) else { return };
         stream.answer.complete = true;
         self.destroy(id);
     }
 
     /// on_log, on_done, on_delete; calls stay.
     fn destroy(&mut self, id: StreamId) {
-        let Some(stream) = self.stream_mut(id) else { return };
+        let Some(stream) = self.live(id) else { return };
+        stream.ended = true;
         stream.request_dead = true;
         stream.logging = true;
         for half in [&mut stream.request, &mut stream.response] {

@@ -18,6 +18,7 @@ mod log;
 mod memory;
 mod program;
 mod properties;
+pub mod puppet;
 mod redis;
 mod script;
 mod state;

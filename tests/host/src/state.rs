@@ -108,6 +108,8 @@ pub struct State {
     pub(crate) restricted: bool,
     pub(crate) calls: Vec<Call>,
     pub(crate) next_call: [u32; 2],
+    /// Calls, queries and messages that the plugin may still make before a circuit breaker opens.
+    pub(crate) calls_left: u32,
     /// The last ids of the plugin's other calls, by their kind.
     pub(crate) next_id: [u32; 4],
     pub(crate) services: BTreeMap<String, Service>,
@@ -158,6 +160,7 @@ impl State {
             calls: Vec::new(),
             // Ids of their own for the recorder, so that the plugin's are those of an original run.
             next_call: [0, 0x0100_0000],
+            calls_left: u32::MAX,
             next_id: [0, 1, 2, 3],
             services: BTreeMap::new(),
             grpc: BTreeMap::new(),
@@ -189,6 +192,20 @@ impl State {
         self.roots.contains_key(&context)
             || self.streams.contains_key(&context)
             || self.connections.contains_key(&context)
+    }
+
+    /// Takes one of the calls that the plugin may make; `false`: the circuit breaker is open.
+    pub(crate) fn take_call(&mut self) -> bool {
+        let left = self.calls_left.checked_sub(1);
+        self.calls_left = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// The last call gets no answer.
+    pub(crate) fn forget_last_call(&mut self) {
+        if let Some(call) = self.calls.last_mut() {
+            call.answer = None;
+        }
     }
 
     /// The root of that context.

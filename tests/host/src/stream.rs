@@ -123,6 +123,8 @@ pub(crate) struct Stream {
     /// No further request phase: a local response was sent or the response is complete.
     pub request_dead: bool,
     pub local_response_sent: bool,
+    /// on_log has begun, or all after it: nothing can end it again.
+    pub ended: bool,
     /// `on_log` runs: complete header maps can be read.
     pub logging: bool,
     pub details: Option<String>,

@@ -28,6 +28,8 @@ pub(crate) struct Connection {
     /// What went on, to the upstream and to the client.
     pub forwarded: Vec<u8>,
     pub answered: Vec<u8>,
+    /// Its end has begun.
+    pub closing: bool,
 }
 
 impl Vm {
@@ -72,7 +74,8 @@ impl Vm {
 
     /// The connection ends: the close, then done, log, delete.
     pub fn hang_up(&mut self, id: StreamId, peer: Peer) {
-        if self.state().connections.contains_key(&id) {
+        let Some(connection) = self.state().connections.get_mut(&id) else { return };
+        if !std::mem::replace(&mut connection.closing, true) {
             self.callback(Callback::DownstreamConnectionClose, &[id, peer as u32]);
             self.callback(Callback::Done, &[id]);
             self.callback(Callback::Log, &[id]);

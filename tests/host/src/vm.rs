@@ -15,6 +15,7 @@ pub struct Vm {
     pub(crate) store: Store<State>,
     pub(crate) instance: Instance,
     pub(crate) dead: bool,
+    pub(crate) nested_resumes: u32,
     started: bool,
     /// Callbacks that the module exports.
     pub(crate) exported: BTreeSet<Callback>,
@@ -29,11 +30,7 @@ impl Vm {
     }
 
     /// Loads an instrumented plugin.
-    pub fn load_instrumented(
-        instrumented: &[u8],
-        original: &[u8],
-        dialect: Dialect,
-    ) -> Result<Vm> {
+    pub fn load_instrumented(instrumented: &[u8], original: &[u8], dialect: Dialect) -> Result<Vm> {
         Program::instrumented(instrumented, original)?.start(dialect)
     }
 
@@ -42,6 +39,7 @@ impl Vm {
             store,
             instance,
             dead: false,
+            nested_resumes: 0,
             started: false,
             exported,
             answers: Default::default(),

@@ -27,7 +27,7 @@ pub(super) fn perform(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) ->
 /// Every name is known, after a while (`envoy Wasm::resolveDns`); ids are of the kind of HTTP calls'.
 fn resolve_dns(guest: &mut Guest<'_>, args: &Args) -> Status {
     let state = guest.state();
-    if args.bytes(0).is_empty() {
+    if args.bytes(0).is_empty() || !state.take_call() {
         return Status::BadArgument;
     }
     state.next_id[0] += 4;
@@ -58,7 +58,8 @@ fn http_call(state: &mut State, by: Who, args: &Args) -> (Status, u32) {
     if by == Who::Recorder {
         id = crate::chaos::call_id(state, id);
     }
-    if matches!(manner, Manner::NoHealthyHost) {
+    let open = by == Who::Plugin && !state.take_call();
+    if open || matches!(manner, Manner::NoHealthyHost) {
         return (Status::InternalFailure, 0);
     }
     let planned = outcome(manner, timeout_millis);

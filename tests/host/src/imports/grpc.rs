@@ -34,6 +34,9 @@ fn start(guest: &mut Guest<'_>, args: &Args, is_stream: bool) -> Status {
     let kind = if is_stream { CallKind::GrpcStream } else { CallKind::GrpcCall } as usize;
     state.next_id[kind] += STEP;
     let id = state.next_id[kind];
+    if !state.take_call() {
+        return Status::InternalFailure;
+    }
     if matches!(service, Service::NoHealthyHost) {
         state.after_call.push_back(Deferred::GrpcStep { root, id, step: GrpcCall::refused() });
         return Status::InternalFailure;

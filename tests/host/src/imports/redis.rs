@@ -21,6 +21,7 @@ pub(super) fn perform(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) ->
     let state = guest.state();
     let (after, status, bytes) = match server {
         None => return Status::BadArgument,
+        Some(_) if !state.take_call() => return Status::InternalFailure,
         Some(Redis::NoHealthyHost) => return Status::InternalFailure,
         Some(Redis::Answers { after_millis, bytes }) => (after_millis, 0, bytes),
         Some(Redis::Loses { after_millis }) => (after_millis, NETWORK_ERROR, Vec::new()),

@@ -60,9 +60,15 @@ fn queue(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) -> Result<Statu
             };
             let Some(queue) = queues.get_mut(at) else { return Ok(Status::NotFound) };
             if hostcall == Hostcall::EnqueueSharedQueue {
+                if queue.messages.len() >= 64 {
+                    return Ok(Status::InternalFailure);
+                }
                 queue.messages.push_back(args.bytes(1).to_vec());
                 let due = Due::Queue(queue.root, at as u32 + 1);
-                guest.state().clock.arm_in_millis(0, due);
+                let state = guest.state();
+                if state.take_call() {
+                    state.clock.arm_in_millis(1, due);
+                }
                 return Ok(Status::Ok);
             }
             match queue.messages.pop_front() {

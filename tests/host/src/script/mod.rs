@@ -107,6 +107,12 @@ impl Vm {
         self
     }
 
+    /// So many calls, queries and messages the plugin may make; then a circuit breaker is open.
+    pub fn most_calls(&mut self, count: u32) -> &mut Vm {
+        self.state().calls_left = count;
+        self
+    }
+
     /// Makes a gRPC service known, by its cluster.
     pub fn service(&mut self, cluster: &str, service: Service) -> &mut Vm {
         self.state().services.insert(cluster.into(), service);
@@ -158,6 +164,15 @@ impl Vm {
     /// Allows it again.
     pub fn allow(&mut self, hostcall: Hostcall) -> &mut Vm {
         self.state().refused.remove(&hostcall);
+        self
+    }
+
+    /// Writes into the plugin's memory, before it starts.
+    pub fn poke(&mut self, address: u32, bytes: &[u8]) -> &mut Vm {
+        if let Some(memory) = self.store.data().memory {
+            let written = memory.write(&mut self.store, address as usize, bytes);
+            debug_assert!(written.is_ok(), "{address} is outside of the memory");
+        }
         self
     }
 
@@ -213,6 +228,7 @@ impl Vm {
             upstream_pending: false,
             request_dead: false,
             local_response_sent: false,
+            ended: false,
             logging: false,
             details: None,
             flags: 0,
@@ -252,9 +268,9 @@ impl Vm {
         self.client_leaves(stream);
     }
 
-    /// Lets time pass.
+    /// Lets time pass, up to a whole millisecond: the nanoseconds of hostcalls do not add up.
     pub fn run_millis(&mut self, millis: u64) {
-        let limit = self.state().clock.now() + millis * 1_000_000;
+        let limit = self.state().clock.now() / 1_000_000 * 1_000_000 + millis * 1_000_000;
         while let Some(due) = self.state().clock.take_next(limit) {
             self.happen(due);
         }
