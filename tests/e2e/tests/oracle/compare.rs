@@ -21,6 +21,8 @@ pub struct Same {
     pub shipments: usize,
     /// Shipments that brought counters.
     pub counters: usize,
+    /// Calls answered in time and too late, and dispatches that the host refused, by the log.
+    pub calls: [u64; 3],
 }
 
 /// Compares all that a recorder told with its VM's log.
@@ -149,6 +151,7 @@ impl Comparison<'_> {
     }
 
     fn end(mut self) -> Result<Same, String> {
+        self.same.calls = self.counts.calls();
         if self.untold > 0 {
             self.differences.push(format!("{} entries of the log were not told", self.untold));
         }

@@ -85,6 +85,11 @@ impl Counts {
         }
     }
 
+    /// Calls answered in time and too late, and dispatches that were refused.
+    pub fn calls(&self) -> [u64; 3] {
+        [self.sums.in_time, self.sums.late, self.sums.rejected]
+    }
+
     /// How the recorder's counters differ.
     pub fn difference(&self, counters: &Counters) -> Option<String> {
         let mut told = Sums::default();

@@ -20,49 +20,55 @@ use compare::{Same, compare};
 use e2e::{Mode, Plugin, Sdk, Stack, until};
 use import::Invocation;
 use log::{Log, Step, sift};
+use requests::FORGETS;
 use told::{Endpoint, Told};
 
 /// A recorder ships five times a second, and keeps nothing back.
 const SOON: Duration = Duration::from_secs(30);
+/// A cluster without an endpoint.
+const EMPTY: &str = "empty";
 /// A buffer that is never full, and the little that is told of an idle VM soon.
 const FLAGS: &[&str] =
     &["--record-all-hostcalls", "--flush-millis", "200", "--heartbeat-seconds", "1"];
 
 #[test]
 fn the_rust_plugin_in_all_its_modes() {
-    // Each with a root of its own in one VM; one ticks, one has the recorder move all the time.
-    let plugin = |mode| (mode, Plugin::new(Sdk::Rust, mode));
-    let (_, ticks) = plugin(Mode::Body);
+    // Each is a root of its own in one VM. One ticks, one has the recorder move all the time, and the
+    // host refuses the calls of two.
+    let plugin = |mode| Plugin::new(Sdk::Rust, mode);
     let run = Run::start(
-        "rust",
         2,
         vec![
-            (Mode::Body, ticks.ticks_every(70).ticks_anew()),
-            plugin(Mode::Fixed),
-            plugin(Mode::Forget),
-            plugin(Mode::Grow),
+            ("body", plugin(Mode::Body).ticks_every(70).ticks_anew()),
+            ("fixed", plugin(Mode::Fixed)),
+            (FORGETS, plugin(Mode::Forget)),
+            ("grows", plugin(Mode::Grow)),
+            ("unknown", plugin(Mode::Body).calls("a cluster that is not there")),
+            ("empty", plugin(Mode::Fixed).calls(EMPTY)),
         ],
     );
-    run.equals_the_log(1000);
+    let [in_time, late, rejected] = run.equals_the_log(1000);
+    assert!(in_time > 100 && late > 20 && rejected > 100, "{in_time} {late} {rejected}");
 }
 
 #[test]
 fn the_go_plugin_without_a_headers_handler() {
-    let plugin = |mode| (mode, Plugin::new(Sdk::Go, mode));
-    let run = Run::start("go", 1, vec![plugin(Mode::Body), plugin(Mode::Forget)]);
-    run.equals_the_log(500);
+    let plugin = |mode| Plugin::new(Sdk::Go, mode);
+    let run = Run::start(1, vec![("body", plugin(Mode::Body)), (FORGETS, plugin(Mode::Forget))]);
+    let [in_time, late, _] = run.equals_the_log(500);
+    assert!(in_time > 100 && late > 20, "{in_time} {late}");
 }
 
 #[test]
 fn the_go_plugin_that_holds_the_headers() {
-    let run = Run::start("go-fixed", 1, vec![(Mode::Fixed, Plugin::new(Sdk::Go, Mode::Fixed))]);
-    run.equals_the_log(500);
+    let run = Run::start(1, vec![("fixed", Plugin::new(Sdk::Go, Mode::Fixed))]);
+    let [in_time, ..] = run.equals_the_log(500);
+    assert!(in_time > 100, "{in_time}");
 }
 
 /// One Envoy, its log, and what the recorders in it told.
 struct Run {
-    name: &'static str,
-    modes: Vec<Mode>,
+    plugins: Vec<&'static str>,
     /// One in the VM of each worker and one on the main thread; the canary's ships nothing.
     recorders: usize,
     stack: Stack,
@@ -72,28 +78,29 @@ struct Run {
 
 impl Run {
     /// All of the plugins in one VM.
-    fn start(name: &'static str, workers: u32, plugins: Vec<(Mode, Plugin)>) -> Self {
+    fn start(workers: u32, plugins: Vec<(&'static str, Plugin)>) -> Self {
         let started = Instant::now();
         let endpoint = Endpoint::start();
         let mut stack = Stack::builder()
             .wasm_log("trace")
             .workers(workers)
+            .discovers(EMPTY, None)
             .ships_to(endpoint.address())
             .instrument_with(FLAGS);
-        let modes = plugins.iter().map(|(mode, _)| *mode).collect();
-        for (mode, plugin) in plugins {
+        let names = plugins.iter().map(|(name, _)| *name).collect();
+        for (name, plugin) in plugins {
             let plugin = plugin.timeout_millis(requests::CALL_TIMEOUT_MILLIS);
-            stack = stack.plugin(&format!("{mode:?}"), plugin.traced());
+            stack = stack.plugin(name, plugin.traced());
         }
         let stack = stack.start().unwrap_or_else(|error| panic!("{error:#}"));
-        let recorders = workers as usize + 1;
-        Self { name, modes, recorders, stack, endpoint, started }
+        Self { plugins: names, recorders: workers as usize + 1, stack, endpoint, started }
     }
 
-    /// Sends requests, and waits until what was told equals what was logged.
-    fn equals_the_log(&self, count: usize) {
+    /// Sends requests, and waits until what was told equals what was logged. Answers how many calls were
+    /// answered in time and too late, and how many dispatches the host refused.
+    fn equals_the_log(&self, count: usize) -> [u64; 3] {
         let ready = self.started.elapsed();
-        requests::send(&self.stack, &self.modes, count);
+        requests::send(&self.stack, &self.plugins, count);
         let sent = self.started.elapsed();
         let mut log = Log::open(&self.stack.envoy_log_file());
         let mut last = String::new();
@@ -110,25 +117,27 @@ impl Run {
             };
             Ok(None::<(BTreeMap<_, _>, Vec<Same>)>)
         });
-        let Ok((told, same)) = equal else { panic!("{}: {last}", self.name) };
-        assert_eq!(log.defects(), [""; 0], "{}", self.name);
+        let Ok((told, same)) = equal else { panic!("{last}") };
+        assert_eq!(log.defects(), [""; 0]);
         let hostcalls: usize = same.iter().map(|same| same.hostcalls).sum();
-        assert!(hostcalls > count, "{}: {same:?}", self.name);
-        assert!(same.iter().all(|same| same.counters > 1), "{}: {same:?}", self.name);
+        assert!(hostcalls > count, "{same:?}");
+        assert!(same.iter().all(|same| same.counters > 1), "{same:?}");
         let worker = told.into_values().max_by_key(|told| told.events.len());
         let worker = worker.expect("a worker told something");
         let bases: BTreeSet<u32> = worker.shipments.iter().map(|shipment| shipment.base).collect();
-        assert!(bases.len() > 1, "{}: the recorder never moved", self.name);
+        assert!(bases.len() > 1, "the recorder never moved");
         would_be_seen(&worker, &log);
         println!(
-            "{}: ready {ready:.1?}, sent {sent:.1?}, all {:.1?}, {} lines, {} bytes; shipped \
+            "{:?}: ready {ready:.1?}, sent {sent:.1?}, all {:.1?}, {} lines, {} bytes; shipped \
              from {} bases: {same:#?}",
-            self.name,
+            self.plugins,
             self.started.elapsed(),
             log.lines(),
             log.bytes,
             bases.len()
         );
+        let of = |at: usize| same.iter().map(|same| same.calls[at]).sum();
+        [of(0), of(1), of(2)]
     }
 }
 

@@ -3,10 +3,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use e2e::{Mode, Request, Stack};
+use e2e::{Request, Stack};
 
 /// The timeout of a plugin's call; less than a client's patience.
 pub const CALL_TIMEOUT_MILLIS: u32 = 150;
+
+/// The plugin that answers nobody who waits for its callback.
+pub const FORGETS: &str = "forgets";
 
 /// Clients at a time.
 const CLIENTS: usize = 24;
@@ -33,7 +36,7 @@ const POSTS: [&str; 14] = [
 const GETS: [&str; 3] = ["/patient", "/early-404", "/close"];
 
 /// Sends so many requests, to the plugins in turns.
-pub fn send(stack: &Stack, modes: &[Mode], count: usize) {
+pub fn send(stack: &Stack, plugins: &[&str], count: usize) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..CLIENTS {
@@ -43,15 +46,15 @@ pub fn send(stack: &Stack, modes: &[Mode], count: usize) {
                     if number >= count {
                         return;
                     }
-                    let mode = modes[number % modes.len()];
-                    stack.send(&format!("{mode:?}"), &request(mode, number / modes.len()));
+                    let plugin = plugins[number % plugins.len()];
+                    stack.send(plugin, &request(plugin, number / plugins.len()));
                 }
             });
         }
     });
 }
 
-fn request(mode: Mode, number: usize) -> Request {
+fn request(plugin: &str, number: usize) -> Request {
     let all = POSTS.len() + GETS.len() + 1;
     let request = match number % all {
         at if at < GETS.len() => Request::get(GETS[at]),
@@ -59,6 +62,6 @@ fn request(mode: Mode, number: usize) -> Request {
         at if at == GETS.len() => Request::post("/patient?callee=after-2", vec![b'x'; 200_000]),
         at => Request::post(POSTS[at - GETS.len() - 1], "some text"),
     };
-    let unanswered = mode == Mode::Forget || number % all == all - 1;
+    let unanswered = plugin == FORGETS || number % all == all - 1;
     if unanswered { request.patience(SHORT) } else { request }
 }
