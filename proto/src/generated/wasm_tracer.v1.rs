@@ -215,8 +215,10 @@ pub struct Stream {
     pub headers_too_large: bool,
 }
 /// What the host says of a stream in on_log, if a phase of it stopped, it called, replied or is
-/// suspected; absent stays absent. Always read then: response code, flags and code details. At odd ends
-/// only (a code outside 200..499, a response flag, a suspicion): the other properties that are read.
+/// suspected; absent stays absent. Always read then: response code and flags; code details unless all that
+/// happened was a call or a pause in the request headers phase that was over when the response came, and the
+/// response is below 400. At odd ends only (a code outside 200..499, a response flag, a suspicion): the other
+/// properties that are read.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Property {
     #[prost(enumeration = "PropertyName", tag = "1")]

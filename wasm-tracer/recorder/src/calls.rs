@@ -142,6 +142,11 @@ impl Calls {
         }
     }
 
+    /// Is a call of this context out?
+    pub fn any_of(&self, context: u32) -> bool {
+        self.out.iter().flatten().any(|out| out.call != 0 && out.context == context)
+    }
+
     /// Forgets calls whose answer is overdue; is any left?
     pub fn any_out(&mut self, now: u64) -> bool {
         let mut any = false;

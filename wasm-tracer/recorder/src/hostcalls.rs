@@ -263,6 +263,9 @@ impl Recorder {
         let root = self.root_of(effective);
         if let Some(stream) = self.streams.get(effective) {
             stream.flags |= flag::DISPATCHED;
+            if kind != abi::Callback::RequestHeaders.number() {
+                stream.flags |= flag::BEYOND_HEADERS;
+            }
         }
         let late = kind == abi::Callback::RequestBody.number()
             || kind == abi::Callback::RequestTrailers.number();
@@ -281,7 +284,12 @@ impl Recorder {
     }
 
     fn resumed(&mut self, direction: Direction, host: &mut impl Host) {
-        let now = self.clock(host);
+        self.clock(host);
+        self.released(direction);
+    }
+
+    fn released(&mut self, direction: Direction) {
+        let now = self.now;
         let Some(effective) = self.top().map(|frame| frame.effective) else { return };
         if let Some(stream) = self.streams.get(effective) {
             let root = stream.root;
@@ -293,7 +301,7 @@ impl Recorder {
 
     fn replied(&mut self, host: &mut impl Host) {
         self.resumed(Direction::Request, host);
-        self.resumed(Direction::Response, host);
+        self.released(Direction::Response);
         let Some(frame) = self.top() else { return };
         frame.replied = true;
         let effective = frame.effective;

@@ -24,11 +24,15 @@ enum Form {
 
 /// Properties read in on_log, where they are complete, of an end that went as it should: a property
 /// costs more than all else that is done in on_log.
-const OF_ANY_END: [Property; 3] = [
+const OF_ANY_END: [Property; 2] = [
     (property_name::RESPONSE_CODE, Form::Number, b"response\0code"),
     (property_name::RESPONSE_FLAGS, Form::Number, b"response\0flags"),
-    (property_name::RESPONSE_CODE_DETAILS, Form::Text, b"response\0code_details"),
 ];
+
+/// Who answered: read unless it was a call or a pause in the request headers phase, over when the
+/// response came, and a response that nobody complains of.
+const WHO_ANSWERED: Property =
+    (property_name::RESPONSE_CODE_DETAILS, Form::Text, b"response\0code_details");
 
 /// What is read too where something went wrong, or is suspected. Of the sizes only the totals: the
 /// bodies' own are what the plugin's body phases saw.
@@ -119,14 +123,16 @@ impl Recorder {
         }
         if telling {
             let mut is_odd = stream.has(flag::SUSPICION);
+            let mut who = stream.has(flag::WHO_ANSWERED) || self.calls.any_of(frame.context);
             let mut properties = Properties { reading: &mut self.readings.property, now: self.now };
             for property in OF_ANY_END {
                 let number = properties.write(property, &mut writer, host);
-                is_odd |= match property.0 {
-                    property_name::RESPONSE_CODE => !(200..500).contains(&number),
-                    property_name::RESPONSE_FLAGS => number != 0,
-                    _ => false,
-                };
+                let is_code = property.0 == property_name::RESPONSE_CODE;
+                is_odd |= if is_code { !(200..500).contains(&number) } else { number != 0 };
+                who |= is_code && number >= 400;
+            }
+            if who || is_odd {
+                properties.write(WHO_ANSWERED, &mut writer, host);
             }
             if is_odd {
                 if let Some(protocol) = properties.get(b"request\0protocol", host) {

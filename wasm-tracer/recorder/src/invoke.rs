@@ -66,11 +66,13 @@ impl Recorder {
         let [first, ..] = args;
         self.timer_of = context;
         if callback == Callback::HttpCallResponse && self.is_ours(first) {
+            self.left = (0, 0);
             self.counters.own_callbacks = self.counters.own_callbacks.saturating_add(1);
             self.shipment_answered(context, args, host);
             return false;
         }
-        let at = self.clock(host);
+        let follows = self.follows_at_once(callback, context);
+        let at = if follows { self.now } else { self.clock(host) };
         if callback == Callback::Tick && !self.plugin_tick_is_due(context, absent, at) {
             self.counters.own_callbacks = self.counters.own_callbacks.saturating_add(1);
             return false;
@@ -103,6 +105,19 @@ impl Recorder {
         }
         self.depth = self.depth.saturating_add(1);
         true
+    }
+
+    /// Does this callback come with no time between it and the return of the one before? Envoy's
+    /// `Context::decodeHeaders` and `onNewConnection` begin with on_context_create, and `onDestroy` is
+    /// on_done and on_delete. Then the last reading of the clock holds.
+    fn follows_at_once(&mut self, callback: Callback, context: u32) -> bool {
+        let (before, same) = core::mem::take(&mut self.left);
+        let wanted = match callback {
+            Callback::RequestHeaders | Callback::NewConnection => Callback::ContextCreate,
+            Callback::Delete => Callback::Done,
+            _ => return false,
+        };
+        before == wanted.number() && same == context && self.depth == 0
     }
 
     /// After the original returned, or at once for a callback that the plugin lacks.
@@ -172,6 +187,7 @@ impl Recorder {
         if measured {
             self.own_time(began, host);
         }
+        self.left = (callback.number(), context);
     }
 
     /// The innermost open invocation.
@@ -323,6 +339,9 @@ impl Recorder {
         let Some(stream) = self.streams.get(frame.context) else { return };
         if stops {
             stream.hold(phase.direction(), now);
+            if phase != Phase::RequestHeaders {
+                stream.flags |= flag::BEYOND_HEADERS;
+            }
         } else if let Some(since) = stream.release(phase.direction()) {
             self.counters.pause(frame.root, phase.direction(), now.saturating_sub(since));
         }

@@ -67,6 +67,8 @@ pub struct Recorder {
     /// Number of the last invocation.
     entry: u64,
     depth: u32,
+    /// Number and context of the callback that returned last, if nothing was entered since.
+    left: (u32, u32),
     frames: [invoke::Frame; invoke::FRAMES],
     /// Root whose timer the host means now: that of the context that the plugin made effective, until
     /// the VM call returns.
@@ -105,6 +107,7 @@ impl Recorder {
             now: 0,
             entry: 0,
             depth: 0,
+            left: (0, 0),
             frames: [invoke::Frame::EMPTY; invoke::FRAMES],
             timer_of: 0,
             node: bytes::Text::EMPTY,

@@ -19,6 +19,10 @@ pub mod flag {
     pub const SUSPICION: u16 = 16;
     /// What names it was written.
     pub const NAMED: u16 = 32;
+    /// It stopped or started a call elsewhere than in the request headers phase.
+    pub const BEYOND_HEADERS: u16 = 64;
+    /// Any of these: who answered is wanted, however well it went.
+    pub const WHO_ANSWERED: u16 = REPLIED | SUSPICION | BEYOND_HEADERS;
     /// Any of these: the host's properties are read in on_log.
     pub const TELLING: u16 = DISPATCHED | PAUSED | REPLIED | SUSPICION;
 }

@@ -465,51 +465,6 @@ fn each_segment_claims_completeness_only_up_to_the_oldest_open_invocation() {
 }
 
 #[test]
-fn the_plugin_s_own_status_survives_a_failure_of_ours() {
-    let mut vm = Vm::start();
-    vm.host.status = (11, b"reset".to_vec());
-    vm.call(Callback::HttpCallResponse, ROOT, [9999, 0, 0, 0], 0);
-    vm.small_request(2);
-    vm.pass_millis(1000);
-    let call = vm.host.in_flight.pop().expect("in flight");
-    assert!(!vm.enter(Callback::HttpCallResponse, ROOT, [call, 0, 0, 0]));
-    vm.host.status = (11, b"ours".to_vec());
-    assert!(vm.enter(Callback::QueueReady, ROOT, [0; 4]));
-    assert_eq!(vm.recorder.saved_status(), Some((11, b"reset".as_slice())));
-    let (to, _) = vm.host.put(&[0; 5]);
-    vm.recorder.saved_status_copy(to, &mut vm.host);
-    assert_eq!(vm.host.peek(to, 5), b"reset");
-    vm.leave(Callback::QueueReady, ROOT, 0);
-    vm.host.status = (14, b"unavailable".to_vec());
-    assert!(vm.enter(Callback::GrpcClose, ROOT, [13, 14, 0, 0]));
-    assert_eq!(vm.recorder.saved_status(), None, "the host's is the plugin's again");
-    vm.leave(Callback::GrpcClose, ROOT, 0);
-}
-
-#[test]
-fn the_status_read_is_that_of_the_effective_context_s_root() {
-    let mut vm = Vm::start();
-    vm.create_root(7);
-    vm.call(Callback::ContextCreate, 20, [7, 0, 0, 0], 0);
-    vm.host.status = (11, b"of one".to_vec());
-    vm.call(Callback::HttpCallResponse, ROOT, [9999, 0, 0, 0], 0);
-    let ours_fails = |vm: &mut Vm| {
-        vm.small_request(2);
-        vm.pass_millis(1000);
-        let call = vm.host.in_flight.pop().expect("in flight");
-        assert!(!vm.enter(Callback::HttpCallResponse, ROOT, [call, 0, 0, 0]));
-    };
-    ours_fails(&mut vm);
-    assert!(vm.enter(Callback::QueueReady, 7, [0; 4]));
-    assert_eq!(vm.recorder.saved_status(), None, "nothing of ours hides the other root's");
-    vm.hostcall(Hostcall::SetEffectiveContext, 0, &[ROOT]);
-    assert_eq!(vm.recorder.saved_status(), Some((11, b"of one".as_slice())));
-    vm.hostcall(Hostcall::SetEffectiveContext, 0, &[20]);
-    assert_eq!(vm.recorder.saved_status(), None);
-    vm.leave(Callback::QueueReady, 7, 0);
-}
-
-#[test]
 fn the_answer_to_a_refused_dispatch_that_got_an_id_never_reaches_the_plugin() {
     let mut vm = Vm::start();
     vm.host.dispatch_refused = Some((10, 4));

@@ -53,6 +53,7 @@ pub struct FakeHost {
     pub timers_asked: usize,
     pub next_call: u32,
     pub header_reads: usize,
+    pub value_reads: usize,
     pub property_reads: usize,
     pub clock_reads: usize,
     context: u32,
@@ -116,6 +117,7 @@ impl FakeHost {
             timers_asked: 0,
             next_call: 4,
             header_reads: 0,
+            value_reads: 0,
             property_reads: 0,
             context: 0,
             memory: vec![0; 1 << 16],
@@ -278,6 +280,7 @@ impl Host for FakeHost {
     }
 
     fn header_value(&mut self, map: u32, key: &[u8]) -> Result<&[u8], Refused> {
+        self.value_reads += 1;
         if self.forbids(Hostcall::GetHeaderMapValue) {
             return Err(10);
         }
