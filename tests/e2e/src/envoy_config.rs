@@ -37,6 +37,7 @@ pub(crate) fn wasm_filter(name: &str, plugin: &Plugin, wasm: &Path) -> Value {
                 "configuration": text(plugin.configuration().to_string()),
                 // Without it a stock Envoy never calls the body phase while headers are held.
                 "allow_on_headers_stop_iteration": true,
+                "failure_policy": plugin.policy.name(),
                 "vm_config": {
                     "vm_id": vm,
                     "runtime": "envoy.wasm.runtime.v8",

@@ -19,6 +19,6 @@ pub use client::{Answer, Request};
 pub use collector::{Collector, Finding};
 pub use environment::{artifact, tracer};
 pub use lives::{Door, Entry, Lives, Said, Settings, Trace, send_to};
-pub use plugin::{Mode, Plugin, Sdk};
+pub use plugin::{FailurePolicy, Mode, Plugin, Sdk};
 pub use stack::{Builder, Cluster, Filter, Stack};
 pub use wait::{soon, until};

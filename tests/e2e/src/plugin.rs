@@ -22,6 +22,8 @@ pub enum Mode {
     Forget,
     /// No call; it takes memory in every phase.
     Grow,
+    /// As `Body`, but it panics where the request's query says.
+    Trap,
     /// None that it knows: it refuses its configuration.
     Nonsense,
 }
@@ -33,6 +35,33 @@ enum Code {
     Example(Sdk, Mode),
     /// `wasm-tracer/probe`.
     Probe,
+    /// `examples/cpp/trap`.
+    Cpp,
+}
+
+/// What Envoy does with streams of a VM that trapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailurePolicy {
+    /// Answers 503 from then on; what holds when nothing is said.
+    Closed,
+    /// Lets them pass.
+    Open,
+    /// Makes a new VM for new ones, after a second.
+    Reload,
+}
+
+impl FailurePolicy {
+    /// All of them.
+    pub const ALL: [FailurePolicy; 3] =
+        [FailurePolicy::Closed, FailurePolicy::Open, FailurePolicy::Reload];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            FailurePolicy::Closed => "FAIL_CLOSED",
+            FailurePolicy::Open => "FAIL_OPEN",
+            FailurePolicy::Reload => "FAIL_RELOAD",
+        }
+    }
 }
 
 /// A plugin with its configuration.
@@ -44,6 +73,7 @@ pub struct Plugin {
     pub(crate) traced: bool,
     pub(crate) own_vm: bool,
     pub(crate) vm: Option<String>,
+    pub(crate) policy: FailurePolicy,
     pub(crate) tick_millis: u32,
     pub(crate) ticks_anew: bool,
     pub(crate) variables: Vec<(String, String)>,
@@ -60,6 +90,11 @@ impl Plugin {
         Self::of(Code::Probe)
     }
 
+    /// The plugin in C++, un-instrumented.
+    pub fn cpp() -> Self {
+        Self::of(Code::Cpp)
+    }
+
     fn of(code: Code) -> Self {
         let cluster = crate::envoy_config::CALLEE.to_owned();
         Self {
@@ -69,6 +104,7 @@ impl Plugin {
             traced: false,
             own_vm: false,
             vm: None,
+            policy: FailurePolicy::Closed,
             tick_millis: 0,
             ticks_anew: false,
             variables: Vec::new(),
@@ -100,6 +136,11 @@ impl Plugin {
         Self { vm: Some(name.to_owned()), ..self }
     }
 
+    /// What Envoy does when its VM has trapped.
+    pub fn fails(self, policy: FailurePolicy) -> Self {
+        Self { policy, ..self }
+    }
+
     /// Its root ticks with this period; without, never. (Rust only.)
     pub fn ticks_every(self, tick_millis: u32) -> Self {
         Self { tick_millis, ..self }
@@ -123,6 +164,7 @@ impl Plugin {
             Mode::Fixed => "fixed",
             Mode::Forget => "forget",
             Mode::Grow => "grow",
+            Mode::Trap => "trap",
             Mode::Nonsense => "nonsense",
         };
         let mut configuration = json!({
@@ -154,6 +196,7 @@ impl Plugin {
             Code::Example(Sdk::Go, _) => "body-call-go.wasm",
             Code::Example(Sdk::Rust, _) => "body-call-rust.wasm",
             Code::Probe => "probe.wasm",
+            Code::Cpp => "trap-cpp.wasm",
         }
     }
 
