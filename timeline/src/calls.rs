@@ -102,10 +102,11 @@ pub fn of(timeline: &Timeline) -> Vec<Call> {
                     call.outcome = outcome;
                 }
             }
-            Kind::Hostcall(hostcall) if hostcall.is_dispatch() => {
-                if event.context == timeline.context || owned_entry == Some(event.entry) {
-                    calls.extend(dispatched(hostcall, event));
-                }
+            Kind::Hostcall(hostcall)
+                if hostcall.is_dispatch()
+                    && (event.context == timeline.context || owned_entry == Some(event.entry)) =>
+            {
+                calls.extend(dispatched(hostcall, event));
             }
             // The plugin gave the call up: no response callback follows. Closing a gRPC stream closes
             // only the plugin's half of it (Envoy `Context::grpcClose`).
