@@ -7,7 +7,9 @@ macro_rules! registry {
     ($($file:ident,)*) => {
         #[path = "diagnoses"]
         mod diagnoses {
+            mod failed_call;
             mod phrases;
+            mod refused;
             $(pub mod $file;)*
         }
 
@@ -21,6 +23,9 @@ registry! {
     waiting_on_call,
     callback_ran_no_resume,
     dispatch_rejected,
+    dispatch_failed_inline,
+    call_timeout,
+    call_connect_failure,
     vm_trap_collateral,
     late_callback,
     response_while_request_held,

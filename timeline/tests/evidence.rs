@@ -117,10 +117,31 @@ fn follows(finding: &Finding, cited: &Cited) -> bool {
                 is_dispatch && matches!(e.result, 2 | 4)
             })
             .map(|_| true),
+        "dispatch-failed-inline" => cited
+            .one(|e| {
+                let is_dispatch = matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch());
+                is_dispatch && e.result == 10
+            })
+            .map(|_| true),
+        "call-timeout" => failed(finding, cited, |answer| match answer.kind {
+            Kind::Callback(Callback::HttpCallResponse) => answer.arg(4) == 1,
+            _ => matches!(answer.arg(0), 4 | 14),
+        }),
+        "call-connect-failure" => failed(finding, cited, |answer| match answer.kind {
+            Kind::Callback(Callback::HttpCallResponse) => matches!(answer.arg(4), 2..=4),
+            _ => answer.arg(0) != 0,
+        }),
         "vm-trap-collateral" => trapped(finding, cited),
         other => panic!("no independent check of {other}: add one"),
     };
     holds == Some(true)
+}
+
+/// The call was dispatched, and its response callback says that it failed so.
+fn failed(finding: &Finding, cited: &Cited, so: impl Fn(&Event) -> bool) -> Option<bool> {
+    let (_, dispatch) = cited.dispatch(finding)?;
+    let (_, answer) = cited.answer(dispatch)?;
+    Some(so(answer))
 }
 
 /// Something did not return; if that was not the stream's own, the stream was there until then, held

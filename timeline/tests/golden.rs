@@ -158,7 +158,8 @@ fn a_slow_call_is_told_and_withdrawn() {
 5.001100 #14   set_effective_context context=2 -> ok
 5.001200 #15   continue_stream request -> ok
 ";
-    assert!(found(&format!("known_until 6.500000\n{asked}{answered}")).is_empty());
+    let answered = format!("known_until 6.500000\n{asked}{answered}");
+    assert_eq!(found(&answered), ["failed call-timeout"]);
 }
 
 #[test]

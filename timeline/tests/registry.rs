@@ -165,7 +165,7 @@ fn the_files_of_the_diagnoses_are_formatted() {
     let files = DIAGNOSES
         .iter()
         .map(|d| root.join("src/diagnoses").join(format!("{}.rs", d.code.replace('-', "_"))))
-        .chain([root.join("src/diagnoses/phrases.rs")]);
+        .chain(["failed_call", "phrases", "refused"].map(|file| root.join(format!("src/diagnoses/{file}.rs"))));
     let said = std::process::Command::new("rustfmt")
         .args(["--check", "--edition", "2024", "--config-path"])
         .arg(root.join("../rustfmt.toml"))

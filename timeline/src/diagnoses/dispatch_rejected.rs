@@ -2,13 +2,10 @@
 
 use abi::{Host, Hostcall, Kind, Status};
 
-use super::phrases;
-use crate::calls::{Call, Outcome};
+use super::{phrases, refused};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::{Event, Marks};
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
-use crate::hold::Hold;
-use crate::story::{Step, Story};
+use crate::finding::Severity;
 
 /// See the head of this file.
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
@@ -23,7 +20,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     overlaps: &[],
     argues_from_absence: false,
     triggers: phrases::DISPATCHES,
-    judge: |story| judge(story).into_iter().collect(),
+    judge: |story| refused::judge(story, &RULE),
 };
 
 fn is_rejected(event: &Event) -> bool {
@@ -75,81 +72,15 @@ fn only_the_cluster(event: &Event) -> bool {
         && event.arg(4) <= i32::MAX as u32
 }
 
-fn judge(story: &Story<'_>) -> Option<Verdict> {
-    let dispatches = || {
-        let calls = story.calls().iter();
-        calls.filter_map(|call| story.timeline.event(call.dispatch))
-    };
-    let rejected: Vec<&Event> = dispatches().filter(|e| is_rejected(e)).collect();
-    let first = *rejected.first()?;
-    let step = story.step_of(first.sequence)?;
-    let phase = story.invocation(step);
-    let within = phase.map(|p| format!(" in {}", phrases::name(p))).unwrap_or_default();
-    let headline = format!(
-        "The host refused the dispatch to {:?}{within} (status {}): {}. No response callback will \
-         follow.",
-        first.text_lossy(),
-        first.result,
-        cause(first)
-    );
-    let mut details: Vec<String> = rejected
-        .iter()
-        .map(|e| {
-            format!(
-                "The dispatch to {:?} (#{}) was answered with status {}, without a call id: {}.",
-                e.text_lossy(),
-                e.sequence,
-                e.result,
-                cause(e)
-            )
-        })
-        .collect();
-    let mut events: Vec<_> = rejected.iter().map(|e| e.sequence).collect();
-    let accepted =
-        dispatches().find(|e| e.result == 0 && e.text == first.text && e.order() > first.order());
-    if let Some(accepted) = accepted.filter(|_| only_the_cluster(first)) {
-        details.push(format!(
-            "A later dispatch to the same cluster was accepted (#{}): the cluster had not been \
-             delivered to this worker before.",
-            accepted.sequence
-        ));
-        events.push(accepted.sequence);
-    }
-    let held = phase.filter(|phase| stops_for_nothing(story, step, phase, first));
-    if let Some(phase) = held {
-        details.push(format!(
-            "The phase stopped all the same ({}), and no call of the stream was out that could resume it.",
-            phrases::event(phase)
-        ));
-        events.push(phase.sequence);
-    }
-    Some(Verdict::Found(Box::new(Finding {
-        code: DIAGNOSIS.code.to_owned(),
-        severity: Severity::Failed,
-        is_fact: false,
-        subject: Subject::Timeline,
-        headline,
-        details,
-        evidence: Evidence { events: phrases::cited(events), windows: Vec::new() },
-        advice: phrases::advice(story.timeline.dialect.host, ADVICE),
-        supported_by: Vec::new(),
-    })))
-}
-
-/// Did the phase of a refused dispatch stop, while no call was out that could bring it on?
-fn stops_for_nothing(story: &Story<'_>, step: &Step, phase: &Event, refused: &Event) -> bool {
-    let Kind::Callback(callback) = phase.kind else { return false };
-    let Some(direction) = callback.phase().map(|phase| phase.direction()) else { return false };
-    let half = step.after.of(direction);
-    // A body that is still to come brings the next phase, and with it another chance.
-    let stops = half.hold == Hold::All || (half.hold.is_held() && half.ended);
-    let is_out = |call: &Call| {
-        let pending = call.outcome == Outcome::Pending && call.entry <= refused.entry;
-        pending || (call.entry == refused.entry && call.id.0 != 0) || story.was_out(call, phase)
-    };
-    let begun = story.timeline.events.first().map_or(refused.sequence, |e| e.sequence);
-    stops && !story.calls().iter().any(is_out) && story.gap(begun, Some(phase.sequence)).is_none()
-}
+/// What is told of a dispatch whose arguments were refused.
+const RULE: refused::Rule = refused::Rule {
+    code: DIAGNOSIS.code,
+    is_it: is_rejected,
+    cause,
+    heals: only_the_cluster,
+    healed: "the cluster had not been delivered to this worker before",
+    advice: ADVICE,
+};
 
 const ADVICE: &[(Option<Host>, &str)] = &[
     (

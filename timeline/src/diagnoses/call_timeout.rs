@@ -1,0 +1,148 @@
+//! The timeout of a call struck (host-semantics PW303).
+
+use abi::Host;
+
+use super::failed_call::{self, Why};
+use super::phrases;
+use crate::diagnose::{Diagnosis, NearMiss};
+use crate::finding::Severity;
+use crate::story::{span, timeout};
+
+/// See the head of this file.
+pub const DIAGNOSIS: Diagnosis = Diagnosis {
+    code: "call-timeout",
+    title: "The timeout of a call struck before it was answered",
+    severity: Severity::Failed,
+    is_fact: false,
+    explanation: EXPLANATION,
+    explanation_zh: include_str!("call-timeout.zh-CN.md"),
+    example: EXAMPLE,
+    near_misses: NEAR_MISSES,
+    overlaps: &[],
+    argues_from_absence: false,
+    triggers: phrases::RESPONSES,
+    judge: |story| failed_call::judge(story, &RULE),
+};
+
+const RULE: failed_call::Rule = failed_call::Rule {
+    code: DIAGNOSIS.code,
+    told: |why, call, age| {
+        let told = format!(
+            "was not answered in time: {} after it, its {} struck",
+            span(age),
+            timeout(call)
+        );
+        (why == Why::Timeout).then_some(told)
+    },
+    advice: ADVICE,
+};
+
+const ADVICE: &[(Option<Host>, &str)] = &[
+    (
+        None,
+        "Look at how long the callee takes, and give the call a timeout above that and below those of \
+         the client and of the host.",
+    ),
+    (
+        Some(Host::Higress),
+        "The HTTP client of wasm-go waits 500 ms when no timeout is said: give one as the last \
+         argument of the call.",
+    ),
+    (
+        Some(Host::Envoy),
+        "On stock Envoy the timeout is the one that the plugin passes to the dispatch; the timeout of \
+         a route has no part in it.",
+    ),
+];
+
+const EXAMPLE: &str = r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "slow" headers=60 pseudo=7 timeout=500ms -> ok call 4
+0.500377 #16 http_call_response root 1 call 4 headers=4 body=24 code=504 failure=1
+0.500380 #14   set_effective_context context=2 -> ok
+0.500390 #15   send_local_response status=503 -> ok
+"#;
+
+const NEAR_MISSES: &[NearMiss] = &[
+    NearMiss {
+        because: "the callee itself answered 504",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "slow" headers=60 pseudo=7 timeout=5s -> ok call 4
+0.500377 #16 http_call_response root 1 call 4 headers=4 body=12 code=504 failure=5
+0.500380 #14   set_effective_context context=2 -> ok
+0.500390 #15   send_local_response status=503 -> ok
+"#,
+    },
+    NearMiss {
+        because: "it was answered just in time",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "slow" headers=60 pseudo=7 timeout=500ms -> ok call 4
+0.499377 #16 http_call_response root 1 call 4 headers=4 body=24 code=200
+0.499380 #14   set_effective_context context=2 -> ok
+0.499390 #15   continue_stream request -> ok
+"#,
+    },
+    NearMiss {
+        because: "a gRPC call became unavailable long before its timeout",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch grpc "limiter" timeout=5s -> ok call 5
+0.100377 #16 grpc_close root 1 call 5 status=14
+0.100380 #14   set_effective_context context=2 -> ok
+0.100390 #15   continue_stream request -> ok
+"#,
+    },
+];
+
+const EXPLANATION: &str = r#"## What you see
+
+A call fails after exactly its timeout. The handler gets a 504, or a gRPC status 4 or 14.
+
+## Why it happens
+
+The host gives a call up when the timeout passed with the dispatch is over, and calls back with an answer of
+its own: on Envoy a 504 with headers and the body "upstream request timeout", not a callback without headers.
+The callee may have received the call, may still be working on it, and its answer is thrown away.
+
+## How to be sure
+
+The response callback came at the timeout's age, and of its body the recorder recognised the host's own
+sentence. A 504 that the callee sent is not taken for one.
+
+## What to do
+
+Look at the callee's times and choose the timeout by them: above its slowest, below the client's and the
+host's. Then decide in the handler what a call that failed means. On Higress:
+
+```go
+err := config.client.Get("/check", nil, func(code int, _ http.Header, body []byte) {
+	if code != 200 {
+		proxywasm.SendHttpResponse(503, nil, []byte("check failed"), -1)
+		return
+	}
+	proxywasm.ResumeHttpRequest()
+}, 2000) // ms; the default of wasm-go is 500
+```
+
+On stock Envoy the handler sees `:status` 504:
+
+```rust
+fn on_http_call_response(&mut self, _: u32, headers: usize, _: usize, _: usize) {
+    if headers == 0 || self.get_http_call_response_header(":status").as_deref() != Some("200") {
+        self.send_http_response(503, vec![], Some(b"check failed"));
+        return;
+    }
+    self.resume_http_request();
+}
+```
+
+## What this cannot see
+
+Whether the callee got the call and what it did with it.
+"#;

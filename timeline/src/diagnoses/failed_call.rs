@@ -1,0 +1,140 @@
+//! Calls whose response callback says that they failed: what is told of them, whatever the reason.
+
+use abi::{CallKind, Callback, Host, Kind};
+
+use super::phrases;
+use crate::calls::{Call, Outcome};
+use crate::event::Event;
+use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::ids::Micros;
+use crate::story::{Story, span, timeout};
+
+/// What the host said in an HTTP response callback, as `CallFailure` of the wire.
+pub mod failure {
+    /// Envoy's sentence for a timeout.
+    pub const TIMEOUT: u32 = 1;
+    /// Envoy's sentence for a connection that could not be made or broke before the headers.
+    pub const CONNECT: u32 = 2;
+    /// No headers: reset after the response began, or over the buffer's limit.
+    pub const RESET: u32 = 3;
+    /// Envoy's sentence for a cluster without a healthy host.
+    pub const NO_HEALTHY_HOST: u32 = 4;
+}
+
+/// gRPC's statuses for a call that the host gave up.
+const DEADLINE_EXCEEDED: u32 = 4;
+const UNAVAILABLE: u32 = 14;
+
+/// Why a call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its own timeout struck.
+    Timeout,
+    /// No connection, or it broke before the headers.
+    Connect,
+    /// It broke off after the response had begun, or was larger than the host keeps.
+    Reset,
+    /// No healthy host.
+    NoHealthyHost,
+    /// The Redis client's connection, or its timeout.
+    Redis,
+}
+
+/// Why a call failed, told from its response callback; None if it did not, or the host does not say.
+pub fn why(call: &Call, callback: &Event) -> Option<Why> {
+    if !matches!(call.outcome, Outcome::Failed(_) | Outcome::Late(_)) {
+        return None;
+    }
+    let age = callback.at.since(call.dispatched_at);
+    Some(match (callback.kind, call.kind) {
+        (Kind::Callback(Callback::HttpCallResponse), _) => match callback.arg(4) {
+            failure::TIMEOUT => Why::Timeout,
+            failure::CONNECT => Why::Connect,
+            failure::RESET => Why::Reset,
+            failure::NO_HEALTHY_HOST => Why::NoHealthyHost,
+            _ => return None,
+        },
+        (Kind::Callback(Callback::GrpcClose), _) => match callback.arg(0) {
+            UNAVAILABLE | DEADLINE_EXCEEDED if is_at_timeout(call, age) => Why::Timeout,
+            UNAVAILABLE => Why::Connect,
+            _ => return None,
+        },
+        (Kind::Callback(Callback::RedisCallResponse), CallKind::Redis) => Why::Redis,
+        _ => return None,
+    })
+}
+
+/// Within 50 ms or a tenth of the timeout.
+fn is_at_timeout(call: &Call, age: Micros) -> bool {
+    call.timeout.is_some_and(|timeout| {
+        let slack = (timeout.0 / 10).max(50_000);
+        age.0.abs_diff(timeout.0) <= slack
+    })
+}
+
+/// What a diagnosis tells of a failed call.
+pub struct Rule {
+    /// Code of the diagnosis.
+    pub code: &'static str,
+    /// The end of the headline after the call's name, for a reason that it is about.
+    pub told: fn(Why, &Call, Micros) -> Option<String>,
+    /// What to do.
+    pub advice: &'static [(Option<Host>, &'static str)],
+}
+
+/// One finding for each call that failed for one of the rule's reasons.
+pub fn judge(story: &Story<'_>, rule: &Rule) -> Vec<Verdict> {
+    story.calls().iter().filter_map(|call| found(story, rule, call)).collect()
+}
+
+fn found(story: &Story<'_>, rule: &Rule, call: &Call) -> Option<Verdict> {
+    let callback = story.timeline.event(call.outcome.answer()?.callback)?;
+    let age = callback.at.since(call.dispatched_at);
+    let told = (rule.told)(why(call, callback)?, call, age)?;
+    let dispatch = story.timeline.event(call.dispatch)?;
+    let phase = story.dispatch_step(call).and_then(|step| story.invocation(step));
+    let within = phase.map(|phase| format!(" in {}", phrases::name(phase))).unwrap_or_default();
+    let headline = format!("{}, dispatched{within}, {told}.", capital(&phrases::call(call)));
+    let mut details = vec![
+        format!("It was dispatched{within} (#{}, {}).", dispatch.sequence, timeout(call)),
+        format!(
+            "Its response callback came {} later with {} ({}).",
+            span(age),
+            status(callback, call),
+            phrases::event(callback)
+        ),
+    ];
+    let hostcalls = story.step_of(callback.sequence).map_or(&[][..], |s| story.hostcalls(s));
+    if matches!(call.outcome, Outcome::Failed(_)) {
+        details.push(match hostcalls.iter().find(|e| phrases::decides(e)) {
+            Some(act) => format!("In it the plugin called {}.", phrases::event(act)),
+            None => "In it the plugin neither resumed nor answered.".to_owned(),
+        });
+    }
+    let events = [dispatch, callback].map(|event| event.sequence);
+    Some(Verdict::Found(Box::new(Finding {
+        code: rule.code.to_owned(),
+        severity: Severity::Failed,
+        is_fact: false,
+        subject: Subject::Call(call.id),
+        headline,
+        details,
+        evidence: Evidence { events: phrases::cited(events), windows: Vec::new() },
+        advice: phrases::advice(story.timeline.dialect.host, rule.advice),
+        supported_by: Vec::new(),
+    })))
+}
+
+fn capital(call: &str) -> String {
+    call.replacen('c', "C", 1)
+}
+
+/// What the callback carried, for people.
+fn status(callback: &Event, call: &Call) -> String {
+    match call.kind {
+        CallKind::Http if callback.arg(0) == 0 => "no headers".to_owned(),
+        CallKind::Http => format!("code {}", callback.arg(3)),
+        CallKind::GrpcCall | CallKind::GrpcStream => format!("gRPC status {}", callback.arg(0)),
+        CallKind::Redis => format!("status {}", callback.arg(0)),
+    }
+}
