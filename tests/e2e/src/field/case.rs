@@ -24,7 +24,6 @@ pub struct Exchange {
     pub(super) request: Request,
     pub(super) arrivals: Vec<String>,
     pub(super) shows: Vec<String>,
-    pub(super) findings: Vec<String>,
 }
 
 impl Case {
@@ -67,7 +66,7 @@ impl Exchange {
     /// The case where `what`: a request, answered with this status.
     pub fn new(what: &'static str, status: u16, request: Request) -> Self {
         let shows = vec![format!("client: {status}")];
-        Self { what, request, arrivals: Vec::new(), shows, findings: Vec::new() }
+        Self { what, request, arrivals: Vec::new(), shows }
     }
 
     /// This arrives at a server: `auth: GET /check`. All that arrive must be named.
@@ -80,12 +79,6 @@ impl Exchange {
     /// left of `…` is the line's begin, what stands right of it is somewhere in it.
     pub fn shows(mut self, line: &str) -> Self {
         self.shows.push(line.to_owned());
-        self
-    }
-
-    /// The collector finds this, and it is deserved: `headers-forwarded-before-body-call race`.
-    pub fn finds(mut self, finding: &str) -> Self {
-        self.findings.push(finding.to_owned());
         self
     }
 }

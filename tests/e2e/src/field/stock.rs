@@ -1,6 +1,8 @@
 //! A Higress module made fit for a stock Envoy without any recorder: the marker of its ABI renamed,
 //! and imports that only Higress offers answered by a function that says Unimplemented. The
 //! instrumenter does the same with `--host envoy`; this is the original that it is compared with.
+//! Before Envoy 1.39 one import of newer Go was missing too; there, both variants are made of a module
+//! that does without.
 
 use std::convert::Infallible;
 
@@ -12,37 +14,57 @@ use wasmparser::{
 
 use crate::marker;
 
-const ONLY_HIGRESS: [&str; 2] = ["proxy_redis_init", "proxy_redis_call"];
-const UNIMPLEMENTED: i32 = 12;
+/// Imports that go, and what the functions in their place answer.
+struct Stubs {
+    names: &'static [&'static str],
+    answer: i32,
+}
 
-/// The same module with another marker, and stubs in place of those imports.
+/// The proxy-wasm status Unimplemented.
+const ONLY_HIGRESS: Stubs = Stubs { names: &["proxy_redis_init", "proxy_redis_call"], answer: 12 };
+/// WASI's errno `nosys`.
+const ONLY_NEWER_ENVOY: Stubs = Stubs { names: &["path_filestat_get"], answer: 52 };
+
+/// The same module with another marker, and stubs in place of what only Higress offers.
 pub(super) fn for_stock_envoy(wasm: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let mut stubbing = Stubbing::of(wasm)?;
-    if stubbing.stubs().next().is_none() {
-        return marker::for_stock_envoy(wasm);
+    marker::for_stock_envoy(&ONLY_HIGRESS.applied(wasm)?)
+}
+
+/// The same module without what Envoy offers since 1.39 only.
+pub(super) fn for_older_envoy(wasm: &[u8]) -> anyhow::Result<Vec<u8>> {
+    ONLY_NEWER_ENVOY.applied(wasm)
+}
+
+impl Stubs {
+    fn applied(&'static self, wasm: &[u8]) -> anyhow::Result<Vec<u8>> {
+        let mut stubbing = Stubbing::of(wasm, self)?;
+        if stubbing.stubs().next().is_none() {
+            return Ok(wasm.to_vec());
+        }
+        let mut module = Module::new();
+        stubbing.parse_core_module(&mut module, Parser::new(0), wasm)?;
+        Ok(module.finish())
     }
-    let mut module = Module::new();
-    stubbing.parse_core_module(&mut module, Parser::new(0), wasm)?;
-    marker::for_stock_envoy(&module.finish())
 }
 
 /// Where each function goes when imports turn into functions at the very end.
 struct Stubbing {
+    wanted: &'static Stubs,
     /// For each imported function, whether it is stubbed, and its type.
     imports: Vec<(bool, u32)>,
     defined: u32,
 }
 
 impl Stubbing {
-    fn of(wasm: &[u8]) -> anyhow::Result<Self> {
-        let mut found = Self { imports: Vec::new(), defined: 0 };
+    fn of(wasm: &[u8], wanted: &'static Stubs) -> anyhow::Result<Self> {
+        let mut found = Self { wanted, imports: Vec::new(), defined: 0 };
         for payload in Parser::new(0).parse_all(wasm) {
             match payload? {
                 Payload::ImportSection(section) => {
                     for import in section.into_imports() {
                         let import = import?;
                         if let TypeRef::Func(ty) | TypeRef::FuncExact(ty) = import.ty {
-                            found.imports.push((ONLY_HIGRESS.contains(&import.name), ty));
+                            found.imports.push((wanted.names.contains(&import.name), ty));
                         }
                     }
                 }
@@ -87,7 +109,7 @@ impl Reencode for Stubbing {
     ) -> Result<(), reencode::Error<Infallible>> {
         for import in section.into_imports() {
             let import = import?;
-            if !ONLY_HIGRESS.contains(&import.name) {
+            if !self.wanted.names.contains(&import.name) {
                 imports.import(import.module, import.name, self.entity_type(import.ty)?);
             }
         }
@@ -118,7 +140,7 @@ impl Reencode for Stubbing {
         }
         for _ in self.stubs() {
             let mut stub = Function::new([]);
-            stub.instructions().i32_const(UNIMPLEMENTED).end();
+            stub.instructions().i32_const(self.wanted.answer).end();
             code.function(&stub);
         }
         Ok(())

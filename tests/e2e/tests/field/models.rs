@@ -17,7 +17,8 @@ const TRANSFORMER: &str = "0.2.0_transformer_2.0.0";
 const CHAT: &str = "/v1/chat/completions";
 
 pub fn cases() -> Vec<Case> {
-    let mut cases = vec![model_router(), model_mapper(), proxy_router(), masking(), transformer()];
+    let mut cases = vec![model_router(), model_mapper(), proxy_router(), masking()];
+    cases.extend([transformer(), transformer_of_answers()]);
     cases.extend(SET_HEADER.map(set_header));
     cases
 }
@@ -173,5 +174,20 @@ pub fn transformer() -> Case {
             Exchange::new("a get", 200, Request::get("/get?k2=v2").header("x-old", "o"))
                 .reaches("model: GET /get?k2-new=v2&k3=v3")
                 .shows("model: x-new: o"),
+        )
+}
+
+/// The body of answers.
+fn transformer_of_answers() -> Case {
+    let answers = json!([
+        { "operate": "remove", "body": [{ "key": "secret" }] },
+        { "operate": "add", "body": [{ "key": "seen", "value": "yes" }] },
+    ]);
+    Case::new("transformer changes the body of answers")
+        .plugin(TRANSFORMER, json!({ "respRules": answers }))
+        .exchange(
+            Exchange::new("a get", 200, Request::get("/get"))
+                .reaches("model: GET /get")
+                .shows("client: body …seen"),
         )
 }

@@ -121,6 +121,7 @@ fn usage_report() -> Case {
     };
     timed(Case::new("gpustack-token-usage reports what was used"))
         .plugin(TOKEN_USAGE_REPORTING, configuration)
+        .varies("ttft_ms")
         .varies("started_at")
         .varies("completed_at")
         .varies("request_id")
