@@ -182,6 +182,11 @@ impl State {
         }
     }
 
+    /// The host's dialect.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// The context that a hostcall means: the effective one if it lives, else the current one.
     pub(crate) fn context(&self) -> u32 {
         if self.knows(self.effective) { self.effective } else { self.current }

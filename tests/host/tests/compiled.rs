@@ -33,12 +33,12 @@ fn script(configuration: &str) -> impl Fn(&mut Vm) {
 }
 
 #[test]
-fn higress_plugins_rewritten_without_hooks_are_alike() {
+fn higress_plugins_rewritten_without_hooks_are_alike_on_an_emulated_host() {
     of_all_higress_plugins(rewritten_is_alike);
 }
 
 #[test]
-fn higress_plugins_instrumented_are_alike() {
+fn higress_plugins_instrumented_are_alike_on_an_emulated_host() {
     of_all_higress_plugins(instrumented_is_alike);
 }
 

@@ -139,9 +139,13 @@ impl Vm {
         }
     }
 
-    /// The host answers a call that nobody made.
+    /// The host says of a call that nobody made that it failed.
     pub fn stray_answer(&mut self, root: u32, id: u32) {
-        self.callback(Callback::HttpCallResponse, &[root, id, 0, 0, 0]);
+        let Some(place) = self.root(root) else { return };
+        place.status = (11, "reset".into());
+        self.enter(Callback::HttpCallResponse, &[root, id, 0, 0, 0], false);
+        self.forget_answer(root);
+        self.after_call();
     }
 
     /// Somebody calls a function that the plugin offers, with these arguments.

@@ -71,7 +71,7 @@ pub fn choices(hostcall: Hostcall, param: &Param) -> Vec<Value> {
         (ParamKind::Int, "buffer") => numbers(&[0, 1, 4, 2, 3, 5, 7, 8, 9, 77]),
         (ParamKind::Int, "side") => numbers(&[0, 1, 2, 3, 4]),
         (ParamKind::Int, "period_millis") => numbers(&[100, 0, 7, 250, 1_000, 60_000]),
-        (ParamKind::Int, "timeout_millis") => numbers(&[1_000, 0, 20, 1 << 31, 5_000]),
+        (ParamKind::Int, "timeout" | "timeout_millis") => numbers(&[1_000, 0, 20, 1 << 31, 5_000]),
         (ParamKind::Int, "status") => numbers(&[403, 200, 503]),
         (ParamKind::Int, "level") => numbers(&[2, 4, 0, 3, 5]),
         (ParamKind::Int, "fd") => numbers(&[2, 1, 7]),
