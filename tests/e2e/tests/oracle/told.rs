@@ -24,6 +24,8 @@ pub struct Told {
     pub events: Vec<Event>,
     /// What each shipment said, in the order of their making.
     pub shipments: Vec<Shipment>,
+    /// It keeps every stream and every hostcall.
+    pub is_whole: bool,
     /// Bit n: the original exports the callback with number n.
     pub callbacks: u64,
     /// Whether it says itself that nothing is missing.
@@ -95,6 +97,7 @@ impl Told {
         let mut told = Told::default();
         let mut events = BTreeMap::new();
         for batch in batches {
+            told.is_whole = batch.all_hostcalls;
             told.callbacks = batch.module.as_ref().map_or(0, |module| module.callbacks);
             told.shipments.push(Shipment {
                 hostcalls: batch.own_hostcalls,
