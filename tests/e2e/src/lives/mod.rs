@@ -49,7 +49,7 @@ pub struct Lives {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { workers: 1, drain_seconds: 3 }
+        Self { workers: 1, drain_seconds: 2 }
     }
 }
 
@@ -200,6 +200,11 @@ impl Lives {
     /// The collector.
     pub fn collector(&self) -> &Collector {
         &self.collector
+    }
+
+    /// The same, to be killed and started again.
+    pub fn collector_mut(&mut self) -> &mut Collector {
+        &mut self.collector
     }
 
     /// How many calls have reached the callee.

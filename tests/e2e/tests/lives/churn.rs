@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use e2e::{Lives, Request, Settings, soon};
+use e2e::{Lives, Request, soon};
 
-use crate::scene::{door, fixed, push, start};
-use crate::told::{listed, nothing_else, root_of, roots, text, told, worker};
+use crate::scene::{fixed, push, start};
+use crate::told::{listed, metric, nothing_else, root_of, roots, text, told, worker};
 
 #[test]
 fn of_many_pushes_in_a_row_each_request_is_told_on_the_root_that_served_it() {
@@ -38,8 +38,7 @@ fn of_many_pushes_in_a_row_each_request_is_told_on_the_root_that_served_it() {
 fn under_load_no_request_is_lost_or_told_twice_while_configurations_come_and_go() {
     let gate = |timeout: u32| ("gate", fixed().ticks_every(50).timeout_millis(timeout));
     let audit = |millis: u32| ("audit", fixed().ticks_every(millis).ticks_anew());
-    let settings = Settings { drain_seconds: 2, ..Settings::default() };
-    let lives = Lives::start(settings, &[door(&[gate(4000), audit(90)])]).expect("Envoy serves");
+    let lives = start(&[gate(4000), audit(90)]);
     let stop = AtomicBool::new(false);
     let send = |client: usize| {
         let mut sent = Vec::new();
@@ -75,6 +74,9 @@ fn under_load_no_request_is_lost_or_told_twice_while_configurations_come_and_go(
         });
         assert_eq!(told, sent, "{plugin}");
     }
+    soon("each call is counted once, for one of the plugins", || {
+        (metric(&lives, "calls_total").iter().sum::<u64>() == lives.calls()).then_some(())
+    });
     nothing_else(&lives, sent.len() * 2);
 }
 

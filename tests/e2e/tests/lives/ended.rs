@@ -78,7 +78,7 @@ fn a_hot_restart_has_two_envoys_side_by_side_and_each_request_is_told_by_the_one
     let before = lives.send("door", &Request::get("/patient"));
     let before_told = told(&lives, &before, &["gate"]);
     let calls = lives.calls();
-    let request = held_for(2500);
+    let request = held_for(1500);
     let held = std::thread::scope(|scope| {
         let held = scope.spawn(move || send_to(port, &request, "held-by-the-old-one"));
         soon("its call is out", || (lives.calls() > calls).then_some(()));

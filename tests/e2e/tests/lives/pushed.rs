@@ -1,6 +1,6 @@
 //! Configurations that are pushed while streams are in flight.
 
-use e2e::{Finding, Mode, Plugin, Request, Sdk, soon};
+use e2e::{Finding, Lives, Mode, Plugin, Request, Sdk, Settings, soon};
 
 use crate::scene::{door, ended_and_silent, fixed, held_for, meanwhile, push, start, vms};
 use crate::told::{instances, listed, nothing_else, root_of, roots, told, worker};
@@ -12,7 +12,7 @@ fn a_push_adds_a_root_to_the_vm_while_the_old_one_drains_with_a_stream_in_flight
     let first = lives.send("door", &Request::get("/patient"));
     let before = told(&lives, &first, &["gate", "audit"]);
     let mut second = None;
-    let held = meanwhile(&lives, &held_for(900), || {
+    let held = meanwhile(&lives, &held_for(500), || {
         push(&lives, &[("gate", fixed().ticks_every(200)), audit.clone()]);
         second = Some(lives.send("door", &Request::post("/patient?callee=after-10", "text")));
     });
@@ -112,4 +112,27 @@ fn a_call_that_a_roots_end_cancels_is_not_waited_for_and_its_finding_stands() {
     let wanted = ["headers-forwarded-before-body-call", "response-while-request-held"];
     assert_eq!(codes, wanted, "{closed:#}");
     nothing_else(&lives, 2);
+}
+
+#[test]
+fn an_outage_of_the_collector_across_a_push_leaves_every_timeline_whole() {
+    let settings = Settings { drain_seconds: 4, ..Settings::default() };
+    let audit = ("audit", fixed().timeout_millis(4000));
+    let plugins = [("gate", fixed().ticks_every(100)), audit.clone()];
+    let mut lives = Lives::start(settings, &[door(&plugins)]).expect("Envoy serves");
+    let before = lives.send("door", &Request::get("/patient"));
+    told(&lives, &before, &["gate", "audit"]);
+    lives.collector_mut().kill().expect("the collector is killed");
+    // Long enough for its events to be in two batches, the first of which is kept meanwhile.
+    let held = meanwhile(&lives, &held_for(1500), || {
+        push(&lives, &[("gate", fixed().ticks_every(110)), audit.clone()]);
+    });
+    let after = lives.send("door", &Request::get("/patient"));
+    ended_and_silent(&lives, &[1]);
+    let collector = lives.collector_mut();
+    collector.start_again().expect("the collector starts");
+    collector.wait_until_ready().expect("the collector serves");
+    for answer in [&held, &after] {
+        told(&lives, answer, &["gate", "audit"]);
+    }
 }

@@ -11,7 +11,7 @@ fn a_push_that_changes_the_vm_lets_the_old_vm_finish_its_streams() {
         |variant| ("gate", fixed().ticks_every(100).variable("VARIANT", variant).in_vm("vm"));
     let lives = start(&[gate("old")]);
     let mut second = None;
-    let held = meanwhile(&lives, &held_for(900), || {
+    let held = meanwhile(&lives, &held_for(500), || {
         push(&lives, &[gate("new")]);
         second = Some(lives.send("door", &Request::post("/patient?callee=after-10", "text")));
     });
@@ -40,7 +40,7 @@ fn a_plugin_in_go_too_outlives_the_end_of_its_old_root() {
     };
     let lives = start(&[gate(4000)]);
     let mut second = None;
-    let held = meanwhile(&lives, &held_for(900), || {
+    let held = meanwhile(&lives, &held_for(500), || {
         push(&lives, &[gate(4001)]);
         second = Some(lives.send("door", &Request::post("/patient?callee=after-10", "text")));
     });

@@ -74,8 +74,16 @@ pub fn roots(vm: &Value) -> Vec<(u64, String, bool)> {
     listed(&vm["roots"]).iter().map(read).collect()
 }
 
-/// Nothing was told but `timelines` timelines, each of a plugin and a request, and nothing is lost.
+/// As [`nothing_missing`], and no recorder complains.
 pub fn nothing_else(lives: &Lives, timelines: usize) {
+    nothing_missing(lives, timelines);
+    let said = lives.log(0);
+    let complaints: Vec<_> = said.lines().filter(|line| line.contains(": wasm-tracer ")).collect();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+/// Nothing was told but `timelines` timelines, each of a plugin and a request, and nothing is lost.
+pub fn nothing_missing(lives: &Lives, timelines: usize) {
     let list = lives.collector().json("/api/v1/timelines?limit=1000");
     let list = list.unwrap_or_else(|error| panic!("{error:#}"));
     for timeline in listed(&list["timelines"]) {
@@ -89,13 +97,20 @@ pub fn nothing_else(lives: &Lives, timelines: usize) {
     for vm in listed(&all) {
         assert_eq!(vm["gaps"].as_array().map(Vec::len), Some(0), "{all:#}");
     }
-    let metrics = lives.collector().text("/metrics").unwrap_or_else(|error| panic!("{error:#}"));
-    for line in metrics.lines().filter(|line| line.starts_with("wasm_tracer_events_lost_total")) {
-        assert!(line.ends_with(" 0"), "{line}");
+    for lost in ["events_lost", "streams_not_watched", "streams_refused"] {
+        assert_eq!(metric(lives, &format!("{lost}_at_source_total")), [0], "{lost}");
     }
-    let said = lives.log(0);
-    let complaints: Vec<_> = said.lines().filter(|line| line.contains(": wasm-tracer ")).collect();
-    assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+/// Values of a metric of the collector, one for each set of labels.
+pub fn metric(lives: &Lives, name: &str) -> Vec<u64> {
+    let text = lives.collector().text("/metrics").unwrap_or_else(|error| panic!("{error:#}"));
+    let name = format!("wasm_tracer_{name}");
+    let value = |line: &str| {
+        let (labelled, value) = line.rsplit_once(' ')?;
+        (labelled.split('{').next() == Some(&name)).then(|| value.parse().ok())?
+    };
+    text.lines().filter_map(value).collect()
 }
 
 pub fn listed(value: &Value) -> &[Value] {
