@@ -55,12 +55,21 @@ impl Dialect {
     }
 }
 
-/// Compiles with Winch, the quick compiler, and keeps what it compiled in the cache folder.
+/// Compiles with Winch, the quick compiler, or with Cranelift what Winch cannot (exceptions, tail
+/// calls), and keeps what it compiled in the cache folder.
 pub(crate) fn compile(wasm: &[u8]) -> Result<(Engine, Module)> {
-    let mut config = Config::new();
-    if cfg!(target_arch = "x86_64") {
-        config.strategy(Strategy::Winch);
+    if cfg!(target_arch = "x86_64")
+        && let Ok(compiled) = compile_with(Strategy::Winch, wasm)
+    {
+        return Ok(compiled);
     }
+    compile_with(Strategy::Cranelift, wasm)
+}
+
+fn compile_with(strategy: Strategy, wasm: &[u8]) -> Result<(Engine, Module)> {
+    let mut config = Config::new();
+    config.strategy(strategy);
+    config.wasm_exceptions(strategy == Strategy::Cranelift);
     config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(64));
     if let Some(folder) = cache_folder() {
         let mut cache = CacheConfig::new();

@@ -14,17 +14,18 @@ const FAULT: u32 = 21;
 const INVALID: u32 = 28;
 const NOT_IMPLEMENTED: u32 = 52;
 
-/// Of module `env`: C++ plugins tell the host that their memory grew.
-const MEMORY_GROWTH: &str = "emscripten_notify_memory_growth";
+/// Of module `env`: C++ plugins tell the host that their memory grew, and compare threads.
+const OF_ENV: &[&str] = &["emscripten_notify_memory_growth", "pthread_equal"];
 
 /// Imports that are answered with one number, whatever they are asked.
 const OTHERS: &[(&str, u32)] = &[
-    (MEMORY_GROWTH, SUCCESS),
+    ("emscripten_notify_memory_growth", SUCCESS),
     ("args_get", SUCCESS),
     ("args_sizes_get", SUCCESS),
     ("fd_close", NOT_IMPLEMENTED),
     ("fd_fdstat_get", BAD_FILE),
     ("fd_fdstat_set_flags", NOT_IMPLEMENTED),
+    ("fd_filestat_get", NOT_IMPLEMENTED),
     ("fd_prestat_dir_name", NOT_IMPLEMENTED),
     ("fd_prestat_get", BAD_FILE),
     ("fd_read", NOT_IMPLEMENTED),
@@ -36,13 +37,17 @@ const OTHERS: &[(&str, u32)] = &[
     ("path_rename", NOT_IMPLEMENTED),
     ("path_unlink_file", NOT_IMPLEMENTED),
     ("poll_oneoff", SUCCESS),
+    ("pthread_equal", 0),
     ("sched_yield", SUCCESS),
 ];
 
 /// Is it an import of these?
 pub(crate) fn is_offered(module: &str, name: &str) -> bool {
-    let home = if name == MEMORY_GROWTH { "env" } else { "wasi_snapshot_preview1" };
-    module == home && OTHERS.iter().any(|(offered, _)| *offered == name)
+    module == home(name) && OTHERS.iter().any(|(offered, _)| *offered == name)
+}
+
+fn home(name: &str) -> &'static str {
+    if OF_ENV.contains(&name) { "env" } else { "wasi_snapshot_preview1" }
 }
 
 /// The function for such an import.
@@ -65,7 +70,7 @@ pub(super) fn other(store: &mut Store<State>, name: &str, ty: FuncType, who: Who
         }
         guest.note(What::Hostcall {
             name,
-            hostcall: None,
+            hostcall: Hostcall::from_import(home(name), name),
             raw,
             args: Vec::new(),
             status: Some(errno),
