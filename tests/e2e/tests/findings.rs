@@ -18,7 +18,13 @@ static STACK: LazyLock<Stack> = LazyLock::new(|| {
             .plugin(&format!("{name}-to-nowhere"), body.clone().calls("nowhere"))
             .plugin(&format!("{name}-waits"), body.timeout_millis(300_000));
     }
-    stack.start().unwrap_or_else(|error| panic!("{error:#}"))
+    let fixed = Plugin::new(Sdk::Rust, Mode::Fixed).traced().timeout_millis(200);
+    stack
+        .plugin("impatient", fixed.clone())
+        .plugin("to-an-empty-cluster", fixed.calls("empty"))
+        .discovers("empty", None)
+        .start()
+        .unwrap_or_else(|error| panic!("{error:#}"))
 });
 
 const BOTH: [(Sdk, &str); 2] = [(Sdk::Rust, "rust"), (Sdk::Go, "go")];
@@ -134,4 +140,25 @@ fn a_request_that_waits_says_for_what_while_it_waits() {
             assert_eq!(waiting.join().expect("the client ends").status, 200);
         });
     }
+}
+
+#[test]
+fn a_call_that_fails_says_how() {
+    for (callee, code) in [
+        ("never", "call-timeout"),
+        ("refuse", "call-connect-failure"),
+        ("reset", "call-connect-failure"),
+        // The callee's own answers are no failures of the call.
+        ("status-503", ""),
+        ("status-504", ""),
+    ] {
+        let request = post(&format!("/patient?callee={callee}"));
+        let found = [(code, "failed")];
+        finds("impatient", &request, if code.is_empty() { &[] } else { &found });
+    }
+}
+
+#[test]
+fn a_cluster_without_a_host_fails_the_dispatch_at_once() {
+    finds("to-an-empty-cluster", &post("/patient"), &[("dispatch-failed-inline", "failed")]);
 }
