@@ -216,9 +216,10 @@ fn line(event: &Event) -> String {
     while args.last() == Some(&0) {
         args.pop();
     }
+    let trapped = if event.marks.has(Marks::UNFINISHED) { " trapped" } else { "" };
     let nested = if event.marks.has(Marks::NESTED) { " nested" } else { "" };
     format!(
-        "{:?} {} {args:?} -> {} call {}{nested}",
+        "{:?} {} {args:?} -> {} call {}{nested}{trapped}",
         event.kind, event.context, event.result, event.call
     )
 }

@@ -55,7 +55,8 @@ impl Counts {
             made.inner.iter().for_each(|inner| self.add(inner, true));
             self.hostcall(made, &mut effective);
         }
-        if callback.phase().is_some() && is_kept {
+        let has_returned = invocation.returned != Returned::Never;
+        if callback.phase().is_some() && is_kept && has_returned {
             let root = self.roots.get(&context).copied().unwrap_or(0);
             let key = (root, callback.number(), value(invocation.returned));
             *self.sums.phases.entry(key).or_default() += 1;

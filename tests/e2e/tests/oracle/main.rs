@@ -1,7 +1,12 @@
 //! An oracle nobody here wrote: Envoy at `wasm:trace` logs every call between host and VM. Whatever it
 //! logs of the example plugins and 1,000 mixed requests, the recorder must have told with
 //! `--record-all-hostcalls`: the same entries with the same numbers, in them the same hostcalls with the
-//! same results; and of the recorder's own calls exactly as many as it counts itself.
+//! same results; the same counts at every shipment; and of the recorder's own calls exactly as many as
+//! it counts itself.
+//!
+//! Not compared: texts, which the log does not carry; hostcalls whose row says that they are never
+//! kept; standard output, which the recorder joins to lines; `proxy_set_tick_period_milliseconds`, which
+//! reaches the host only from the recorder.
 //!
 //! One Envoy for each VM, so that every line of a worker belongs to it.
 
@@ -17,10 +22,10 @@ use std::time::{Duration, Instant};
 
 use abi::{Callback, Kind};
 use compare::{Same, compare};
-use e2e::{Mode, Plugin, Sdk, Stack, until};
+use e2e::{FailurePolicy, Mode, Plugin, Request, Sdk, Stack, soon, until};
 use import::Invocation;
 use log::{Log, Step, sift};
-use requests::FORGETS;
+use requests::{FORGETS, SHORT};
 use told::{Endpoint, Told};
 
 /// A recorder ships five times a second, and keeps nothing back.
@@ -50,7 +55,9 @@ fn the_rust_plugin_in_all_its_modes() {
             ("empty", plugin(Mode::Fixed).calls(EMPTY)),
         ],
     );
-    let [in_time, late, rejected] = run.equals_the_log(1000);
+    run.send(1000);
+    let Totals { in_time, late, rejected, bases } = run.equals_the_log(3);
+    assert!(bases > 3, "the recorder moved only between {bases} places");
     assert!(in_time > 100 && late > 20 && rejected > 100, "{in_time} {late} {rejected}");
 }
 
@@ -59,14 +66,16 @@ fn the_go_plugin_without_a_headers_handler() {
     let plugin = |mode| Plugin::new(Sdk::Go, mode);
     let run =
         Run::start(1, WHOLE, vec![("body", plugin(Mode::Body)), (FORGETS, plugin(Mode::Forget))]);
-    let [in_time, late, _] = run.equals_the_log(500);
+    run.send(500);
+    let Totals { in_time, late, .. } = run.equals_the_log(2);
     assert!(in_time > 100 && late > 20, "{in_time} {late}");
 }
 
 #[test]
 fn the_go_plugin_that_holds_the_headers() {
     let run = Run::start(1, WHOLE, vec![("fixed", Plugin::new(Sdk::Go, Mode::Fixed))]);
-    let [in_time, ..] = run.equals_the_log(500);
+    run.send(500);
+    let Totals { in_time, .. } = run.equals_the_log(2);
     assert!(in_time > 100, "{in_time}");
 }
 
@@ -83,15 +92,34 @@ fn a_recorder_that_keeps_one_stream_in_ten_counts_all() {
             ("unknown", plugin(Mode::Body).calls("a cluster that is not there")),
         ],
     );
-    let [in_time, late, rejected] = run.equals_the_log(300);
+    run.send(300);
+    let Totals { in_time, late, rejected, .. } = run.equals_the_log(2);
     assert!(in_time > 50 && late > 10 && rejected > 30, "{in_time} {late} {rejected}");
+}
+
+#[test]
+fn a_plugin_that_traps_and_is_made_anew() {
+    let plugin = Plugin::new(Sdk::Rust, Mode::Trap).fails(FailurePolicy::Reload);
+    let run = Run::start(1, WHOLE, vec![("traps", plugin)]);
+    let traps = ["/patient?trap=headers", "/patient?trap=callback&callee=after-5"];
+    for (before, trap) in traps.into_iter().enumerate() {
+        run.send(60);
+        let seen =
+            || run.endpoint.told().into_values().filter(|told| told.events.len() > 100).count();
+        soon("the VM has shipped", || (seen() > before).then_some(()));
+        let answer = run.stack.send("traps", &Request::post(trap, "text").patience(SHORT));
+        assert_ne!(answer.status, 200);
+        let passes = || run.stack.send("traps", &Request::get("/patient")).status == 200;
+        soon("a new VM takes requests", || passes().then_some(()));
+    }
+    run.send(60);
+    // Those of both VMs that trapped left a black box.
+    run.equals_the_log(4);
 }
 
 /// One Envoy, its log, and what the recorders in it told.
 struct Run {
     plugins: Vec<&'static str>,
-    /// One in the VM of each worker and one on the main thread; the canary's ships nothing.
-    recorders: usize,
     stack: Stack,
     endpoint: Arc<Endpoint>,
     started: Instant,
@@ -118,14 +146,17 @@ impl Run {
             stack = stack.plugin(name, plugin.traced());
         }
         let stack = stack.start().unwrap_or_else(|error| panic!("{error:#}"));
-        Self { plugins: names, recorders: workers as usize + 1, stack, endpoint, started }
+        Self { plugins: names, stack, endpoint, started }
     }
 
-    /// Sends requests, and waits until what was told equals what was logged. Answers how many calls were
-    /// answered in time and too late, and how many dispatches the host refused.
-    fn equals_the_log(&self, count: usize) -> [u64; 3] {
-        let ready = self.started.elapsed();
+    /// Sends so many requests, mixed, to the plugins in turns.
+    fn send(&self, count: usize) {
         requests::send(&self.stack, &self.plugins, count);
+    }
+
+    /// Waits until what so many recorders told equals what was logged. There is one in the VM of each
+    /// worker and one on the main thread; the canary's ships nothing.
+    fn equals_the_log(&self, recorders: usize) -> Totals {
         let sent = self.started.elapsed();
         let mut log = Log::open(&self.stack.envoy_log_file());
         let mut last = String::new();
@@ -136,7 +167,7 @@ impl Run {
             let compared =
                 told.values().map(|told| with_its_vm(told, &log).map(|(same, _)| same)).collect();
             last = match compared {
-                Ok(same) if told.len() == self.recorders => return Ok(Some((told, same))),
+                Ok(same) if told.len() == recorders => return Ok(Some((told, same))),
                 Ok(_) => format!("{} recorders told something", told.len()),
                 Err(difference) => difference,
             };
@@ -144,17 +175,14 @@ impl Run {
         });
         let Ok((told, same)) = equal else { panic!("{last}") };
         assert_eq!(log.defects(), [""; 0]);
-        let entries: usize = same.iter().map(|same| same.entries).sum();
-        assert!(entries > count * 5, "{same:?}");
-        assert!(same.iter().all(|same| same.counters > 1), "{same:?}");
+        assert!(same.iter().all(|same| same.counters > 0), "{same:?}");
         let worker = told.into_values().max_by_key(|told| told.events.len());
         let worker = worker.expect("a worker told something");
-        let bases: BTreeSet<u32> = worker.shipments.iter().map(|shipment| shipment.base).collect();
-        assert!(bases.len() > 1, "the recorder never moved");
+        assert!(worker.events.len() > 100, "only {:?} was told", worker.events);
         would_be_seen(&worker, &log);
+        let bases: BTreeSet<u32> = worker.shipments.iter().map(|shipment| shipment.base).collect();
         println!(
-            "{:?}: ready {ready:.1?}, sent {sent:.1?}, all {:.1?}, {} lines, {} bytes; shipped \
-             from {} bases: {same:#?}",
+            "{:?}: sent {sent:.1?}, all {:.1?}, {} lines, {} bytes; shipped from {} bases: {same:#?}",
             self.plugins,
             self.started.elapsed(),
             log.lines(),
@@ -162,8 +190,19 @@ impl Run {
             bases.len()
         );
         let of = |at: usize| same.iter().map(|same| same.calls[at]).sum();
-        [of(0), of(1), of(2)]
+        Totals { in_time: of(0), late: of(1), rejected: of(2), bases: bases.len() }
     }
+}
+
+/// What was equal, summed up.
+struct Totals {
+    /// Calls answered in time, and too late.
+    in_time: u64,
+    late: u64,
+    /// Dispatches that the host refused.
+    rejected: u64,
+    /// Places from which one recorder shipped: it moves when the plugin takes memory.
+    bases: usize,
 }
 
 /// That nothing differs says something only if the least difference would be seen.
@@ -174,13 +213,14 @@ fn would_be_seen(told: &Told, log: &Log) {
         change(&mut changed);
         assert!(compare(&steps, &changed).is_err(), "{what} is not seen");
     };
-    differs("a hostcall of its own too many", &|told| told.shipments[3].hostcalls += 1);
+    let some = told.shipments.len() / 2;
+    differs("a hostcall of its own too many", &|told| told.shipments[some].hostcalls += 1);
     let last = told.shipments.iter().rposition(|told| told.counters.is_some()).expect("counters");
     differs("a phase too many in the counters", &|told| {
         let counters = told.shipments[last].counters.as_mut().expect("counters");
         counters.phases[0].count += 1;
     });
-    differs("a callback of its own too many", &|told| told.shipments[3].callbacks += 1);
+    differs("a callback of its own too many", &|told| told.shipments[some].callbacks += 1);
     if !told.is_whole {
         assert!(told.events.len() < steps.len() / 2, "most streams are kept");
         return;

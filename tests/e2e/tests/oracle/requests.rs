@@ -14,7 +14,7 @@ pub const FORGETS: &str = "forgets";
 /// Clients at a time.
 const CLIENTS: usize = 24;
 /// Of a client whose request nobody will answer.
-const SHORT: Duration = Duration::from_millis(100);
+pub const SHORT: Duration = Duration::from_millis(100);
 
 const POSTS: [&str; 14] = [
     "/patient?callee=after-5",

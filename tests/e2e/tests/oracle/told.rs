@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use abi::Kind;
 use prost::Message;
-use proto::v1::{Batch, Counters};
+use proto::v1::{Batch, Counters, Open};
 use timeline::event::{Event, Marks};
 use timeline::ids::{CallId, ContextId, Entry, Micros, Sequence};
 
@@ -95,7 +95,7 @@ impl Told {
     fn of(mut batches: Vec<Batch>) -> Self {
         batches.sort_by_key(|batch| batch.own_hostcalls);
         let mut told = Told::default();
-        let mut events = BTreeMap::new();
+        let (mut events, mut open) = (BTreeMap::new(), Vec::new());
         for batch in batches {
             told.is_whole = batch.all_hostcalls;
             told.callbacks = batch.module.as_ref().map_or(0, |module| module.callbacks);
@@ -110,6 +110,7 @@ impl Told {
             if refused > 0 {
                 told.missing.push(format!("{refused} streams were not admitted"));
             }
+            open.extend(batch.open.iter().map(open_event));
             events.extend(events_of(&batch).map(|event| (event.sequence, event)));
         }
         let numbers = events.keys().map(|sequence: &Sequence| sequence.0);
@@ -118,7 +119,7 @@ impl Told {
         {
             told.missing.push(format!("{} of events {first} to {last} have come", events.len()));
         }
-        told.events = events.into_values().collect();
+        told.events = events.into_values().chain(open).collect();
         told.events.sort_by_key(Event::order);
         told
     }
@@ -126,6 +127,23 @@ impl Told {
     /// The events of each entry, the invocation first.
     pub fn entries(&self) -> Vec<&[Event]> {
         self.events.chunk_by(|a, b| a.entry == b.entry).collect()
+    }
+}
+
+/// What a black box says of an invocation that never returned.
+fn open_event(open: &Open) -> Event {
+    Event {
+        sequence: Sequence(u64::MAX),
+        entry: Entry(open.entry),
+        at: Micros(open.since_micros),
+        context: ContextId(open.context),
+        kind: Kind::from_number(open.kind),
+        took: Micros(0),
+        args: open.args.clone(),
+        result: 0,
+        call: CallId(open.call),
+        text: Vec::new(),
+        marks: Marks::UNFINISHED,
     }
 }
 
