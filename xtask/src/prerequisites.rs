@@ -46,7 +46,9 @@ pub struct Found {
 impl Found {
     /// Looks around for these.
     pub fn here(named: Vec<Named>, needs: Vec<Need>) -> Self {
-        let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+        // It may come with arguments: `ccache gcc`.
+        let compiler = std::env::var("CC").unwrap_or_default();
+        let compiler = compiler.split_whitespace().next().unwrap_or("cc");
         let python = |arguments: &[&str]| runs(Command::new("python3").args(arguments));
         Self {
             has_c_compiler: runs(Command::new(compiler).arg("--version")),
