@@ -86,7 +86,7 @@ pub(crate) fn whole_text(logged: &str, last: &str) -> String {
 
 /// Log lines among the hostcalls of an invocation, as one text.
 pub(crate) fn log_lines(hostcalls: &[Event]) -> String {
-    let is_line = |e: &&Event| e.kind == Kind::Hostcall(Hostcall::Log);
+    let is_line = |e: &&Event| matches!(e.kind, Kind::Hostcall(Hostcall::Log | Hostcall::FdWrite));
     let lines = hostcalls.iter().filter(is_line).map(|e| e.text_lossy().trim_end().to_owned());
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -1,6 +1,6 @@
 //! One recorded fact: an invocation (entry and return) or a hostcall.
 
-use abi::Kind;
+use abi::{Hostcall, Kind};
 
 use crate::ids::{CallId, ContextId, Entry, Micros, Sequence};
 
@@ -52,6 +52,9 @@ impl Marks {
     /// The invocation was open when its VM trapped.
     pub const UNFINISHED: Marks = Marks(32);
 
+    /// A note of the plugin's own: `text` is `key=value`, not the function's name.
+    pub const ANNOTATION: Marks = Marks(64);
+
     /// Are all bits of `other` set?
     pub const fn has(self, other: Marks) -> bool {
         self.0 & other.0 == other.0
@@ -64,6 +67,12 @@ impl Marks {
 }
 
 impl Event {
+    /// Is it a note of the plugin's own, made by the foreign function `wasm_tracer.annotate`?
+    pub fn is_annotation(&self) -> bool {
+        self.kind == Kind::Hostcall(Hostcall::CallForeignFunction)
+            && self.marks.has(Marks::ANNOTATION)
+    }
+
     /// The argument at a position, 0 where it was left out.
     pub fn arg(&self, at: usize) -> u32 {
         self.args.get(at).copied().unwrap_or(0)

@@ -10,7 +10,7 @@
 //! 2.002377 #19 http_call_response root 1 call 4 headers=3 body=2
 //! ```
 //!
-//! An event line is: seconds, `#` and sequence, name, context (`root N` where the host calls with a
+//! A note of the plugin's own is a line `annotation "key=value"`. An event line is: seconds, `#` and sequence, name, context (`root N` where the host calls with a
 //! root's), `call N`, arguments by name, text in quotes, `->` and what was returned, then what is
 //! seldom (`-> (unfinished)`: it was open when its VM trapped): `took=32us`, `entry=7` (else an invocation counts one up and a hostcall belongs to the
 //! invocation above), `ctx=2`, marks (`+nested`). Other lines are the header. `//` starts a comment.

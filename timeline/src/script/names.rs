@@ -5,14 +5,18 @@ use abi::{Callback, Effect, Hostcall, Kind, Role, StreamSide};
 use crate::event::Marks;
 
 /// Words of the marks.
-pub const MARKS: [(&str, Marks); 6] = [
+pub const MARKS: [(&str, Marks); 7] = [
     ("bad_pointer", Marks::BAD_POINTER),
     ("text_cut", Marks::TEXT_CUT),
     ("nested", Marks::NESTED),
     ("promoted", Marks::PROMOTED),
     ("own", Marks::OWN),
     ("unfinished", Marks::UNFINISHED),
+    ("annotation", Marks::ANNOTATION),
 ];
+
+/// The word of a plugin's own note, in place of the hostcall's name.
+pub const ANNOTATION: &str = "annotation";
 
 /// The targets of `continue_stream` and `close_stream`.
 pub const SIDES: [StreamSide; 4] =

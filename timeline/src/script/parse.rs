@@ -235,6 +235,8 @@ impl Reader {
         let name = words.word("name of a callback or hostcall")?;
         let kind = if name == "dispatch" {
             words.read("kind of dispatch", names::dispatch)?
+        } else if name == names::ANNOTATION {
+            Kind::Hostcall(Hostcall::CallForeignFunction)
         } else {
             names::kind(&name).ok_or_else(|| format!("`{name}` is no callback or hostcall"))?
         };
@@ -252,7 +254,7 @@ impl Reader {
             result: default_result(kind),
             call: CallId(0),
             text: Vec::new(),
-            marks: Marks::default(),
+            marks: if name == names::ANNOTATION { Marks::ANNOTATION } else { Marks::default() },
         };
         if !inside {
             if matches!(kind, Kind::Callback(c) if c.is_on_root()) {

@@ -208,7 +208,10 @@ pub fn event(out: &mut String, event: &Event, before: Option<(Entry, ContextId)>
     let inside = matches!(event.kind, Kind::Hostcall(_));
     put!(out, "{} #{} ", seconds(event.at), event.sequence);
     out.push_str(if inside { "  " } else { "" });
-    out.push_str(&names::of_kind(event.kind));
+    match event.is_annotation() {
+        true => out.push_str(names::ANNOTATION),
+        false => out.push_str(&names::of_kind(event.kind)),
+    }
     match event.kind {
         Kind::Callback(callback) if callback.is_on_root() => {
             put!(out, " root {}", event.context);
@@ -326,7 +329,9 @@ fn is_unfinished(event: &Event) -> bool {
 fn marks(out: &mut String, event: &Event) {
     let mut rest = event.marks.0;
     for (name, mark) in names::MARKS {
-        if mark == Marks::UNFINISHED && is_unfinished(event) {
+        let said = (mark == Marks::UNFINISHED && is_unfinished(event))
+            || (mark == Marks::ANNOTATION && event.is_annotation());
+        if said {
             rest &= !mark.0;
         } else if event.marks.has(mark) {
             put!(out, " +{name}");

@@ -154,6 +154,7 @@ known_until 5.000000
 2.002391 #21   continue_stream request -> ok
 2.002395 #23 done 2 \"panicked at src/lib.rs:9:5:\\nno\" -> (unfinished)
 2.002399 #22   log_line \"too \\\"late\\\"\\n\" level=2 -> ok +text_cut
+2.002399 #24   annotation \"user=7\" -> not_found
 ";
     assert_eq!(print(&parse(script).unwrap()), script);
 }

@@ -93,6 +93,11 @@ fn of_phase(event: &Event, callback: Callback) -> Label {
 }
 
 fn of_hostcall(event: &Event, hostcall: Hostcall, end: Option<Micros>) -> Label {
+    // What the host made of it is of no interest.
+    if event.is_annotation() {
+        let text = words::shortened(&event.text_lossy(), 40);
+        return Label { text, look: Look::Plain };
+    }
     let mut text = match hostcall {
         Hostcall::ContinueStream => match StreamSide::from_number(event.arg(0)) {
             Some(side) => format!("resume {}", side.name()),

@@ -112,6 +112,14 @@ fn the_late_callback_is_at_the_right_edge_and_the_busy_part_is_readable() {
 }
 
 #[test]
+fn a_note_of_the_plugin_reads_as_it_was_made() {
+    let script = "0.0 #1 create 2 root 1\n0.1 #2 request_headers 2 -> continue\n\
+                  0.1 #3   annotation \"user=7\" -> not_found";
+    let svg = draw(&fixture::of(script, Vec::new()));
+    assert!(has(&svg, ">user=7<") && !has(&svg, "wt-bad"), "{svg}");
+}
+
+#[test]
 fn a_panic_is_red_and_never_returns() {
     let svg = draw(&fixture::panicked());
     assert!(has(&svg, "request headers → trapped: no such user (/plugin/main.go:52)"), "{svg}");
