@@ -1,5 +1,6 @@
 //! What still leaves when a plugin traps, when its process exits, when its root ends.
 
+use abi::Callback;
 use proto::fields::{batch, open};
 
 use crate::Recorder;
@@ -19,8 +20,19 @@ impl Recorder {
         self.trapped = true;
         self.finish_output();
         let now = self.clock(host);
+        self.name_before_trap(host);
         let from = self.calling_root();
         self.flush(from, now, BatchFrame { black_box: true, ..BatchFrame::default() }, host);
+    }
+
+    /// A stream is named when its headers phase returns, or at its end: one that traps there has neither,
+    /// and would be the only one without a name.
+    fn name_before_trap(&mut self, host: &mut impl Host) {
+        let known_until = self.known_until();
+        let frame = self.top().copied();
+        if let Some(frame) = frame.filter(|f| f.kind == Callback::RequestHeaders.number()) {
+            self.name(&frame, false, known_until, host);
+        }
     }
 
     /// Before `proc_exit`: a host may return from it, so it is no proof of an end. At most once per VM:

@@ -79,7 +79,13 @@ impl Recorder {
     }
 
     /// Writes a `Stream`: its names unless they were written before, properties if they are `telling`.
-    fn name(&mut self, frame: &Frame, at_log: bool, known_until: u64, host: &mut impl Host) {
+    pub(crate) fn name(
+        &mut self,
+        frame: &Frame,
+        at_log: bool,
+        known_until: u64,
+        host: &mut impl Host,
+    ) {
         // After set_effective_context the host would answer for another stream.
         if frame.effective != frame.context || !frame.recorded {
             return;

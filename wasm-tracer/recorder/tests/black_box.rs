@@ -62,6 +62,18 @@ fn what_the_trapping_invocation_did_before_is_in_it() {
 }
 
 #[test]
+fn a_stream_that_traps_in_its_headers_phase_has_a_name() {
+    let mut vm = Vm::start();
+    vm.call(Callback::ContextCreate, 2, [ROOT, 0, 0, 0], 0);
+    assert!(vm.enter(Callback::RequestHeaders, 2, [9, 1, 0, 0]));
+    vm.recorder.trap(&mut vm.host);
+    let batch = vm.last_batch();
+    let stream = batch.streams.iter().find(|stream| stream.context == 2).expect("a stream");
+    assert!(!stream.path.is_empty() && !stream.request_id.is_empty(), "{stream:?}");
+    assert_eq!(batch.open[0].context, 2);
+}
+
+#[test]
 fn the_line_it_died_in_is_an_event_too() {
     let mut vm = Vm::start();
     assert!(vm.enter(Callback::QueueReady, ROOT, [1, 0, 0, 0]));
