@@ -61,6 +61,22 @@ fn the_lost_callback_is_told_by_the_log_alone() {
 }
 
 #[test]
+fn a_trap_takes_other_streams_with_it() {
+    // Made of the same log: the answer to the call traps while the stream waits for it, and the host
+    // makes a new VM.
+    let worker = |line: &&str| line.contains("][14879][");
+    let waits = LOG.lines().take_while(|line| !line.contains("proxy_on_response_headers(2"));
+    let answer = LOG.lines().find(|line| line.contains("proxy_on_http_call_response(1"));
+    let anew = LOG.lines().filter(worker).find(|line| line.contains("[host->vm] _initialize()"));
+    let lines: Vec<&str> = waits.chain(answer).chain(anew).collect();
+    let trapped = "0.426000 #12 http_call_response root 1 call 4 headers=4 body=8 -> (unfinished)";
+    for piece in [usize::MAX, 1] {
+        let said = print(&timelines(&lines.join("\n"), piece));
+        assert!(said.contains(trapped) && said.contains("// lost vm-trap-collateral"), "{said}");
+    }
+}
+
+#[test]
 fn a_log_that_is_read_while_it_is_written_gives_the_same() {
     // Up to when the VM is known differs, and nothing else.
     let said = |piece| -> Vec<_> {
