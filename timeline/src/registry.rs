@@ -10,6 +10,7 @@ macro_rules! registry {
             mod failed_call;
             mod phrases;
             mod refused;
+            mod stuck;
             $(pub mod $file;)*
         }
 
@@ -22,6 +23,10 @@ registry! {
     headers_forwarded_before_body_call,
     waiting_on_call,
     callback_ran_no_resume,
+    paused_without_pending_call,
+    header_pause_starves_body,
+    waiting_for_body_that_cannot_come,
+    own_local_reply_paused,
     dispatch_rejected,
     dispatch_failed_inline,
     call_timeout,

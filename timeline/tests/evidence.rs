@@ -83,6 +83,15 @@ impl Cited {
         })
     }
 
+    /// Where the windows of a finding end.
+    fn ended_by(&self, finding: &Finding) -> Option<Sequence> {
+        finding.evidence.windows.first().and_then(|window| window.to)
+    }
+
+    fn at(&self, sequence: Option<Sequence>) -> Option<&Event> {
+        self.0.iter().find(|e| Some(e.sequence) == sequence)
+    }
+
     /// No response callback between two events, as a window says.
     fn no_answer(&self, finding: &Finding, dispatch: &Event, to: Option<&Event>) -> bool {
         let kind = match dispatch.kind {
@@ -131,10 +140,37 @@ fn follows(finding: &Finding, cited: &Cited) -> bool {
             Kind::Callback(Callback::HttpCallResponse) => matches!(answer.arg(4), 2..=4),
             _ => answer.arg(0) != 0,
         }),
+        "paused-without-pending-call" => stopped(finding, cited, |phase| phase.result != 0),
+        "header-pause-starves-body" => stopped(finding, cited, |phase| phase.arg(1) == 0),
+        "waiting-for-body-that-cannot-come" => stopped(finding, cited, |phase| phase.arg(1) != 0),
+        "own-local-reply-paused" => (|| {
+            let reply = Kind::Hostcall(Hostcall::SendLocalResponse);
+            let (at, _) = cited.one(|e| e.kind == reply && e.result == 0)?;
+            let (stop, _) = cited.callback(Callback::ResponseHeaders)?;
+            let to = cited.ended_by(finding);
+            Some(at < stop && cited.held_until(finding, to))
+        })(),
         "vm-trap-collateral" => trapped(finding, cited),
         other => panic!("no independent check of {other}: add one"),
     };
     holds == Some(true)
+}
+
+/// A phase so stopped, was held to the end, and no call was out that could bring it on: there was none,
+/// or each was refused.
+fn stopped(finding: &Finding, cited: &Cited, so: impl Fn(&Event) -> bool) -> Option<bool> {
+    let to = cited.ended_by(finding);
+    let is_stop = |e: &Event| matches!(e.kind, Kind::Callback(c) if c.phase().is_some()) && so(e);
+    cited.one(|e| is_stop(e) && e.result != 0)?;
+    let is_dispatch = |e: &&Event| matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch());
+    let mut dispatches = cited.0.iter().filter(is_dispatch).peekable();
+    let no_call = match dispatches.peek() {
+        Some(_) => dispatches.all(|e| e.result != 0),
+        None => {
+            cited.none(finding, cited.0.first()?, cited.at(to), Kind::Hostcall(Hostcall::HttpCall))
+        }
+    };
+    Some(no_call && cited.held_until(finding, to))
 }
 
 /// The call was dispatched, and its response callback says that it failed so.

@@ -112,9 +112,14 @@ fn held_headers_give_nothing() {
 }
 
 #[test]
-fn a_pause_in_the_headers_without_a_call_is_not_taken_for_a_call() {
-    let script = traces::A_PAUSE_IN_THE_HEADERS_WITHOUT_A_CALL_IS_NOT_TAKEN_FOR_A_CALL;
-    assert!(found(script).is_empty());
+fn a_pause_in_the_headers_starves_the_body() {
+    let script = traces::A_PAUSE_IN_THE_HEADERS_STARVES_THE_BODY;
+    assert_eq!(found(script), ["hung header-pause-starves-body"]);
+    assert!(headline(script).contains("if this host"), "{}", headline(script));
+    let known = format!("dialect envoy 0.2.1 headers_stop=all seen\n{script}");
+    assert!(!headline(&known).contains("if"), "{}", headline(&known));
+    let called = format!("dialect envoy 0.2.1 headers_stop=iteration seen\n{script}");
+    assert!(found(&called).is_empty(), "the body is awaited, and will come");
 }
 
 #[test]

@@ -165,7 +165,10 @@ fn the_files_of_the_diagnoses_are_formatted() {
     let files = DIAGNOSES
         .iter()
         .map(|d| root.join("src/diagnoses").join(format!("{}.rs", d.code.replace('-', "_"))))
-        .chain(["failed_call", "phrases", "refused"].map(|file| root.join(format!("src/diagnoses/{file}.rs"))));
+        .chain(
+            ["failed_call", "phrases", "refused", "stuck"]
+                .map(|file| root.join(format!("src/diagnoses/{file}.rs"))),
+        );
     let said = std::process::Command::new("rustfmt")
         .args(["--check", "--edition", "2024", "--config-path"])
         .arg(root.join("../rustfmt.toml"))

@@ -64,11 +64,12 @@ const ADVICE: &[(Option<Host>, &str)] = &[
 
 const EXAMPLE: &str = r#"
 0.000000 #11 create 2 root 1
-0.000113 #13 request_headers 2 n=10 end -> pause
+0.000113 #13 request_headers 2 n=10 end -> continue
 0.000120 #12   dispatch http "down" headers=60 pseudo=7 timeout=5s -> internal_failure
-4.006020 #14 log 2
-4.006031 #15 done 2
-4.006040 #16 delete 2
+0.005114 #14 response_headers 2 n=5 -> continue
+0.006020 #15 log 2
+0.006031 #16 done 2
+0.006040 #17 delete 2
 "#;
 
 const NEAR_MISSES: &[NearMiss] = &[

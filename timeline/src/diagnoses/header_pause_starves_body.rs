@@ -1,0 +1,190 @@
+//! The headers phase stopped and waits for a body that the host then holds back (host-semantics PW201).
+
+use abi::{Callback, Direction, Host};
+
+use super::stuck::{self, Stuck, Told};
+use crate::diagnose::{Diagnosis, NearMiss};
+use crate::finding::{Severity, Verdict};
+use crate::hold::Hold;
+use crate::story::Story;
+
+/// See the head of this file.
+pub const DIAGNOSIS: Diagnosis = Diagnosis {
+    code: "header-pause-starves-body",
+    title: "The headers are held in a way that keeps the body phase from being called",
+    severity: Severity::Hung,
+    is_fact: false,
+    explanation: EXPLANATION,
+    explanation_zh: include_str!("header-pause-starves-body.zh-CN.md"),
+    example: EXAMPLE,
+    near_misses: NEAR_MISSES,
+    overlaps: &[],
+    argues_from_absence: true,
+    triggers: stuck::PHASES,
+    judge,
+};
+
+fn judge(story: &Story<'_>) -> Vec<Verdict> {
+    let starved = |stuck: &Stuck<'_>| {
+        stuck.is_in_headers() && !stuck.half.ended && stuck.is_all_held() && !stuck.replied
+    };
+    let waits_for_body = |stuck: &Stuck<'_>| exports_body(story, stuck.direction);
+    let stuck =
+        stuck::all(story).into_iter().filter(|stuck| starved(stuck) && waits_for_body(stuck));
+    let without_call = stuck.filter(|_| story.calls().is_empty());
+    without_call.filter_map(|stuck| stuck.judge(story, stuck::NO_CALL, told(&stuck))).collect()
+}
+
+/// Has the plugin a phase for the body? A module that is not known has one.
+fn exports_body(story: &Story<'_>, direction: Direction) -> bool {
+    let module = &story.timeline.module;
+    module.callbacks == 0
+        || module.exports(match direction {
+            Direction::Request => Callback::RequestBody,
+            Direction::Response => Callback::ResponseBody,
+        })
+}
+
+fn told(stuck: &Stuck<'_>) -> Told {
+    let is_known = stuck.half.hold == Hold::All;
+    let why = match is_known {
+        true => {
+            "the host calls no body phase meanwhile: the plugin waits for a body that will not come"
+        }
+        false => {
+            "if this host holds everything on that answer, the plugin waits for a body that will not \
+             come"
+        }
+    };
+    let detail = match is_known {
+        true => {
+            "This host takes the answer as StopAllIteration: the body is kept back until a resume."
+        }
+        false => {
+            "If the host was told allow_on_headers_stop_iteration, or is Higress with a module of ABI \
+             0.2.100, the body phase is called as soon as a part of the body comes."
+        }
+    };
+    let details = vec![
+        "Nothing followed the headers (the end of the stream was not in them), and no call was \
+         dispatched whose callback could resume."
+            .to_owned(),
+        detail.to_owned(),
+    ];
+    Told { code: DIAGNOSIS.code, why: why.to_owned(), details, events: Vec::new(), advice: ADVICE }
+}
+
+const ADVICE: &[(Option<Host>, &str)] = &[
+    (
+        None,
+        "Do not hold the headers with Pause in the hope of the body, unless the host is known to call the body phase all the same.",
+    ),
+    (
+        Some(Host::Higress),
+        "On Higress return types.HeaderStopIteration from the headers phase, with a module of ABI 0.2.100: then the body phase is called while the headers are held.",
+    ),
+    (
+        Some(Host::Envoy),
+        "On stock Envoy 1.35 or later set allow_on_headers_stop_iteration: true in the plugin configuration; on an older one decide in the headers phase.",
+    ),
+];
+
+const EXAMPLE: &str = r#"
+module abi 0.2.1 host higress
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> pause
+"#;
+
+const NEAR_MISSES: &[NearMiss] = &[
+    NearMiss {
+        because: "the host calls the body phase while the headers are held",
+        script: r#"
+module abi 0.2.100 host higress
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> pause
+"#,
+    },
+    NearMiss {
+        because: "the plugin waits for a call",
+        script: r#"
+module abi 0.2.1 host higress
+known_until 0.500000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 -> pause
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+"#,
+    },
+    NearMiss {
+        because: "a tick resumed it",
+        script: r#"
+module abi 0.2.1 host higress
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> pause
+0.900000 #15 tick root 1
+0.900010 #13   set_effective_context context=2 -> ok
+0.900020 #14   continue_stream request -> ok
+"#,
+    },
+    NearMiss {
+        because: "the request has no body to wait for",
+        script: r#"
+module abi 0.2.1 host higress
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 end -> pause
+"#,
+    },
+];
+
+const EXPLANATION: &str = r#"## What you see
+
+Every request with a body hangs until the client gives up or an idle timeout of the host strikes. Requests
+without a body work.
+
+## Why it happens
+
+The plugin wants to see the body before it decides, so its headers phase returns Pause. Number 1 from a
+headers phase is StopIteration only for a host that takes it so (Higress with a module of ABI 0.2.100, or
+Envoy with `allow_on_headers_stop_iteration: true`). For all others it is StopAllIteration: the host keeps the
+body back too, no body phase is called, and the plugin waits for ever for what it holds back itself.
+
+## How to be sure
+
+The headers phase stopped, the end of the stream was not in the headers, no call was dispatched, and for a
+second neither a body phase nor a resume came. Where the host's rule is not known the finding says "if".
+
+## What to do
+
+On Higress:
+
+```go
+func onHttpRequestHeaders(ctx wrapper.HttpContext, config Config) types.Action {
+	if !ctx.HasRequestBody() {
+		return decide(ctx, config) // nothing else will be called
+	}
+	return types.HeaderStopIteration // held, and the body phase is called
+}
+```
+
+On stock Envoy 1.35 or later, with `allow_on_headers_stop_iteration: true` in the plugin configuration:
+
+```rust
+fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+    if end_of_stream {
+        return self.decide(); // nothing else will be called
+    }
+    Action::Pause // with allow_on_headers_stop_iteration: true the body phase is called
+}
+```
+
+On an older Envoy the headers cannot be held for the sake of the body: decide by the headers, or use
+ext_proc.
+
+## What this cannot see
+
+A resume that the plugin plans from a timer or a queue, and a client that is slow to send its body. If a
+resume or the body comes, the finding is withdrawn.
+"#;

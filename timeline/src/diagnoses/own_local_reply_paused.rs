@@ -1,0 +1,158 @@
+//! The plugin answered the request and then stopped its own answer (host-semantics PW206).
+
+use abi::{Direction, Host};
+
+use super::phrases;
+use super::stuck::{self, Stuck, Told};
+use crate::calls::Outcome;
+use crate::diagnose::{Diagnosis, NearMiss};
+use crate::finding::{Severity, Verdict};
+use crate::story::Story;
+
+/// See the head of this file.
+pub const DIAGNOSIS: Diagnosis = Diagnosis {
+    code: "own-local-reply-paused",
+    title: "The plugin stopped its own local response",
+    severity: Severity::Hung,
+    is_fact: false,
+    explanation: EXPLANATION,
+    explanation_zh: include_str!("own-local-reply-paused.zh-CN.md"),
+    example: EXAMPLE,
+    near_misses: NEAR_MISSES,
+    overlaps: &[],
+    argues_from_absence: true,
+    triggers: stuck::REPLIES,
+    judge,
+};
+
+fn judge(story: &Story<'_>) -> Vec<Verdict> {
+    // A call that the response waits for will bring the plugin back.
+    if story.calls().iter().any(|call| call.outcome == Outcome::Pending) {
+        return Vec::new();
+    }
+    let own = |stuck: &Stuck<'_>| stuck.direction == Direction::Response && stuck.replied;
+    let stuck = stuck::all(story).into_iter().filter(own);
+    stuck.filter_map(|stuck| stuck.judge(story, &[], told(story)?)).collect()
+}
+
+fn told(story: &Story<'_>) -> Option<Told> {
+    let reply = story.timeline.event(story.now().replied?)?;
+    Some(Told {
+        code: DIAGNOSIS.code,
+        why: "it is the plugin's own answer that it holds".to_owned(),
+        details: vec![
+            format!("The plugin had answered the request itself ({}).", phrases::event(reply)),
+            "A local response runs through the plugin's own response phases, and one of them stopped \
+             it."
+            .to_owned(),
+        ],
+        events: vec![reply.sequence],
+        advice: ADVICE,
+    })
+}
+
+const ADVICE: &[(Option<Host>, &str)] = &[
+    (
+        None,
+        "Remember in the stream that it was answered, and return Continue from the response phases then.",
+    ),
+    (
+        Some(Host::Higress),
+        "With wasm-go set a value with ctx.SetContext when the plugin answers, and look at it first in the response handlers.",
+    ),
+    (
+        Some(Host::Envoy),
+        "With the proxy-wasm crate keep a flag in the stream context, and look at it first in on_http_response_headers and on_http_response_body.",
+    ),
+];
+
+const EXAMPLE: &str = r#"
+module abi 0.2.1 host envoy
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   send_local_response status=403 -> ok
+0.000140 #14 response_headers 2 n=3 -> pause
+"#;
+
+const NEAR_MISSES: &[NearMiss] = &[
+    NearMiss {
+        because: "its response phases went on",
+        script: r#"
+module abi 0.2.1 host envoy
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   send_local_response status=403 -> ok
+0.000140 #14 response_headers 2 n=3 -> continue
+0.000150 #15 response_body 2 size=9 end -> continue
+"#,
+    },
+    NearMiss {
+        because: "the response is that of the upstream",
+        script: r#"
+module abi 0.2.1 host envoy
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 end -> continue
+0.000140 #13 response_headers 2 n=3 -> pause
+"#,
+    },
+    NearMiss {
+        because: "a call of the response phase is under way",
+        script: r#"
+module abi 0.2.1 host envoy
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   send_local_response status=403 -> ok
+0.000140 #15 response_headers 2 n=3 -> pause
+0.000150 #14   dispatch http "audit" timeout=5s -> ok call 4
+"#,
+    },
+];
+
+const EXPLANATION: &str = r#"## What you see
+
+The plugin denies a request with a local response, and instead of the answer the client gets nothing until it
+gives up.
+
+## Why it happens
+
+A local response is a response like any other: it runs through the response phases of the plugins, the one
+that sent it included. This plugin's response phase stops every response, for example to gather the body, and
+so it stops its own. Nothing will resume it.
+
+## How to be sure
+
+`send_local_response` was accepted, a response phase of the same stream stopped after it, no call is out, and
+for a second no resume of the response came.
+
+## What to do
+
+Let the plugin's own answers pass. On Higress:
+
+```go
+func onHttpResponseHeaders(ctx wrapper.HttpContext, config Config) types.Action {
+	if ctx.GetContext("answered") != nil {
+		return types.ActionContinue
+	}
+	return types.HeaderStopIteration
+}
+```
+
+On stock Envoy:
+
+```rust
+fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+    if self.answered {
+        return Action::Continue;
+    }
+    Action::Pause
+}
+```
+
+## What this cannot see
+
+A resume that the plugin plans from a timer or a queue. If one comes, the finding is withdrawn.
+"#;
