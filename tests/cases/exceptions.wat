@@ -1,8 +1,8 @@
 ;; Exceptions: thrown in a function behind a table, caught with their value or whole, thrown again from
-;; what was caught, and hostcalls on the way. A response callback that throws to itself.
+;; what was caught, and hostcalls on the way.
 (module
   (import "env" "proxy_log" (func $proxy_log (param i32 i32 i32) (result i32)))
-  (tag $failure (export "failure") (param i32))
+  (tag $failure (param i32))
   (table 1 1 funcref)
   (memory (export "memory") 1)
   (elem (i32.const 0) func $fails)

@@ -13,7 +13,7 @@
     (local.set $before (memory.grow (local.get $pages)))
     (call $say (local.get $before))
     (call $say (memory.size))
-    (if (i32.ne (local.get $before) (i32.const -1))
+    (if (i32.lt_u (local.get $before) (memory.size))
       (then
         (local.set $at (i32.shl (local.get $before) (i32.const 16)))
         (call $say (i32.load (local.get $at)))

@@ -3,7 +3,7 @@
   (import "env" "proxy_log" (func $proxy_log (param i32 i32 i32) (result i32)))
   (import "env" "proxy_get_header_map_value" (func $get_header (param i32 i32 i32 i32 i32) (result i32)))
   (memory (export "memory") 1)
-  (global $sum (export "sum") (mut v128) (v128.const i32x4 1 2 3 4))
+  (global $sum (mut v128) (v128.const i32x4 1 2 3 4))
   (func (export "proxy_abi_version_0_2_1"))
   (func (export "malloc") (param i32) (result i32) (i32.const 4096))
   (func $header (param $key i32) (param $size i32) (result i32 i32)
