@@ -39,6 +39,10 @@ pub(crate) enum Due {
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     now: Nanos,
+    /// What each hostcall of the recorder takes by its own readings, and what they took so far. To all
+    /// others they take no time.
+    pub recorder_takes: Nanos,
+    recorder_took: Nanos,
     due: BTreeMap<(Nanos, Due), ()>,
 }
 
@@ -61,6 +65,16 @@ impl Clock {
     /// A hostcall of the plugin happened.
     pub fn step(&mut self) {
         self.now += 1;
+    }
+
+    /// A hostcall of the recorder happened.
+    pub fn recorder_step(&mut self) {
+        self.recorder_took += self.recorder_takes;
+    }
+
+    /// What the recorder reads more than the clocks show.
+    pub fn recorder_took(&self) -> Nanos {
+        self.recorder_took
     }
 
     /// Goes on to a time, never back.

@@ -75,6 +75,11 @@ impl Vm {
         }
     }
 
+    /// Each hostcall of the recorder takes so many ns by its own clock: it is a slow one.
+    pub fn slow_recorder(&mut self, nanos: u64) {
+        self.state().clock.recorder_takes = nanos;
+    }
+
     pub(crate) fn state(&mut self) -> &mut State {
         self.store.data_mut()
     }

@@ -8,7 +8,8 @@
 //! - time: the recorder's own time was more than half of the plugin's and more than a fifth of the whole,
 //!   for five seconds. The second part keeps plugins that do next to nothing recorded, where any recorder
 //!   takes longer than the plugin and yet hardly anything.
-//! - loss: events were lost in each second of ten: the buffer is full, or the collector refuses them.
+//! - loss: events were lost again and again for ten seconds (whole segments go at once, so seconds
+//!   may pass between two losses): the buffer is full, or the collector refuses them.
 //! - memory: another growth as large as the largest one seen does not fit under the memory's maximum.
 //!
 //! It comes back by itself after a minute, or after twice the last wait (an hour at most) if it blew again
@@ -29,6 +30,8 @@ const SECOND: u64 = 1_000_000;
 /// How long it has to cost too much, and to lose events.
 const COSTLY_FOR: u64 = 5 * SECOND;
 const LOSING_FOR: u64 = 10 * SECOND;
+/// Losses no further apart than this are one.
+const LOSSES_APART: u64 = 5 * SECOND;
 /// The recorder's share of the plugin's time, and of all time: one in so many.
 const SHARE_OF_PLUGIN: u64 = 2;
 const SHARE_OF_ALL: u64 = 5;
@@ -61,7 +64,9 @@ pub struct Fuse {
     looked: u64,
     costly_since: u64,
     losing_since: u64,
+    /// Events lost when it was last looked at, and when they last were more than before.
     lost: u64,
+    lost_at: u64,
     /// The plugin's pages, and the largest growth seen.
     pages: u32,
     growth: u32,
@@ -84,6 +89,7 @@ impl Fuse {
         costly_since: 0,
         losing_since: 0,
         lost: 0,
+        lost_at: 0,
         pages: 0,
         growth: 0,
     };
@@ -148,8 +154,10 @@ impl Recorder {
         self.fuse.looked = now;
         let costly = self.is_costly(passed) && !first;
         let lost = self.ring.losses.events;
-        let losing = lost > self.fuse.lost;
-        self.fuse.lost = lost;
+        if lost > self.fuse.lost {
+            (self.fuse.lost, self.fuse.lost_at) = (lost, now);
+        }
+        let losing = self.fuse.lost_at != 0 && now.saturating_sub(self.fuse.lost_at) < LOSSES_APART;
         since(&mut self.fuse.costly_since, costly, now.saturating_sub(passed));
         since(&mut self.fuse.losing_since, losing, now.saturating_sub(passed));
         let too_long = |since: u64, long: u64| since != 0 && now.saturating_sub(since) >= long;
@@ -197,6 +205,7 @@ impl Recorder {
         fuse.trips = fuse.trips.saturating_add(1);
         (fuse.costly_since, fuse.losing_since) = (0, 0);
         self.ring.skip_one(self.known_until(), lost_reason::TURNED_DOWN);
+        self.fuse.lost = self.ring.losses.events;
         host.log(WARN, sentence(reason));
     }
 

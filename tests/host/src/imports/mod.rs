@@ -115,6 +115,9 @@ fn answer(caller: Caller<'_, State>, hostcall: Hostcall, who: Who, params: &[Val
     if who == Who::Plugin && !matches!(hostcall, Hostcall::SetTickPeriod | Hostcall::GetStatus) {
         guest.state().clock.step();
     }
+    if who == Who::Recorder {
+        guest.state().clock.recorder_step();
+    }
     if guest.state().restricted && !OPEN_WHILE_RESTRICTED.contains(&hostcall) {
         bail!("restricted_callback: {} in a start export or the allocator", row.import);
     }
