@@ -25,7 +25,8 @@ pub(super) fn hooked(
     Ok(joined.add(format!("wasm-tracer: {name}"), ty, code))
 }
 
-/// An allocator for a plugin that has none: a host treats 0 as it treats none.
+/// An allocator for a plugin that has none. Envoy refuses such a plugin ("missing malloc function"); a
+/// host that takes it treats 0 as it treats none.
 pub(super) fn added(joined: &mut Joined<'_, '_>) -> u32 {
     let ty = joined.types.words(1, 1);
     let mut code = function(1);
