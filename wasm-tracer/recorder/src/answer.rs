@@ -17,7 +17,7 @@ impl Recorder {
     pub(crate) fn shipment_answered(&mut self, context: u32, args: [u32; 4], host: &mut impl Host) {
         let [call, headers, ..] = args;
         if headers == 0 {
-            self.spoil_status(context);
+            self.spoil_status(context, host);
         }
         let Some((shipment, lost_stamp)) = self.land(call) else {
             // Of a call that was given up; its batch was or will be sent again.

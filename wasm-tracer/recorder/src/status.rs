@@ -26,10 +26,15 @@ impl Recorder {
         }
     }
 
-    /// A call of our own failed without headers: the host's status is ours now.
-    pub(crate) fn spoil_status(&mut self, context: u32) {
-        if let Some(root) = self.roots.get(context) {
-            root.spoiled = true;
+    /// A call of our own failed without headers: the host's status is ours now. Where the host lets
+    /// nobody read it, the plugin is refused as it always was.
+    pub(crate) fn spoil_status(&mut self, context: u32, host: &mut impl Host) {
+        if let Some(root) = self.roots.get(context)
+            && !root.spoiled
+        {
+            let reading = &mut self.readings.status;
+            root.spoiled =
+                reading.may_ask(self.now) && reading.note(self.now, host.status()).is_ok();
         }
     }
 
