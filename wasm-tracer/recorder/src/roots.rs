@@ -85,10 +85,13 @@ pub struct Roots {
     /// Context of each place; apart from the places, so that looking for one is cheap.
     contexts: [u32; ROOTS],
     places: [Root; ROOTS],
+    /// One has found no place.
+    refused: bool,
 }
 
 impl Roots {
-    pub const EMPTY: Roots = Roots { contexts: [0; ROOTS], places: [const { Root::EMPTY }; ROOTS] };
+    pub const EMPTY: Roots =
+        Roots { contexts: [0; ROOTS], places: [const { Root::EMPTY }; ROOTS], refused: false };
 
     fn find(&self, context: u32) -> Option<usize> {
         if context == 0 {
@@ -113,9 +116,10 @@ impl Roots {
         self.places.get(self.find(context)?)
     }
 
-    /// Adds a root that was seen without its beginning; one that has ended stays ended.
+    /// Adds a root that was seen without its beginning; one that has ended stays ended. One that found no
+    /// place stays without: the timer that it has is its own, and is not to be taken over.
     pub fn meet(&mut self, context: u32, now: u64) {
-        if !self.knows(context) {
+        if !self.refused && !self.knows(context) {
             self.create(context, now);
         }
     }
@@ -128,6 +132,7 @@ impl Roots {
         }
         let free = |r: &Root| r.context == context || r.context == 0;
         let at = self.places.iter().position(free).or_else(|| self.ended_first());
+        self.refused |= at.is_none();
         let Some(at) = at else { return };
         if let (Some(known), Some(place)) = (self.contexts.get_mut(at), self.places.get_mut(at)) {
             *known = context;

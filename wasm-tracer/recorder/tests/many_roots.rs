@@ -53,3 +53,24 @@ fn counts_are_of_the_root_and_cluster_that_they_name_after_hundreds_of_roots() {
     assert!(counters.phases.iter().all(|phase| phase.kind != 0), "none is of the others");
     assert!(counters.pauses.iter().all(|pause| pause.root != 0), "none is of the others");
 }
+
+#[test]
+fn a_root_without_a_place_keeps_its_own_timer_also_when_a_place_is_free_again() {
+    let mut vm = Vm::start();
+    for root in 1001..1030 {
+        vm.create_root(root);
+    }
+    vm.call_doing(Callback::Configure, 1029, [0; 4], 1, |vm| {
+        assert_eq!(vm.recorder.set_tick_period(700, &mut vm.host), 0);
+    });
+    assert_eq!(vm.period(1029), 700);
+    vm.call(Callback::Done, 1001, [0; 4], 1);
+    vm.call(Callback::Delete, 1001, [0; 4], 0);
+    vm.call(Callback::ContextCreate, 2, [1029, 0, 0, 0], 0);
+    vm.end(2);
+    let start = vm.host.micros();
+    vm.pass_millis(7100);
+    assert_eq!(vm.period(1029), 700, "as the plugin set it");
+    assert_eq!(vm.plugin_ticks.len(), 10);
+    assert!(vm.plugin_ticks.iter().all(|at| *at > start));
+}
