@@ -197,6 +197,7 @@ fn the_stream_that_trapped_is_told(case: &Case, plugin: &str) {
     let headline = culprit["headline"].as_str().unwrap_or_default();
     assert!(headline.contains(case.says) && headline.contains(case.file), "{headline}");
     assert_eq!(culprit["severity"], "lost");
+    assert_eq!(culprit["path"], "/patient", "it has a name");
     let id = culprit["id"].as_str().unwrap_or_default();
     let script = STACK.collector().text(&format!("/api/v1/timelines/{id}?as=text"));
     let script = script.expect("a timeline as text");
