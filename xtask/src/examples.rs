@@ -18,7 +18,7 @@ pub enum Which {
 }
 
 /// Builds the plugins and the probe, and answers the folder that holds them: `body-call-rust.wasm`,
-/// `body-call-go.wasm`, `trap-cpp.wasm`, `probe.wasm`.
+/// `body-call-go.wasm`, `trap-cpp.wasm`, `misuse.wasm`, `probe.wasm`.
 pub fn build(which: Which) -> anyhow::Result<PathBuf> {
     setup::targets()?;
     let artifacts = places::artifacts();
@@ -26,8 +26,13 @@ pub fn build(which: Which) -> anyhow::Result<PathBuf> {
     command::step("building the Rust plugins", || {
         let mut cargo = command::cargo();
         cargo.args(["build", "--quiet", "--release", "--target", "wasm32-wasip1"]);
-        command::output(cargo.args(["--package", "body-call", "--package", "probe"]))?;
-        for (built, name) in [("body_call", "body-call-rust"), ("probe", "probe")] {
+        for package in ["body-call", "misuse", "probe"] {
+            cargo.args(["--package", package]);
+        }
+        command::output(&mut cargo)?;
+        for (built, name) in
+            [("body_call", "body-call-rust"), ("misuse", "misuse"), ("probe", "probe")]
+        {
             let built = places::target().join(format!("wasm32-wasip1/release/{built}.wasm"));
             std::fs::copy(&built, artifacts.join(format!("{name}.wasm")))
                 .with_context(|| format!("cargo did not build {}", built.display()))?;

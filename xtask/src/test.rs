@@ -18,7 +18,7 @@ pub struct Args {
 }
 
 /// Crates whose tests run without Envoy, Go or a wasm engine are "unit"; these are not among them.
-const NOT_UNIT: [&str; 5] = ["host", "e2e", "graft", "body-call", "probe"];
+const NOT_UNIT: [&str; 6] = ["host", "e2e", "graft", "body-call", "misuse", "probe"];
 
 /// What the parts so far have counted.
 #[derive(Default)]
@@ -98,9 +98,10 @@ fn tests_of(package: &str, artifacts: &Path) -> Command {
 }
 
 /// Crates that would not even link elsewhere, with their target.
-const WASM_ONLY: [(&str, &str); 3] = [
+const WASM_ONLY: [(&str, &str); 4] = [
     ("graft", "wasm32-unknown-unknown"),
     ("body-call", "wasm32-wasip1"),
+    ("misuse", "wasm32-wasip1"),
     ("probe", "wasm32-wasip1"),
 ];
 

@@ -36,7 +36,7 @@ pub(crate) fn wasm_filter(name: &str, plugin: &Plugin, wasm: &Path) -> Value {
                 "root_id": name,
                 "configuration": text(plugin.configuration().to_string()),
                 // Without it a stock Envoy never calls the body phase while headers are held.
-                "allow_on_headers_stop_iteration": true,
+                "allow_on_headers_stop_iteration": plugin.headers_stop_iteration,
                 "failure_policy": plugin.policy.name(),
                 "vm_config": {
                     "vm_id": vm,

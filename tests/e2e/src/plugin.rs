@@ -37,6 +37,8 @@ enum Code {
     Probe,
     /// `examples/cpp/trap`.
     Cpp,
+    /// `examples/rust/misuse`.
+    Misuse,
 }
 
 /// What Envoy does with streams of a VM that trapped.
@@ -68,6 +70,7 @@ impl FailurePolicy {
 #[derive(Clone, Debug)]
 pub struct Plugin {
     code: Code,
+    pub(crate) headers_stop_iteration: bool,
     pub(crate) cluster: String,
     pub(crate) timeout_millis: u32,
     pub(crate) traced: bool,
@@ -95,10 +98,21 @@ impl Plugin {
         Self::of(Code::Cpp)
     }
 
+    /// The plugin that misuses the host as the query says, un-instrumented.
+    pub fn misuse() -> Self {
+        Self::of(Code::Misuse)
+    }
+
+    /// On a host that keeps the body back too while the headers are held.
+    pub fn without_headers_stop_iteration(self) -> Self {
+        Self { headers_stop_iteration: false, ..self }
+    }
+
     fn of(code: Code) -> Self {
         let cluster = crate::envoy_config::CALLEE.to_owned();
         Self {
             code,
+            headers_stop_iteration: true,
             cluster,
             timeout_millis: 5000,
             traced: false,
@@ -197,6 +211,7 @@ impl Plugin {
             Code::Example(Sdk::Rust, _) => "body-call-rust.wasm",
             Code::Probe => "probe.wasm",
             Code::Cpp => "trap-cpp.wasm",
+            Code::Misuse => "misuse.wasm",
         }
     }
 

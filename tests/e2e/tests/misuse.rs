@@ -1,0 +1,65 @@
+//! What plugins do wrong, one request each on a real Envoy, and the findings that are made of it: all of
+//! them, and beside each a request that looks alike and gives none.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use e2e::{Finding, Plugin, Request, Stack};
+
+static STACK: LazyLock<Stack> = LazyLock::new(|| {
+    let misuse = || Plugin::misuse().traced().in_its_own_vm();
+    Stack::builder()
+        .plugin("misuse", misuse())
+        .plugin("stops-all", misuse().without_headers_stop_iteration())
+        .start()
+        .unwrap_or_else(|error| panic!("{error:#}"))
+});
+
+/// What a plugin is asked for, and all that is found.
+fn finds(plugin: &str, request: &Request, expected: &[(&str, &str)]) {
+    let request = request.clone().patience(Duration::from_millis(1500));
+    let answer = STACK.send(plugin, &request);
+    let timeline = STACK.collector().closed_timeline(&answer.request_id);
+    let found = Finding::all(&timeline);
+    let found: Vec<(&str, &str)> = found.iter().map(|f| (&*f.code, &*f.severity)).collect();
+    assert_eq!(found, expected, "{plugin}: {timeline:#}");
+}
+
+fn get(misuse: &str) -> Request {
+    Request::get(format!("/patient?misuse={misuse}"))
+}
+
+fn post(misuse: &str) -> Request {
+    Request::post(format!("/patient?misuse={misuse}"), "some text")
+}
+
+#[test]
+fn headers_held_so_that_no_body_comes() {
+    finds("stops-all", &post("wait-for-body"), &[("header-pause-starves-body", "hung")]);
+    // The same on a host that calls the body phase.
+    finds("misuse", &post("wait-for-body"), &[]);
+}
+
+#[test]
+fn headers_held_for_a_body_that_is_none() {
+    finds("misuse", &get("wait-for-body"), &[("waiting-for-body-that-cannot-come", "hung")]);
+    finds("misuse", &get("nothing"), &[]);
+}
+
+#[test]
+fn a_refused_dispatch_that_is_waited_for() {
+    let found = [("paused-without-pending-call", "hung"), ("dispatch-rejected", "failed")];
+    finds("misuse", &get("ignore-refusal"), &found);
+}
+
+#[test]
+fn a_stop_at_the_end_of_the_body() {
+    finds("misuse", &post("stop-at-end"), &[("paused-without-pending-call", "hung")]);
+    // Without a body there is no such phase.
+    finds("misuse", &get("stop-at-end"), &[]);
+}
+
+#[test]
+fn an_answer_of_its_own_that_is_stopped() {
+    finds("misuse", &get("stop-own-answer"), &[("own-local-reply-paused", "hung")]);
+}
