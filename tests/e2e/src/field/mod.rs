@@ -126,7 +126,7 @@ impl Field {
         let answer = client::send(*port, &exchange.request, request_id)?;
         // A call that nobody waits for may arrive after the answer.
         let wanted = exchange.arrivals.len();
-        let all = wait::until("all has arrived", Duration::from_secs(3), || {
+        let all = wait::until("all has arrived", Duration::from_secs(10), || {
             Ok((self.servers.waiting() >= wanted).then_some(()))
         });
         let arrivals = self.servers.take();
@@ -147,7 +147,7 @@ impl Field {
     /// Waits for the timeline of each plugin of the chain. None deserves a finding: what these plugins
     /// call for is answered in time, and they wait as they should.
     fn timelines(&self, case: &Case, request_id: &str) -> anyhow::Result<()> {
-        let all = wait::until("every timeline is closed", Duration::from_secs(10), || {
+        let all = wait::until("every timeline is closed", Duration::from_secs(30), || {
             let all = self.collector.timelines(request_id)?;
             Ok((all.len() == case.chain.len() && all.iter().all(is_closed)).then_some(all))
         });

@@ -188,11 +188,13 @@ fn model(arrival: &Arrival) -> Vec<u8> {
             });
             format!("data: {chunk}\n\n")
         };
-        let text = chunk(json!({ "role": "assistant", "content": "you said: " }), &Value::Null)
-            + &chunk(json!({ "content": said }), &Value::Null)
-            + &chunk(json!({}), &usage)
-            + "data: [DONE]\n\n";
-        http(200, "text/event-stream", &[], &text)
+        let events = [
+            chunk(json!({ "role": "assistant", "content": "you said: " }), &Value::Null),
+            chunk(json!({ "content": said }), &Value::Null),
+            chunk(json!({}), &usage),
+            "data: [DONE]\n\n".to_owned(),
+        ];
+        streamed(&events)
     } else if path.ends_with("/completions") {
         let message = json!({ "role": "assistant", "content": format!("you said: {said}") });
         let completion = json!({
@@ -205,6 +207,17 @@ fn model(arrival: &Arrival) -> Vec<u8> {
         let text = json!({ "path": path, "secret": "s3", "count": 1 }).to_string();
         http(200, "application/json", &[("x-inside", "yes")], &text)
     }
+}
+
+/// Events as they come, without a length said before.
+fn streamed(events: &[String]) -> Vec<u8> {
+    let mut text = "HTTP/1.1 200 Said\r\ncontent-type: text/event-stream\r\n".to_owned();
+    text += "transfer-encoding: chunked\r\n\r\n";
+    for event in events {
+        text += &format!("{:x}\r\n{event}\r\n", event.len());
+    }
+    text += "0\r\n\r\n";
+    text.into_bytes()
 }
 
 fn http(status: u16, kind: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
