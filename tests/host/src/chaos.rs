@@ -19,19 +19,20 @@ pub struct Chaos {
     random: Random,
     /// Of a hundred hostcalls so many are answered at random.
     percent: u32,
-    /// The clock and the timer too. The plugin's ticks hang on them.
-    time: bool,
+    /// Also what the recorder passes on to the plugin: its ticks hang on clock and timer, and the
+    /// status that it reads may be the one that the recorder saved.
+    all: bool,
 }
 
 impl Chaos {
     /// The same answers for the same seed.
     pub fn new(seed: u64, percent: u32) -> Chaos {
-        Chaos { random: Random(seed), percent, time: false }
+        Chaos { random: Random(seed), percent, all: false }
     }
 
-    /// Clock and timer are answered at random too.
-    pub fn with_time(mut self) -> Chaos {
-        self.time = true;
+    /// What is passed on to the plugin is answered at random too.
+    pub fn with_all(mut self) -> Chaos {
+        self.all = true;
         self
     }
 
@@ -54,11 +55,14 @@ impl Chaos {
     }
 
     fn touches(&mut self, hostcall: Hostcall) -> bool {
-        let of_time = matches!(
+        let passed_on = matches!(
             hostcall,
-            Hostcall::ClockTimeGet | Hostcall::GetCurrentTime | Hostcall::SetTickPeriod
+            Hostcall::ClockTimeGet
+                | Hostcall::GetCurrentTime
+                | Hostcall::SetTickPeriod
+                | Hostcall::GetStatus
         );
-        (self.time || !of_time) && self.below(100) < self.percent
+        (self.all || !passed_on) && self.below(100) < self.percent
     }
 }
 
@@ -94,7 +98,7 @@ fn garbage(
             perform(guest, hostcall, args)?;
             let status = chaos.of(&STATUSES);
             // Unless it goes all the way: no host calls back for a dispatch that it refused.
-            if hostcall == Hostcall::HttpCall && status != 0 && !chaos.time {
+            if hostcall == Hostcall::HttpCall && status != 0 && !chaos.all {
                 guest.state().forget_last_call();
             }
             return Ok(status);
@@ -106,7 +110,7 @@ fn garbage(
             ParamKind::Out => {
                 let long = matches!(hostcall, Hostcall::ClockTimeGet | Hostcall::GetCurrentTime);
                 let mut number = chaos.long() >> chaos.of(&[0, 8, 32, 60]);
-                if hostcall == Hostcall::HttpCall && !chaos.time {
+                if hostcall == Hostcall::HttpCall && !chaos.all {
                     // Not the id of a call that the plugin has or will have.
                     number |= 1 << 31;
                 }

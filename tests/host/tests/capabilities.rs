@@ -5,8 +5,8 @@ mod plugins;
 mod puppets;
 
 use abi::{Callback, Hostcall};
-use host::Who;
 use host::puppet::Script;
+use host::{Watch, Who};
 use puppets::acts::{act_out, tour};
 use puppets::values::sensible;
 use puppets::{alike, envoy, stages};
@@ -40,6 +40,7 @@ fn each_hostcall_can_be_refused() {
         let script = everything(shape.hostcalls());
         for hostcall in shape.hostcalls().into_iter().filter(|h| refused.insert(*h)) {
             let ran = alike((shape, dialect), &script, |vm| {
+                vm.watch(Watch::Callbacks);
                 vm.refuse(hostcall);
                 act_out(vm, &tour());
             });

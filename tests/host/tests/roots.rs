@@ -73,3 +73,24 @@ fn a_period_that_is_set_in_every_callback_is_alike() {
         });
     }
 }
+
+#[test]
+fn a_period_that_is_set_in_on_done_is_kept_while_the_root_waits() {
+    for (_, shape, dialect) in stages() {
+        let script = Script::default()
+            .at(Callback::Done, 0, vec![period(100)])
+            .at(Callback::Tick, 0, vec![sensible(Hostcall::Log)])
+            .at(Callback::ResponseHeaders, 0, vec![sensible(Hostcall::SetEffectiveContext)]);
+        alike((shape, dialect), &script, |vm| {
+            furnish(vm);
+            let old = vm.start("one").root;
+            vm.get("/");
+            let new = vm.start("two").root;
+            vm.run_millis(1);
+            vm.end_root(old);
+            vm.open_on(new, "GET /", &[], true);
+            vm.open_on(new, "GET /", &[], true);
+            vm.run_millis(1_050);
+        });
+    }
+}

@@ -84,3 +84,17 @@ fn the_saved_status_is_handed_over_as_the_host_does_it() {
         });
     }
 }
+
+#[test]
+fn where_the_host_forbids_the_status_the_plugin_is_refused_as_ever() {
+    alike(envoy(), &reader(), |vm| {
+        vm.refuse(Hostcall::GetStatus);
+        furnish(vm);
+        vm.callee(COLLECTOR, Callee::always(Manner::Reset { after_millis: 2 }));
+        vm.start("configuration");
+        for _ in 0..9 {
+            vm.get("/");
+            vm.run_millis(700);
+        }
+    });
+}

@@ -127,7 +127,9 @@ impl Vm {
     }
 
     fn tick(&mut self, root: u32) {
-        if !self.exported.contains(&Callback::Tick) {
+        // A timer can outlive its root; then nobody is called (`envoy Wasm::tickHandler`).
+        let lives = self.state().roots.contains_key(&root);
+        if !lives || !self.exported.contains(&Callback::Tick) {
             return;
         }
         self.callback(Callback::Tick, &[root]);

@@ -137,7 +137,7 @@ impl Story {
         }
         let (seed, percent) = self.chaos;
         let chaos = Chaos::new(seed, percent);
-        vm.chaos(if all_of_it { chaos.with_time() } else { chaos });
+        vm.chaos(if all_of_it { chaos.with_all() } else { chaos });
     }
 }
 
