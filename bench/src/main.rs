@@ -1,6 +1,7 @@
 //! What we claim about speed, as commands.
 
 mod ingest;
+mod instrument;
 mod overhead;
 
 use clap::Parser;
@@ -10,12 +11,14 @@ use clap::Parser;
 #[command(name = "bench")]
 enum Bench {
     Ingest(ingest::Args),
+    Instrument(instrument::Args),
     Overhead(overhead::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Bench::parse() {
         Bench::Ingest(args) => ingest::run(&args),
+        Bench::Instrument(args) => instrument::run(&args),
         Bench::Overhead(args) => overhead::run(&args),
     }
 }

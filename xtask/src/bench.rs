@@ -14,9 +14,16 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let mut bench = command::cargo();
     bench.args(["run", "--release", "--quiet", "--package", "bench", "--"]).args(&args.arguments);
-    if args.arguments.first().is_some_and(|name| name == "overhead") {
+    let name = args.arguments.first().map_or("", String::as_str);
+    if name == "overhead" {
         setup::ready(&[setup::Use::Envoy, setup::Use::Go])?;
         bench.env("ENVOY", setup::envoy()?);
+    }
+    if name == "instrument" {
+        setup::ready(&[setup::Use::HigressPlugins, setup::Use::Go])?;
+        bench.env("WASM_TRACER_HIGRESS_PLUGINS", setup::higress_plugins()?);
+    }
+    if ["overhead", "instrument"].contains(&name) {
         bench.env("WASM_TRACER_ARTIFACTS", examples::build(examples::Which::RustAndGo)?);
     }
     command::shown(&mut bench)

@@ -12,16 +12,13 @@ pub(crate) fn add(joined: &mut Joined<'_, '_>, helpers: &Helpers) -> Result<Vec<
     let graft = joined.graft;
     let mut uses = Vec::with_capacity(graft.needs.len());
     for (index, need) in graft.needs.iter().enumerate() {
-        uses.push(match (need, joined.host_imports[index]) {
-            (Need::Hostcall(hostcall), Some(import)) => {
-                let ty = graft.module.type_of(index as u32)?;
-                hostcall_adaptor(joined, *hostcall, import, ty)?
-            }
-            (Need::Read, _) => helpers.read,
-            (Need::Write, _) => helpers.write,
-            (Need::Pages, _) => helpers.pages,
-            (Need::PluginPages, _) => helpers.plugin_pages,
-            (Need::Base | Need::Hostcall(_), _) => helpers.base,
+        uses.push(match need {
+            Need::Hostcall(hostcall) => hostcall_adaptor(joined, *hostcall, index)?,
+            Need::Read => helpers.read,
+            Need::Write => helpers.write,
+            Need::Base => helpers.base,
+            Need::Pages => helpers.pages,
+            Need::PluginPages => helpers.plugin_pages,
         });
     }
     Ok(uses)
@@ -30,9 +27,11 @@ pub(crate) fn add(joined: &mut Joined<'_, '_>, helpers: &Helpers) -> Result<Vec<
 fn hostcall_adaptor(
     joined: &mut Joined<'_, '_>,
     hostcall: abi::Hostcall,
-    import: u32,
-    graft_type: u32,
+    import: usize,
 ) -> Result<u32, Refusal> {
+    let graft_type = joined.graft.module.type_of(import as u32)?;
+    let entry = joined.host_imports[import]
+        .ok_or_else(|| Refusal::graft(format!("its import {import} has no entry of its own")))?;
     let (base, in_recorder) = (joined.globals.base, joined.globals.in_recorder);
     let row = hostcall.row();
     let mut code = function(0);
@@ -44,7 +43,7 @@ fn hostcall_adaptor(
             sink.global_get(base).i32_add();
         }
     }
-    sink.call(import).i32_const(0).global_set(in_recorder).end();
+    sink.call(entry).i32_const(0).global_set(in_recorder).end();
     let ty = joined.types.of_graft(joined.graft.module.signature(graft_type)?)?;
     Ok(joined.add(format!("wasm-tracer: recorder's {}", row.import), ty, code))
 }

@@ -1,7 +1,7 @@
 //! Helpers that keep two memories in one: growth of either, the recorder's copies and fills, and its
 //! windows into the plugin's memory.
 
-use wasm_encoder::BlockType;
+use wasm_encoder::{BlockType, Function};
 
 use crate::merge::{Joined, function};
 
@@ -66,15 +66,9 @@ fn plugin_grow(joined: &mut Joined<'_, '_>) -> u32 {
         .if_(BlockType::Empty)
         .local_get(before)
         .return_()
-        .end()
-        .local_get(delta)
-        .memory_grow(0)
-        .i32_const(-1)
-        .i32_eq()
-        .if_(BlockType::Empty)
-        .i32_const(-1)
-        .return_()
-        .end()
+        .end();
+    grow_or_fail(&mut code);
+    code.instructions()
         // target = base + delta pages; move the recorder there
         .global_get(base)
         .local_get(delta)
@@ -107,9 +101,8 @@ fn plugin_grow(joined: &mut Joined<'_, '_>) -> u32 {
     joined.add("wasm-tracer: plugin's memory.grow", ty, code)
 }
 
-fn recorder_grow(joined: &mut Joined<'_, '_>) -> u32 {
-    let pages = joined.globals.pages;
-    let mut code = function(0);
+/// Grows by the first parameter; where that fails, so does the function.
+fn grow_or_fail(code: &mut Function) {
     code.instructions()
         .local_get(0)
         .memory_grow(0)
@@ -118,7 +111,14 @@ fn recorder_grow(joined: &mut Joined<'_, '_>) -> u32 {
         .if_(BlockType::Empty)
         .i32_const(-1)
         .return_()
-        .end()
+        .end();
+}
+
+fn recorder_grow(joined: &mut Joined<'_, '_>) -> u32 {
+    let pages = joined.globals.pages;
+    let mut code = function(0);
+    grow_or_fail(&mut code);
+    code.instructions()
         .global_get(pages)
         .global_get(pages)
         .local_get(0)

@@ -53,7 +53,7 @@ pub use difference::{Difference, How};
 pub use inspect::Inspection;
 pub use options::Options;
 pub use refusal::Refusal;
-pub use report::Report;
+pub use report::{Report, Sizes};
 pub use sdk::Sdk;
 pub use verify::{Made, Mismatch};
 

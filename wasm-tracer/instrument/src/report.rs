@@ -1,12 +1,12 @@
 //! What was done to a plugin, for a person to read.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::iter::repeat;
 
 use abi::{AbiVersion, Callback, Host, Hostcall};
 use wasm_encoder::{Function, MemoryType};
 
+use crate::assemble::Additions;
 use crate::graft::Graft;
 use crate::module::Module;
 use crate::plan::Plan;
@@ -68,13 +68,9 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    pub(crate) fn of<'f>(
-        original: usize,
-        data: &[(Option<u32>, Cow<'_, [u8]>)],
-        functions: impl Iterator<Item = &'f Function>,
-    ) -> Sizes {
-        let data: usize = data.iter().map(|(_, bytes)| bytes.len()).sum();
-        let code: usize = functions.map(Function::byte_len).sum();
+    pub(crate) fn of(original: usize, additions: &Additions<'_>) -> Sizes {
+        let data: usize = additions.data.iter().map(|(_, bytes)| bytes.len()).sum();
+        let code: usize = additions.bodies.iter().map(Function::byte_len).sum();
         Sizes { original, recorder: data + code, ..Sizes::default() }
     }
 

@@ -10,6 +10,7 @@ use crate::assemble::{Additions, assemble};
 use crate::body::{BodyHooks, PluginCode};
 use crate::config::{self, Origin};
 use crate::graft::{Graft, Need};
+use crate::helpers::Helpers;
 use crate::lower::GraftCode;
 use crate::merge::Joined;
 use crate::module::Module;
@@ -44,45 +45,61 @@ pub(crate) fn instrument(
 
     let (mut joined, helpers) = Joined::new(&plugin, &graft, &plan)?;
     let shims = shims::add(&mut joined, helpers.within)?;
-    let mut graft_code = joined.graft_code(&helpers)?;
-    let globals = joined.globals(&mut graft_code)?;
-    let recorder = recorder_bodies(&graft, &mut graft_code)?;
-    let mut sections = customs::kept(&plugin);
-    if let Some(names) = names::rewrite(&joined) {
-        sections.push(("name".into(), names.into()));
-    }
-    let own = own::write(options, &plan, &sha256, &recorder_sha256);
-    sections.push((own::NAME.into(), own.into()));
-
-    let uses = std::mem::take(&mut joined.uses);
-    let data = recorder_data(&joined, config);
-    let mut sizes = Sizes::of(
-        original.len(),
-        &data,
-        recorder.iter().chain(joined.added.iter().map(|a| &a.function)),
-    );
-    let additions = Additions {
-        kept_imports: plan.imports.iter().map(|import| !import.stubbed).collect(),
-        imports: recorder_imports(&mut joined)?,
-        functions: function_types(&mut joined)?,
-        memories: vec![memory],
-        globals,
-        exports: exports(&plugin, &plan, &shims, &uses)?,
-        start: shims.start,
-        data_count: plugin.data_count || graft.module.data_count,
-        data,
-        customs: sections,
-        types: joined.types.into_section(),
-        bodies: recorder.into_iter().chain(joined.added.into_iter().map(|a| a.function)).collect(),
-    };
     let hooks =
         BodyHooks { grow: helpers.plugin_grow, pages: joined.globals.pages, trap: shims.trap };
+    let own = own::write(options, &plan, &sha256, &recorder_sha256);
+    let (additions, uses) = additions(joined, &helpers, &shims, memory, Baked { config, own })?;
+
+    let mut sizes = Sizes::of(original.len(), &additions);
     let mut code = PluginCode::new(&uses, Some(hooks));
     let size_hint = original.len() + sizes.recorder + original.len() / 16;
     let wasm = assemble(&plugin, &mut code, additions, size_hint)?;
     validate::output(&wasm, original)?;
     sizes.finish(wasm.len(), code.traps, shims.trap);
     Ok(Instrumented { report: Report::new(&plugin, &graft, &plan, memory, sdk, sizes), wasm })
+}
+
+/// Bytes that tell what the module was made with: the recorder reads one, `verify` the other.
+struct Baked {
+    config: Vec<u8>,
+    own: Vec<u8>,
+}
+
+/// All that is added to the plugin, and what uses of its functions name from now on.
+fn additions<'s>(
+    mut joined: Joined<'s, 's>,
+    helpers: &Helpers,
+    shims: &Shims,
+    memory: MemoryType,
+    baked: Baked,
+) -> Result<(Additions<'s>, Vec<u32>), Refusal> {
+    let (plugin, graft, plan) = (joined.plugin, joined.graft, joined.plan);
+    let mut graft_code = joined.graft_code(helpers)?;
+    let globals = joined.globals(&mut graft_code)?;
+    let mut bodies = recorder_bodies(graft, &mut graft_code)?;
+    let mut customs = customs::kept(plugin);
+    if let Some(names) = names::rewrite(&joined) {
+        customs.push(("name".into(), names.into()));
+    }
+    customs.push((own::NAME.into(), baked.own.into()));
+    let additions = Additions {
+        kept_imports: plan.imports.iter().map(|import| !import.stubbed).collect(),
+        imports: recorder_imports(&mut joined)?,
+        functions: function_types(&mut joined)?,
+        memories: vec![memory],
+        globals,
+        exports: exports(plugin, plan, shims, &joined.uses)?,
+        start: shims.start,
+        data_count: plugin.data_count || graft.module.data_count,
+        data: recorder_data(&joined, baked.config),
+        customs,
+        types: joined.types.into_section(),
+        bodies: {
+            bodies.extend(joined.added.into_iter().map(|added| added.function));
+            bodies
+        },
+    };
+    Ok((additions, joined.uses))
 }
 
 /// See [`crate::identity`].
