@@ -161,7 +161,6 @@ impl<'a> Writer<'a> {
     }
 
     /// Begins a message inside; give the answer to [`Writer::end`].
-    #[inline(never)]
     pub fn begin(&mut self, field: u32) -> usize {
         self.tag(field, LENGTH);
         self.byte(0);
