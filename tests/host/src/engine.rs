@@ -15,12 +15,16 @@ pub enum Dialect {
     Envoy,
     /// Stock Envoy with `allow_on_headers_stop_iteration: true`.
     EnvoyAllowingHeadersStop,
-    /// Higress.
+    /// Higress as its sources of 2024 have it, emulated; each rule names its file and commit. Newer
+    /// Higress was not read.
     Higress,
 }
 
 impl Dialect {
-    /// The rules for a module, as the abi tables have them; the knob is known here.
+    /// The rules for a module, as the abi tables have them; the knob is known here. On Higress number 1
+    /// from headers is StopIteration for 0.2.100 modules alone: higress-group/proxy-wasm-cpp-host
+    /// @08aef9c `src/wasm.cc: getFunctions` (binds `on_request_headers_abi_03_` for them), @913c1b0
+    /// `src/context.cc: convertVmCallResultToFilterHeadersStatus`.
     pub(crate) fn rules(self, version: AbiVersion) -> abi::Dialect {
         let known = |host| abi::Dialect::from_tables(Some(host), Some(version));
         match self {
@@ -32,12 +36,15 @@ impl Dialect {
         }
     }
 
-    /// Does it load modules of this version?
+    /// Does it load modules of this version? Only Higress knows the marker of 0.2.100:
+    /// higress-group/proxy-wasm-cpp-host @08aef9c `src/wasm.cc: getFunctions`.
     fn loads(self, version: AbiVersion) -> bool {
         version != AbiVersion::V0_2_100 || self == Dialect::Higress
     }
 
-    /// Does it offer this hostcall to modules of this version?
+    /// Does it offer this hostcall to modules of this version? Higress's own are registered for 0.2.1
+    /// and 0.2.100: higress-group/proxy-wasm-cpp-host @08aef9c `src/wasm.cc: registerCallbacks`; here
+    /// every version has them.
     pub(crate) fn offers(self, hostcall: Hostcall, version: AbiVersion) -> bool {
         match hostcall.row().origin {
             Origin::Spec | Origin::Wasi => true,

@@ -150,6 +150,11 @@ impl Vm {
         self.after_call();
     }
 
+    /// The host has the configuration looked at without using it.
+    pub fn validate(&mut self, root: u32) {
+        self.callback(Callback::ValidateConfiguration, &[root, 0]);
+    }
+
     /// Somebody calls a function that the plugin offers, with these arguments.
     pub fn call_plugin(&mut self, root: u32, function: u32, arguments: &[u8]) {
         let size = arguments.len() as u32;

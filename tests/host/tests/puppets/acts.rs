@@ -40,6 +40,8 @@ pub enum Act {
     EndRoot(usize),
     /// An answer to a call that nobody made.
     Stray(u32),
+    /// A configuration is looked at.
+    Validate,
     /// Somebody calls a function of the plugin, or tells it statistics.
     Function(bool),
     /// The host forbids a hostcall, or allows it again.
@@ -156,6 +158,7 @@ fn one(vm: &mut Vm, begun: &mut Begun, act: &Act) {
                 vm.end_root(root);
             }
         }
+        Act::Validate => vm.validate(newest),
         Act::Stray(id) => vm.stray_answer(newest, *id),
         Act::Function(function) => match function {
             true => vm.call_plugin(newest, 3, b"arguments"),
@@ -209,6 +212,8 @@ pub fn tour() -> Vec<(Act, u64)> {
         (Upstream(4), 1),
         (Open, 3),
         (Metadata(3, true), 3),
+        (Metadata(3, false), 3),
+        (Validate, 1),
         (Body(3, 7, false), 20),
         (Leave(3), 10),
         (Upstream(2), 1),

@@ -86,6 +86,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => place.prop_map(Act::EndRoot),
         1 => (0u32..9).prop_map(|n| Act::Stray(0x0300_0000 + n)),
         1 => any::<bool>().prop_map(Act::Function),
+        1 => Just(Act::Validate),
     ]
 }
 
