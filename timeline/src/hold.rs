@@ -242,6 +242,16 @@ mod tests {
         story.steps.iter().map(|step| step.after.request.hold).collect()
     }
 
+    #[test]
+    fn what_decides_about_a_stream_releases_one_direction_or_both() {
+        for hostcall in Hostcall::ALL {
+            let released = [Direction::Request, Direction::Response]
+                .into_iter()
+                .any(|direction| releases(direction).contains(&Kind::Hostcall(*hostcall)));
+            assert_eq!(released, hostcall.decides(), "{hostcall:?}");
+        }
+    }
+
     const HIGRESS: &str = "module abi 0.2.100 host higress";
     const OLD_ON_HIGRESS: &str = "module abi 0.2.1 host higress";
     const STOCK: &str = "module abi 0.2.1 host envoy";

@@ -327,3 +327,16 @@ A callback without headers (`num_headers` 0) means that the call was reset; ask 
 
 A resume that the plugin plans for later, from a timer or a queue. If one comes, the finding is withdrawn.
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_decides_about_a_stream_or_starts_a_call_is_looked_for() {
+        for hostcall in Hostcall::ALL {
+            let looked_for = NONE_OF.contains(&Kind::Hostcall(*hostcall));
+            assert_eq!(looked_for, hostcall.decides() || hostcall.is_dispatch(), "{hostcall:?}");
+        }
+    }
+}
