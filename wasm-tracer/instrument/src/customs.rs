@@ -8,6 +8,12 @@ use wasmparser::BinaryReader;
 
 use crate::module::Module;
 
+/// What the sections that are dropped took.
+pub(crate) fn dropped_bytes(module: &Module<'_>) -> usize {
+    let dropped = module.customs.iter().filter(|section| !is_kept(section.name()));
+    dropped.map(|section| (section.range().end - section.range().start) as usize).sum()
+}
+
 /// SHA-256 of a module.
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()

@@ -65,6 +65,8 @@ pub struct Sizes {
     pub traps: usize,
     /// What these calls take.
     pub trap_bytes: usize,
+    /// All else: names, imports, exports, our section, numbers of functions that need a byte more.
+    pub rest: usize,
 }
 
 impl Sizes {
@@ -74,12 +76,14 @@ impl Sizes {
         Sizes { original, recorder: data + code, ..Sizes::default() }
     }
 
-    pub(crate) fn finish(&mut self, rewritten: usize, traps: usize, trap: u32) {
+    pub(crate) fn finish(&mut self, rewritten: usize, dropped: usize, traps: usize, trap: u32) {
         // A call: its opcode and the function's number, seven bits a byte.
         let call = 1 + (u32::BITS - trap.leading_zeros()).div_ceil(7).max(1) as usize;
         self.rewritten = rewritten;
         self.traps = traps;
         self.trap_bytes = traps * call;
+        let known = self.original.saturating_sub(dropped) + self.recorder + self.trap_bytes;
+        self.rest = rewritten.saturating_sub(known);
     }
 }
 
@@ -116,7 +120,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Sizes { original, rewritten, recorder, traps, trap_bytes } = self.sizes;
+        let Sizes { original, rewritten, recorder, traps, trap_bytes, rest } = self.sizes;
         writeln!(f, "plugin      {}, ABI {}, for {}", self.sdk, self.abi.name(), self.host.name())?;
         list(f, "callbacks", self.callbacks.iter().map(|c| c.row().name))?;
         let allocator = self.added_allocator.then_some("allocator (answers 0)");
@@ -141,8 +145,9 @@ impl fmt::Display for Report {
         )?;
         if traps > 0 {
             let each = format!("each `unreachable` ({traps} of them)");
-            writeln!(f, "            and {trap_bytes} for a call of the recorder before {each}")?;
+            writeln!(f, "            {trap_bytes} for a call of the recorder before {each}")?;
         }
+        writeln!(f, "            {rest} for names, imports, exports and longer indices")?;
         Ok(())
     }
 }

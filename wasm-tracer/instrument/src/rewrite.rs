@@ -55,7 +55,7 @@ pub(crate) fn instrument(
     let size_hint = original.len() + sizes.recorder + original.len() / 16;
     let wasm = assemble(&plugin, &mut code, additions, size_hint)?;
     validate::output(&wasm, original)?;
-    sizes.finish(wasm.len(), code.traps, shims.trap);
+    sizes.finish(wasm.len(), customs::dropped_bytes(&plugin), code.traps, shims.trap);
     Ok(Instrumented { report: Report::new(&plugin, &graft, &plan, memory, sdk, sizes), wasm })
 }
 
