@@ -1,174 +1,20 @@
 //! Whatever happens to batches on their way: the same timelines come out, or a gap that is said, and
 //! never the absence of something that happened.
 
-use std::collections::BTreeMap;
+mod recording;
+mod roots;
+
 use std::sync::LazyLock;
 
-use abi::{Callback, HeadersStop, Kind};
+use abi::{HeadersStop, Kind};
 use proptest::prelude::*;
-use timeline::delivery::{Clock, Delivery, Lost, Module, Root, StreamInfo};
+use timeline::delivery::{Delivery, Lost};
 use timeline::event::Event;
-use timeline::finding::Finding;
-use timeline::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
+use timeline::ids::{Micros, Sequence};
 use timeline::registry::DIAGNOSES;
-use timeline::{Instance, Reason, State, Timeline, Update, script};
+use timeline::{Instance, Reason, State};
 
-const INSTANCE: InstanceId = InstanceId([7; 16]);
-/// Nothing happens any more, and every timeout has passed.
-const END: Micros = Micros(400_000_000);
-
-/// One VM's events, in the order of their numbers.
-///
-/// Every script is a stream of its own: its context, its calls and its start are moved apart.
-fn record(scripts: &[(&str, u64)]) -> Vec<Event> {
-    let mut entries: Vec<(Micros, Vec<Event>)> = Vec::new();
-    for (at, (text, start_millis)) in scripts.iter().enumerate() {
-        let timeline = script::parse(text).expect("a script");
-        let own = timeline.context;
-        let moved = ContextId(own.0 + at as u32);
-        for group in timeline.events.chunk_by(|a, b| a.entry == b.entry) {
-            let group: Vec<Event> = group
-                .iter()
-                .map(|e| {
-                    let mut e = e.clone();
-                    e.at = e.at.after(Micros::from_millis(*start_millis));
-                    if e.context == own {
-                        e.context = moved;
-                    }
-                    if e.kind == Kind::Hostcall(abi::Hostcall::SetEffectiveContext) {
-                        e.args[0] = moved.0;
-                    }
-                    if e.call != CallId(0) {
-                        e.call = CallId(e.call.0 + 400 * at as u32);
-                    }
-                    e
-                })
-                .collect();
-            entries.push((group[0].at, group));
-        }
-    }
-    entries.sort_by_key(|(at, _)| *at);
-    let mut events = Vec::new();
-    for (number, (_, mut group)) in entries.into_iter().enumerate() {
-        // Hostcalls are written when they return, before the invocation around them.
-        group.rotate_left(1);
-        for mut event in group {
-            event.entry = Entry(number as u64 + 1);
-            event.sequence = Sequence(events.len() as u64 + 1);
-            events.push(event);
-        }
-    }
-    events
-}
-
-fn batch(events: &[Event], first: u64, known_until: Micros) -> Delivery {
-    let streams = events
-        .iter()
-        .filter(|e| e.kind == Kind::Callback(Callback::RequestHeaders))
-        .map(|e| StreamInfo {
-            context: e.context,
-            root: ContextId(1),
-            request_id: format!("r-{}", e.context),
-            ..StreamInfo::default()
-        })
-        .collect();
-    Delivery {
-        instance: INSTANCE,
-        module: Module::default(),
-        node: "node".to_owned(),
-        clock: Clock { monotonic: known_until, ..Clock::default() },
-        first_sequence: Sequence(first),
-        events: events.to_vec(),
-        roots: vec![Root {
-            context: ContextId(1),
-            plugin: "body-call".to_owned(),
-            ..Root::default()
-        }],
-        streams,
-        lost: Vec::new(),
-        open: Vec::new(),
-        known_until,
-        is_final: false,
-        newer: false,
-    }
-}
-
-/// The batches of a recording, cut after these events, and an empty one at the end.
-fn batches(events: &[Event], cuts: &[usize]) -> Vec<Delivery> {
-    let mut cuts: Vec<usize> = cuts.iter().map(|c| c % events.len()).collect();
-    cuts.extend([0, events.len()]);
-    cuts.sort_unstable();
-    cuts.dedup();
-    let mut batches: Vec<Delivery> = cuts
-        .windows(2)
-        .map(|cut| {
-            let part = &events[cut[0]..cut[1]];
-            // Complete up to the moment at which the first later event happened.
-            let complete = events[cut[1]..].iter().map(|e| e.at).min();
-            let last = events.iter().map(|e| e.at).max().unwrap_or_default();
-            batch(part, cut[0] as u64 + 1, complete.unwrap_or(last))
-        })
-        .collect();
-    batches.push(batch(&[], events.len() as u64 + 1, END));
-    batches
-}
-
-/// What a collector sees: every update, and the last of each timeline.
-#[derive(Default)]
-struct Seen {
-    last: BTreeMap<TimelineId, Timeline>,
-    findings: Vec<(TimelineId, Finding)>,
-}
-
-impl Seen {
-    fn take(&mut self, updates: Vec<Update>) {
-        for update in updates {
-            let before = self.last.get(&update.id).map_or(0, |t| t.revision);
-            assert!(update.revision > before, "revisions count up");
-            assert_eq!(
-                (update.revision, update.state),
-                (update.snapshot.revision, update.snapshot.state)
-            );
-            let findings = update.snapshot.findings.iter();
-            self.findings.extend(findings.map(|f| (update.id, f.clone())));
-            self.last.insert(update.id, std::sync::Arc::unwrap_or_clone(update.snapshot));
-        }
-    }
-
-    fn of(deliveries: impl IntoIterator<Item = Delivery>) -> Seen {
-        let mut seen = Seen::default();
-        let mut instance = Instance::new(INSTANCE);
-        let mut arrived = Micros(5_000_000);
-        for delivery in deliveries {
-            arrived = arrived.after(Micros(1_000));
-            seen.take(instance.deliver(delivery, arrived));
-        }
-        // Longer than any batch waits for those before it, and until everything is idle.
-        for seconds in [11, 700, 1_400] {
-            seen.take(instance.advance(arrived.after(Micros(seconds * 1_000_000)).after(END)));
-        }
-        assert_eq!(instance.status().open_timelines, 0);
-        seen
-    }
-
-    /// All but what a detour may change: revisions, the clock's reading, and what was known of the
-    /// VM at the moment of closing.
-    fn comparable(&self) -> Vec<Timeline> {
-        self.last.values().map(plain).collect()
-    }
-}
-
-fn plain(timeline: &Timeline) -> Timeline {
-    let mut plain = Timeline {
-        revision: 0,
-        clock: Clock::default(),
-        dialect: abi::Dialect::from_tables(None, None),
-        known_until: END,
-        ..timeline.clone()
-    };
-    plain.assess(timeline::Instant::at(END));
-    plain
-}
+use recording::*;
 
 fn scripts() -> Vec<(&'static str, u64)> {
     let near_misses = DIAGNOSES.iter().flat_map(|d| d.near_misses).map(|m| m.script);
@@ -350,87 +196,6 @@ fn the_quietest_timeline_is_closed_first_for_want_of_room() {
     let closed = State::Closed(Reason::Evicted);
     assert_eq!(evicted, [(3, closed), (2, closed), (4, closed)], "one given up is closed already");
     assert_eq!(instance.status().open_timelines, 0);
-}
-
-#[test]
-fn the_end_of_a_root_closes_only_its_own_timelines() {
-    let mut events =
-        record(&[("0.1 #1 create 2 root 1\n0.2 #2 request_headers 2 n=1 -> pause", 0)]);
-    let other = record(&[("0.3 #1 create 2 root 9\n0.4 #2 request_headers 2 n=1 -> pause", 0)]);
-    events.extend(other.into_iter().map(|mut e| {
-        e.sequence.0 += 2;
-        e.entry.0 += 2;
-        e.context = ContextId(3);
-        e
-    }));
-    let mut instance = Instance::new(INSTANCE);
-    let mut both = batch(&events, 1, Micros(500_000));
-    both.streams[1].root = ContextId(9);
-    instance.deliver(both, Micros(500_000));
-    let mut end = batch(&[], 5, Micros(600_000));
-    end.roots[0].ended = true;
-    let updates = instance.deliver(end, Micros(600_000));
-    assert_eq!(updates.len(), 1);
-    assert_eq!(updates[0].state, State::Closed(Reason::RootEnded));
-    assert_eq!(updates[0].snapshot.context, ContextId(2));
-    assert_eq!(instance.status().open_timelines, 1);
-}
-
-#[test]
-fn a_batch_that_was_kept_says_the_end_of_a_root_before_the_ends_of_its_streams_come() {
-    let text = "0.1 #1 create 2 root 1\n0.2 #2 request_headers 2 n=1 -> continue\n\
-                0.3 #3 log 2\n0.4 #4 done 2\n0.5 #5 delete 2";
-    let events = record(&[(text, 0)]);
-    // Both are sent after an outage, when the root had ended long since.
-    let kept = |from: usize, to: usize, known_until| {
-        let mut batch = batch(&events[from..to], from as u64 + 1, Micros(known_until));
-        batch.clock.monotonic = Micros(9_000_000);
-        batch.roots[0].ended = true;
-        batch
-    };
-    let mut instance = Instance::new(INSTANCE);
-    let open = instance.deliver(kept(0, 2, 250_000), Micros(9_000_000));
-    assert_eq!(open.last().map(|update| update.state), Some(State::Open));
-    let closed = instance.deliver(kept(2, 5, 500_000), Micros(9_100_000));
-    assert_eq!(closed.len(), 1, "one timeline, not two halves");
-    assert_eq!(closed[0].state, State::Closed(Reason::Ended));
-    assert_eq!((closed[0].id, closed[0].snapshot.events.len()), (open[0].id, 5));
-}
-
-#[test]
-fn a_root_whose_last_event_was_lost_has_ended_when_all_is_known_up_to_the_word_of_it() {
-    let events = record(&[("0.1 #1 create 2 root 1\n0.2 #2 request_headers 2 n=1 -> pause", 0)]);
-    let mut instance = Instance::new(INSTANCE);
-    let mut kept = batch(&events, 1, Micros(500_000));
-    kept.clock.monotonic = Micros(9_000_000);
-    kept.roots[0].ended = true;
-    let open = instance.deliver(kept, Micros(9_000_000));
-    assert_eq!(open.last().map(|update| update.state), Some(State::Open));
-    let mut later = batch(&[], 3, Micros(9_500_000));
-    later.roots[0].ended = true;
-    let closed = instance.deliver(later, Micros(9_500_000));
-    let states: Vec<_> = closed.iter().map(|update| update.state).collect();
-    assert_eq!(states, [State::Closed(Reason::RootEnded)]);
-}
-
-#[test]
-fn of_the_roots_that_ended_the_latest_are_remembered() {
-    let mut instance = Instance::new(INSTANCE);
-    for push in 0..1000u64 {
-        let mut batch = batch(&[], 1, Micros(1_000_000 * (push + 1)));
-        let root = |number: u64, ended| Root {
-            context: ContextId(10 + number as u32),
-            since: Micros(number),
-            ended,
-            ..Root::default()
-        };
-        batch.roots.push(root(push, false));
-        batch.roots.extend((push > 0).then(|| root(push - 1, true)));
-        instance.deliver(batch, Micros(1_000_000 * (push + 1)));
-    }
-    let roots = instance.status().roots;
-    assert_eq!(roots.len(), 64 + 2);
-    assert_eq!(roots.last().map(|root| (root.context, root.ended)), Some((ContextId(1009), false)));
 }
 
 #[test]

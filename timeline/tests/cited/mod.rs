@@ -1,0 +1,105 @@
+//! The events that a finding cites, looked at without the timeline they come from.
+
+use std::collections::BTreeMap;
+
+use abi::{Callback, Hostcall, Kind};
+use timeline::event::Event;
+use timeline::finding::{Finding, Subject};
+use timeline::ids::Sequence;
+use timeline::timeline::Timeline;
+
+/// The cited events, in order, and nothing else.
+pub struct Cited(pub Vec<Event>);
+
+impl Cited {
+    pub fn of(timeline: &Timeline, finding: &Finding) -> Cited {
+        let by_number: BTreeMap<Sequence, &Event> =
+            timeline.events.iter().map(|e| (e.sequence, e)).collect();
+        let mut events: Vec<Event> = finding
+            .evidence
+            .events
+            .iter()
+            .map(|s| (*by_number.get(s).unwrap_or_else(|| panic!("#{s} does not exist"))).clone())
+            .collect();
+        events.sort_by_key(Event::order);
+        Cited(events)
+    }
+
+    pub fn one(&self, wanted: impl Fn(&Event) -> bool) -> Option<(usize, &Event)> {
+        self.0.iter().enumerate().find(|(_, e)| wanted(e))
+    }
+
+    pub fn callback(&self, callback: Callback) -> Option<(usize, &Event)> {
+        self.one(|e| e.kind == Kind::Callback(callback))
+    }
+
+    /// The accepted dispatch of the call that a finding is about.
+    pub fn dispatch(&self, finding: &Finding) -> Option<(usize, &Event)> {
+        self.one(|e| {
+            let is_dispatch = matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch());
+            is_dispatch && e.result == 0 && finding.subject == Subject::Call(e.call)
+        })
+    }
+
+    /// The same with its phase, which stopped.
+    pub fn stopped_dispatch(&self, finding: &Finding) -> Option<(usize, &Event)> {
+        let (at, dispatch) = self.dispatch(finding)?;
+        let phase = |e: &Event| {
+            let is_phase = matches!(e.kind, Kind::Callback(c) if c.phase().is_some());
+            e.entry == dispatch.entry && is_phase && e.result != 0
+        };
+        self.one(phase).is_some().then_some((at, dispatch))
+    }
+
+    /// The phase from which a direction was held until `to`, as a window of the finding says.
+    pub fn held_until(&self, finding: &Finding, to: Option<Sequence>) -> bool {
+        let stopped = |s: Sequence| {
+            let is_phase = |e: &Event| matches!(e.kind, Kind::Callback(c) if c.phase().is_some());
+            self.one(|e| e.sequence == s && is_phase(e) && e.result != 0).is_some()
+        };
+        // What is of a kind that could have let it go, and did not, is cited.
+        let without_effect = |kind: Kind| self.one(|e| e.kind == kind).is_some();
+        finding.evidence.windows.iter().any(|w| {
+            let kinds = [
+                Kind::Hostcall(Hostcall::ContinueStream),
+                Kind::Hostcall(Hostcall::SendLocalResponse),
+                Kind::Hostcall(Hostcall::CloseStream),
+            ];
+            let none = kinds.iter().all(|k| w.none_of.contains(k) || without_effect(*k));
+            w.complete && w.to == to && stopped(w.from) && none
+        })
+    }
+
+    /// A window of the finding in which none of some kinds happened.
+    pub fn none(&self, finding: &Finding, from: &Event, to: Option<&Event>, kind: Kind) -> bool {
+        finding.evidence.windows.iter().any(|w| {
+            let whole = w.complete && w.from == from.sequence && w.to == to.map(|e| e.sequence);
+            whole && w.none_of.contains(&kind)
+        })
+    }
+
+    /// Where the windows of a finding end.
+    pub fn ended_by(&self, finding: &Finding) -> Option<Sequence> {
+        finding.evidence.windows.first().and_then(|window| window.to)
+    }
+
+    pub fn at(&self, sequence: Option<Sequence>) -> Option<&Event> {
+        self.0.iter().find(|e| Some(e.sequence) == sequence)
+    }
+
+    /// No response callback between two events, as a window says.
+    pub fn no_answer(&self, finding: &Finding, dispatch: &Event, to: Option<&Event>) -> bool {
+        let kind = match dispatch.kind {
+            Kind::Hostcall(Hostcall::HttpCall) => Callback::HttpCallResponse,
+            Kind::Hostcall(Hostcall::RedisCall) => Callback::RedisCallResponse,
+            _ => Callback::GrpcClose,
+        };
+        self.none(finding, dispatch, to, Kind::Callback(kind))
+    }
+
+    pub fn answer(&self, dispatch: &Event) -> Option<(usize, &Event)> {
+        self.one(|e| {
+            matches!(e.kind, Kind::Callback(c) if c.is_response()) && e.call == dispatch.call
+        })
+    }
+}
