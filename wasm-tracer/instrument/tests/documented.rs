@@ -11,8 +11,9 @@ use instrument::Options;
 const PAGES: [&str; 2] = ["docs/instrumenting.md", "docs/instrumenting.zh-CN.md"];
 
 /// Of the rewritten module everything outside of functions is shown, and these functions.
-const SHOWN: [&str; 5] = [
+const SHOWN: [&str; 6] = [
     "$request_body",
+    "$\"wasm-tracer: malloc\"",
     "$\"wasm-tracer: proxy_continue_stream\"",
     "$\"wasm-tracer: proxy_on_request_body\"",
     "$\"wasm-tracer: plugin's memory.grow\"",
