@@ -83,6 +83,23 @@ pub struct Finding {
     pub supported_by: Vec<String>,
 }
 
+impl Finding {
+    /// A cause, of which nothing but its headline is said yet.
+    pub fn cause(code: &str, severity: Severity, subject: Subject, headline: String) -> Finding {
+        Finding {
+            code: code.to_owned(),
+            severity,
+            is_fact: false,
+            subject,
+            headline,
+            details: Vec::new(),
+            evidence: Evidence::default(),
+            advice: Vec::new(),
+            supported_by: Vec::new(),
+        }
+    }
+}
+
 /// What a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {

@@ -55,6 +55,44 @@ fn follows(finding: &Finding, cited: &Cited) -> bool {
             let to = cited.ended_by(finding);
             Some(at < stop && cited.held_until(finding, to))
         })(),
+        "wrong-context" => (|| {
+            let (_, dispatch) = cited.dispatch(finding)?;
+            let (at, answer) = cited.answer(dispatch)?;
+            let decides = [Hostcall::ContinueStream, Hostcall::SendLocalResponse];
+            let (_, act) = cited.one(|e| decides.iter().any(|h| e.kind == Kind::Hostcall(*h)))?;
+            let switched = cited.0[at..]
+                .iter()
+                .any(|e| e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext) && e.result == 0);
+            Some(act.entry == answer.entry && act.result == 0 && !switched)
+        })(),
+        "local-reply-too-late" => (|| {
+            let reply = Kind::Hostcall(Hostcall::SendLocalResponse);
+            let (_, reply) = cited.one(|e| e.kind == reply && e.result == 0)?;
+            let gone = |e: &Event| match e.kind {
+                Kind::Callback(Callback::ResponseHeaders | Callback::ResponseBody) => e.result == 0,
+                Kind::Hostcall(Hostcall::ContinueStream) => e.arg(0) == 1,
+                _ => false,
+            };
+            let (_, gone) = cited.one(gone)?;
+            Some(gone.order() < reply.order() && gone.entry != reply.entry)
+        })(),
+        "duplicate-completion" => {
+            let replies = |e: &&Event| e.kind == Kind::Hostcall(Hostcall::SendLocalResponse);
+            let accepted = cited.0.len() == 2 && cited.0.iter().all(|e| e.result == 0);
+            let severity = match cited.0.first().filter(replies) {
+                Some(_) if cited.0.iter().filter(replies).count() == 1 => Severity::Note,
+                _ => Severity::Failed,
+            };
+            let is_reply = cited.0.iter().any(|e| replies(&e));
+            Some(accepted && is_reply && finding.severity == severity)
+        }
+        "payload-too-large" => cited.one(|e| e.result != 0).map(|_| true),
+        "recovered-panic-continue" => (|| {
+            let said = |e: &Event| e.text_lossy().contains("recovered from panic");
+            let (_, line) = cited.one(said)?;
+            let (_, phase) = cited.one(|e| matches!(e.kind, Kind::Callback(_)) && e.result == 0)?;
+            Some(line.entry == phase.entry)
+        })(),
         "vm-trap-collateral" => trapped(finding, cited),
         other => panic!("no independent check of {other}: add one"),
     };

@@ -100,7 +100,8 @@ fn a_call_in_the_response_body_is_noted() {
     let script = traces::A_CALL_IN_THE_RESPONSE_BODY_IS_NOTED;
     assert_eq!(found(script), ["note headers-forwarded-before-body-call"]);
     let denied = script.replace("continue_stream response", "send_local_response status=403");
-    assert_eq!(found(&denied), ["failed headers-forwarded-before-body-call"]);
+    let causes = ["failed headers-forwarded-before-body-call", "failed local-reply-too-late"];
+    assert_eq!(found(&denied), causes);
 }
 
 #[test]

@@ -15,13 +15,14 @@ pub struct Request {
     headers: Vec<(String, String)>,
     body: Option<Vec<u8>>,
     patience: Duration,
+    may_break_off: bool,
 }
 
 impl Request {
     /// A GET, without a body.
     pub fn get(path: impl Into<String>) -> Self {
         let patience = Duration::from_secs(20);
-        Self { path: path.into(), headers: Vec::new(), body: None, patience }
+        Self { path: path.into(), headers: Vec::new(), body: None, patience, may_break_off: false }
     }
 
     /// A POST with a body.
@@ -33,6 +34,11 @@ impl Request {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The answer may break off in its body; then it counts as empty.
+    pub fn may_break_off(self) -> Self {
+        Self { may_break_off: true, ..self }
     }
 
     /// After how long the client gives up; 20 s when not said.
@@ -101,7 +107,11 @@ pub(crate) fn send(port: u16, request: &Request, request_id: &str) -> anyhow::Re
         let (name, value) = line.split_once(':').context("the answer has a malformed header")?;
         answer.headers.insert(name.trim().to_ascii_lowercase(), value.trim().to_owned());
     }
-    answer.body = read_body(&mut stream, &answer.headers).context("the answer broke off")?;
+    match read_body(&mut stream, &answer.headers) {
+        Ok(body) => answer.body = body,
+        Err(_) if request.may_break_off => {}
+        Err(error) => return Err(error.context("the answer broke off")),
+    }
     answer.took = start.elapsed();
     // An early answer may have closed the way for the rest of a large body; that is no failure.
     drop(sent);

@@ -63,3 +63,28 @@ fn a_stop_at_the_end_of_the_body() {
 fn an_answer_of_its_own_that_is_stopped() {
     finds("misuse", &get("stop-own-answer"), &[("own-local-reply-paused", "hung")]);
 }
+
+#[test]
+fn an_answer_after_the_response_headers() {
+    let broken = get("answer-late").may_break_off();
+    finds("misuse", &broken, &[("local-reply-too-late", "failed")]);
+}
+
+#[test]
+fn a_request_that_was_let_go_and_then_denied() {
+    finds("misuse", &get("resume-and-deny"), &[("duplicate-completion", "failed")]);
+}
+
+#[test]
+fn a_resume_of_the_root() {
+    finds("misuse", &get("wrong-context"), &[("wrong-context", "hung")]);
+}
+
+#[test]
+fn a_body_that_is_gathered_beyond_the_buffer() {
+    let large = Request::post("/patient?misuse=stop-at-end", vec![b'x'; 3 << 20]);
+    let found = [("payload-too-large", "failed"), ("response-while-request-held", "note")];
+    finds("misuse", &large, &found);
+    // The same body, not gathered.
+    finds("misuse", &Request::post("/patient", vec![b'x'; 3 << 20]), &[]);
+}

@@ -5,6 +5,9 @@
 //! - `ignore-refusal`: dispatches to a cluster that does not exist, and stops all the same.
 //! - `stop-at-end`: gathers the body, its end too, and nothing is under way.
 //! - `stop-own-answer`: answers 403 by itself, and stops that answer in its response phases.
+//! - `answer-late`: answers 502 in the response body phase, when the headers have gone.
+//! - `resume-and-deny`: calls the callee, lets the request go in the callback, and then denies it.
+//! - `wrong-context`: calls the callee, and resumes the root context instead of the stream.
 
 // The entry point that the host looks up by name is generated with `#[no_mangle]`, an unsafe attribute.
 #![allow(unsafe_code)]
@@ -12,6 +15,7 @@
 
 use std::time::Duration;
 
+use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
@@ -25,7 +29,7 @@ impl Context for Root {}
 
 impl RootContext for Root {
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { misuse: Misuse::None }))
+        Some(Box::new(Stream { misuse: Misuse::None, answered: false }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -40,6 +44,9 @@ enum Misuse {
     IgnoreRefusal,
     StopAtEnd,
     StopOwnAnswer,
+    AnswerLate,
+    ResumeAndDeny,
+    WrongContext,
 }
 
 impl Misuse {
@@ -51,6 +58,9 @@ impl Misuse {
             "ignore-refusal" => Misuse::IgnoreRefusal,
             "stop-at-end" => Misuse::StopAtEnd,
             "stop-own-answer" => Misuse::StopOwnAnswer,
+            "answer-late" => Misuse::AnswerLate,
+            "resume-and-deny" => Misuse::ResumeAndDeny,
+            "wrong-context" => Misuse::WrongContext,
             _ => Misuse::None,
         }
     }
@@ -58,15 +68,39 @@ impl Misuse {
 
 struct Stream {
     misuse: Misuse,
+    answered: bool,
 }
 
 impl Stream {
+    /// Calls a cluster and stops, whether the call was accepted or not.
+    fn call(&self, cluster: &str) -> Action {
+        let headers = vec![(":method", "GET"), (":path", "/"), (":authority", "callee")];
+        // Where it is refused that is the misuse: an error means that no callback will come.
+        let _ = self.dispatch_http_call(cluster, headers, None, vec![], Duration::from_secs(1));
+        Action::Pause
+    }
+
     fn of_response(&self) -> Action {
         if self.misuse == Misuse::StopOwnAnswer { Action::Pause } else { Action::Continue }
     }
 }
 
-impl Context for Stream {}
+impl Context for Stream {
+    fn on_http_call_response(&mut self, _: u32, _: usize, _: usize, _: usize) {
+        match self.misuse {
+            Misuse::ResumeAndDeny => {
+                self.resume_http_request();
+                self.send_http_response(403, vec![], Some(b"denied"));
+            }
+            Misuse::WrongContext => {
+                // The first context of a VM is its root. That is the misuse: a root has no stream.
+                let _ = hostcalls::set_effective_context(1);
+                self.resume_http_request();
+            }
+            _ => self.resume_http_request(),
+        }
+    }
+}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
@@ -74,18 +108,13 @@ impl HttpContext for Stream {
         self.misuse = Misuse::of(&path);
         match self.misuse {
             Misuse::WaitForBody => Action::Pause,
-            Misuse::IgnoreRefusal => {
-                let headers = vec![(":method", "GET"), (":path", "/"), (":authority", "nobody")];
-                let timeout = Duration::from_secs(1);
-                // That is the misuse: an error means that no callback will come.
-                let _ = self.dispatch_http_call("no-such-cluster", headers, None, vec![], timeout);
-                Action::Pause
-            }
+            Misuse::IgnoreRefusal => self.call("no-such-cluster"),
+            Misuse::ResumeAndDeny | Misuse::WrongContext => self.call("callee"),
             Misuse::StopOwnAnswer => {
                 self.send_http_response(403, vec![], Some(b"denied"));
                 Action::Pause
             }
-            Misuse::None | Misuse::StopAtEnd => Action::Continue,
+            Misuse::None | Misuse::StopAtEnd | Misuse::AnswerLate => Action::Continue,
         }
     }
 
@@ -101,6 +130,11 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
+        if self.misuse == Misuse::AnswerLate && !self.answered {
+            self.answered = true;
+            self.send_http_response(502, vec![], Some(b"not this one"));
+            return Action::Pause;
+        }
         self.of_response()
     }
 }

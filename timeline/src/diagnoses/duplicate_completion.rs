@@ -1,0 +1,205 @@
+//! The plugin completed a direction twice (host-semantics PW402).
+
+use abi::{Direction, Host, Hostcall, Kind};
+
+use super::phrases;
+use crate::diagnose::{Diagnosis, NearMiss};
+use crate::event::Event;
+use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::hold::{hostcalls_on, resumes};
+use crate::story::{Story, span};
+
+/// See the head of this file.
+pub const DIAGNOSIS: Diagnosis = Diagnosis {
+    code: "duplicate-completion",
+    title: "The plugin resumed or answered a request that it had resumed or answered already",
+    severity: Severity::Failed,
+    is_fact: false,
+    explanation: EXPLANATION,
+    explanation_zh: include_str!("duplicate-completion.zh-CN.md"),
+    example: EXAMPLE,
+    near_misses: NEAR_MISSES,
+    overlaps: &[],
+    argues_from_absence: false,
+    triggers: &[Kind::Hostcall(Hostcall::SendLocalResponse)],
+    judge,
+};
+
+fn judge(story: &Story<'_>) -> Vec<Verdict> {
+    second(story).into_iter().collect()
+}
+
+/// What completes the request: a resume of it, or a local response.
+fn completions<'a>(story: &Story<'a>) -> impl Iterator<Item = &'a Event> {
+    let own = story.timeline.context;
+    let ended = story.ended();
+    let steps: Vec<&'a [Event]> = story.steps.iter().map(|step| story.hostcalls(step)).collect();
+    steps.into_iter().flat_map(move |hostcalls| {
+        let of_own: Vec<&Event> = hostcalls_on(own, hostcalls).collect();
+        of_own.into_iter().filter(move |e| {
+            let is_over = ended.is_some_and(|end| end.order() < e.order());
+            !is_over && (is_reply(e) || resumes(e) == Some(Direction::Request))
+        })
+    })
+}
+
+fn is_reply(event: &Event) -> bool {
+    event.kind == Kind::Hostcall(Hostcall::SendLocalResponse) && event.result == 0
+}
+
+fn second(story: &Story<'_>) -> Option<Verdict> {
+    let completions: Vec<&Event> = completions(story).collect();
+    // Two resumes are one too many and harm nobody: only with an answer among them it matters.
+    let pair = completions.windows(2).find(|pair| pair.iter().any(|e| is_reply(e)))?;
+    let [first, second] = pair else { return None };
+    // A request that was held again after its resume is another wait.
+    let step = story.step_of(second.sequence)?;
+    let is_anew = first.entry != second.entry && step.before.request.hold.is_held();
+    if is_anew && !is_reply(first) {
+        return None;
+    }
+    let (severity, what) = match (is_reply(first), is_reply(second)) {
+        (false, _) => (
+            Severity::Failed,
+            "had let the request go to the upstream before it answered it: what was denied was done",
+        ),
+        (true, true) => (
+            Severity::Failed,
+            "answered twice: the second answer is dropped, and on some hosts the first one with it",
+        ),
+        (true, false) => (Severity::Note, "resumed the request after it had answered it"),
+    };
+    let headline = format!("The plugin {what}.");
+    let details = vec![
+        format!("First it called {}.", phrases::event(first)),
+        format!(
+            "Then it called {}, {} later.",
+            phrases::event(second),
+            span(second.at.since(first.at))
+        ),
+        match severity {
+            Severity::Note => "The resume has no effect.".to_owned(),
+            _ if is_reply(first) => "Envoy 1.24 to 1.32, and Higress, answer the second one with \
+                                     status 2 and then hold the stream."
+                .to_owned(),
+            _ => "The client may see either answer; the upstream has the request in any case."
+                .to_owned(),
+        },
+    ];
+    let events = [first.sequence, second.sequence];
+    Some(Verdict::Found(Box::new(Finding {
+        details,
+        evidence: Evidence { events: phrases::cited(events), windows: Vec::new() },
+        advice: phrases::advice(story.timeline.dialect.host, ADVICE),
+        ..Finding::cause(DIAGNOSIS.code, severity, Subject::Direction(Direction::Request), headline)
+    })))
+}
+
+const ADVICE: &[(Option<Host>, &str)] = &[
+    (
+        None,
+        "Let one function of the plugin complete a request, and let it do so once, guarded by a flag of the stream.",
+    ),
+    (
+        Some(Host::Higress),
+        "On Higress return right after proxywasm.SendHttpResponse: what follows in the handler still runs.",
+    ),
+    (
+        Some(Host::Envoy),
+        "On stock Envoy return right after send_http_response: what follows in the callback still runs.",
+    ),
+];
+
+const EXAMPLE: &str = r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+0.002377 #17 http_call_response root 1 call 4 headers=3 body=2 code=403
+0.002380 #14   set_effective_context context=2 -> ok
+0.002381 #15   continue_stream request -> ok
+0.002390 #16   send_local_response status=403 -> ok
+"#;
+
+const NEAR_MISSES: &[NearMiss] = &[
+    NearMiss {
+        because: "it answered once",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+0.002377 #16 http_call_response root 1 call 4 headers=3 body=2 code=403
+0.002380 #14   set_effective_context context=2 -> ok
+0.002390 #15   send_local_response status=403 -> ok
+"#,
+    },
+    NearMiss {
+        because: "the request was held again in between",
+        script: r#"
+module abi 0.2.100 host higress
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 -> 4
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+0.002377 #16 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.002380 #14   set_effective_context context=2 -> ok
+0.002381 #15   continue_stream request -> ok
+0.003000 #17 request_body 2 size=7 -> pause
+0.004000 #19 request_body 2 size=9 end -> pause
+0.004100 #18   send_local_response status=400 -> ok
+"#,
+    },
+    NearMiss {
+        because: "two resumes harm nobody",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+0.002377 #17 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.002380 #14   set_effective_context context=2 -> ok
+0.002381 #15   continue_stream request -> ok
+0.002390 #16   continue_stream request -> ok
+"#,
+    },
+];
+
+const EXPLANATION: &str = r#"## What you see
+
+A request that the plugin denied reached the upstream all the same, or the client gets no answer at all.
+
+## Why it happens
+
+Every stop is ended once: by a resume or by a local response. A plugin that does both, mostly because it goes
+on after the first, gets what neither of them meant. A resume followed by an answer lets the request out to
+the upstream before it is denied. Two answers are one too many: newer hosts drop the second, some older ones
+hold the stream for ever.
+
+## How to be sure
+
+Two of `continue_stream` and `send_local_response` were accepted for one stream, and it was not held again
+between them.
+
+## What to do
+
+Return after the first. On Higress:
+
+```go
+if code != 200 {
+	proxywasm.SendHttpResponse(403, nil, []byte("denied"), -1)
+	return // without it the next line lets the request go
+}
+proxywasm.ResumeHttpRequest()
+```
+
+On stock Envoy:
+
+```rust
+if status != Some("200") {
+    self.send_http_response(403, vec![], Some(b"denied"));
+    return;
+}
+self.resume_http_request();
+```
+
+## What this cannot see
+
+Whether the upstream acted on the request that it should not have had.
+"#;

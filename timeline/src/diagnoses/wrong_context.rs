@@ -1,0 +1,187 @@
+//! A resume or an answer went to the root context and not to the stream (host-semantics PW205).
+
+use abi::{Host, Hostcall, Kind};
+
+use super::phrases;
+use crate::calls::Outcome;
+use crate::diagnose::{Diagnosis, NearMiss};
+use crate::event::Event;
+use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::hold::hostcalls_on;
+use crate::story::{Step, Story};
+
+/// See the head of this file.
+pub const DIAGNOSIS: Diagnosis = Diagnosis {
+    code: "wrong-context",
+    title: "A resume or a local response went to the root context, not to the stream",
+    severity: Severity::Hung,
+    is_fact: false,
+    explanation: EXPLANATION,
+    explanation_zh: include_str!("wrong-context.zh-CN.md"),
+    example: EXAMPLE,
+    near_misses: NEAR_MISSES,
+    overlaps: &[],
+    argues_from_absence: false,
+    triggers: phrases::RESPONSES,
+    judge,
+};
+
+fn judge(story: &Story<'_>) -> Vec<Verdict> {
+    story.steps.iter().filter_map(|step| of_step(story, step)).take(1).collect()
+}
+
+/// A response callback of a call of this stream, while it is held and alive.
+fn of_step(story: &Story<'_>, step: &Step) -> Option<Verdict> {
+    let callback = story.invocation(step)?;
+    let call = story.calls().iter().find(|call| {
+        let answer = match call.outcome {
+            Outcome::Answered(answer) | Outcome::Failed(answer) => answer,
+            _ => return false,
+        };
+        answer.callback == callback.sequence
+    })?;
+    let direction = story.is_awaited(call)?;
+    let is_held = step.before.of(direction).hold.is_held();
+    let hostcalls = story.hostcalls(step);
+    let missed =
+        hostcalls_on(callback.context, hostcalls).find(|e| phrases::decides(e) && e.result == 0)?;
+    // The same in the right context, before or after it: no harm was done.
+    let mut own = hostcalls_on(story.timeline.context, hostcalls);
+    if !is_held || callback.context == story.timeline.context || own.any(phrases::decides) {
+        return None;
+    }
+    let switch = hostcalls.iter().find(|e| e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext));
+    let headline = format!(
+        "In the response callback of {} the plugin called {} for root context {}, not for the stream: \
+         {} stays held.",
+        phrases::call(call),
+        phrases::name(missed),
+        callback.context,
+        phrases::half(direction)
+    );
+    let details = vec![
+        format!(
+            "The response callback runs on the root context, and applies to it until \
+             set_effective_context names another ({}).",
+            phrases::event(callback)
+        ),
+        format!(
+            "The hostcall {} (#{}) was accepted with status 0 and did nothing: a root has no stream.",
+            phrases::name(missed),
+            missed.sequence
+        ),
+        how(switch),
+    ];
+    let events = [Some(callback), Some(missed), switch, story.timeline.event(call.dispatch)];
+    let events = events.into_iter().flatten().map(|e| e.sequence);
+    Some(Verdict::Found(Box::new(Finding {
+        details,
+        evidence: Evidence { events: phrases::cited(events), windows: Vec::new() },
+        advice: phrases::advice(story.timeline.dialect.host, ADVICE),
+        ..Finding::cause(DIAGNOSIS.code, Severity::Hung, Subject::Call(call.id), headline)
+    })))
+}
+
+fn how(switch: Option<&Event>) -> String {
+    match switch {
+        Some(switch) if switch.result != 0 => format!(
+            "The host refused to apply hostcalls to context {} (#{}, status {}).",
+            switch.arg(0),
+            switch.sequence,
+            switch.result
+        ),
+        Some(switch) => {
+            format!("The plugin named context {} (#{}).", switch.arg(0), switch.sequence)
+        }
+        None => "The plugin named no context before it.".to_owned(),
+    }
+}
+
+const ADVICE: &[(Option<Host>, &str)] = &[
+    (
+        None,
+        "Name the stream with set_effective_context in the same callback, before the resume or the answer.",
+    ),
+    (
+        Some(Host::Higress),
+        "With wasm-go the callback of a call does it by itself; for work from a tick keep the stream's context id and call proxywasm.SetEffectiveContext.",
+    ),
+    (
+        Some(Host::Envoy),
+        "With the proxy-wasm crate dispatch from the stream context and not from the root: then the callback belongs to the stream.",
+    ),
+];
+
+const EXAMPLE: &str = r#"
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+0.002377 #15 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.002381 #14   continue_stream request -> ok
+"#;
+
+const NEAR_MISSES: &[NearMiss] = &[
+    NearMiss {
+        because: "the stream was named before the resume",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+0.002377 #16 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.002380 #14   set_effective_context context=2 -> ok
+0.002381 #15   continue_stream request -> ok
+"#,
+    },
+    NearMiss {
+        because: "the stream is gone: that is a late callback",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+0.001006 #14 log 2
+0.001031 #15 done 2
+0.001040 #16 delete 2
+0.002377 #19 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.002380 #17   set_effective_context context=2 -> bad_argument
+0.002381 #18   continue_stream request -> ok
+"#,
+    },
+];
+
+const EXPLANATION: &str = r#"## What you see
+
+A call is answered, its handler runs and resumes, every hostcall succeeds, and the request hangs all the same.
+
+## Why it happens
+
+A response callback runs on the root context of the plugin. Resumes and local responses apply to the context
+that is in effect, and that is the root until `set_effective_context` names the stream. On a root the host
+accepts them with status 0 and does nothing. The SDKs name the stream for calls that were dispatched from it;
+a plugin that dispatches from the root, works from a tick, or uses the ABI by hand must do it itself.
+
+## How to be sure
+
+In the response callback of the stream's call, `continue_stream` or `send_local_response` was made while the
+root was in effect, nothing of the kind was made for the stream, and the stream was held.
+
+## What to do
+
+Name the stream first. On Higress:
+
+```go
+proxywasm.SetEffectiveContext(contextID) // kept from the phase that dispatched
+proxywasm.ResumeHttpRequest()
+```
+
+On stock Envoy, in the `proxy-wasm` crate, dispatch from the stream, or:
+
+```rust
+hostcalls::set_effective_context(self.stream_id)?;
+hostcalls::resume_http_request()?;
+```
+
+## What this cannot see
+
+Resumes made on a root in its tick: they belong to no stream, so no timeline shows them.
+"#;
