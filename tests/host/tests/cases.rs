@@ -10,11 +10,13 @@ use host::{Callee, Comparison, Dialect, Program, Upstream, Vm, Who, compare_prog
 use plugins::{COLLECTOR, traced};
 
 /// Cases that no host of these tests can run, and why.
-const NOT_RUN: [(&str, &str); 4] = [
+const NOT_RUN: [(&str, &str); 6] = [
     ("exceptions-legacy", "wasmtime knows exceptions only as they were standardised"),
     ("features", "it imports a global, which hosts do not offer"),
     ("segments", "it imports a global, which hosts do not offer"),
     ("higress-on-envoy", "on stock Envoy its original does not load"),
+    ("inspect", "it imports what no host offers"),
+    ("unusual-signatures", "it imports hostcalls with signatures that no host has"),
 ];
 
 struct Case {
