@@ -10,6 +10,7 @@ mod calls;
 mod chaos;
 mod clock;
 mod engine;
+mod export;
 mod filter_manager;
 mod grpc;
 mod headers;

@@ -7,7 +7,10 @@ use wasmtime::{Engine, Extern, Module, Store};
 
 use crate::memory::Bounds;
 use crate::state::State;
-use crate::{Dialect, Vm, Who, engine, imports};
+use crate::{Dialect, Vm, Who, engine, export, imports};
+
+/// Name under which the recorder's stack pointer is exported.
+const STACK_POINTER: &str = "the recorder's stack pointer";
 
 /// A compiled module and what tells its parts apart.
 pub struct Program {
@@ -39,8 +42,10 @@ impl Program {
     /// An instrumented plugin. The original tells which imports are the plugin's: they come first, the
     /// recorder's are entries of their own behind them; and how many pages were added.
     pub fn instrumented(wasm: &[u8], original: &[u8]) -> Result<Program> {
-        let (engine, module) = engine::compile(wasm)?;
         let original = Shape::of(original)?;
+        // The recorder's globals follow the plugin's; the linker puts the stack pointer first.
+        let exported = export::with_global(wasm, STACK_POINTER, original.globals);
+        let (engine, module) = engine::compile(&exported.context("the module has no exports")?)?;
         let Some(pages) = Shape::of(wasm)?.pages.checked_sub(original.pages) else {
             bail!("the instrumented module has less memory than the original");
         };
@@ -85,6 +90,12 @@ impl Program {
             let first = externs.len() as u32 + recorder.first;
             first..first + recorder.functions
         });
+        if self.recorder.is_some() {
+            let global = instance.get_global(&mut store, STACK_POINTER);
+            let global = global.context("the recorder has no stack pointer")?;
+            let rest = global.get(&mut store).i32().context("the stack pointer is no i32")?;
+            store.data_mut().recorder_stack = Some((global, rest));
+        }
         let exports = self.module.exports();
         let exported = exports.filter_map(|export| Callback::from_export(export.name())).collect();
         Ok(Vm::new(store, instance, exported))
@@ -98,6 +109,8 @@ struct Shape<'a> {
     imports: Vec<(&'a str, &'a str)>,
     /// Functions that it defines.
     functions: u32,
+    /// Globals, imported and its own.
+    globals: u32,
     /// Pages of its memory at its start.
     pages: u64,
 }
@@ -110,6 +123,9 @@ impl Shape<'_> {
                 Payload::ImportSection(section) => {
                     for import in section.into_imports() {
                         let import = import?;
+                        if matches!(import.ty, wasmparser::TypeRef::Global(_)) {
+                            shape.globals += 1;
+                        }
                         shape.imports.push((import.module, import.name));
                     }
                 }
@@ -119,6 +135,7 @@ impl Shape<'_> {
                         shape.pages += memory?.initial;
                     }
                 }
+                Payload::GlobalSection(section) => shape.globals += section.count(),
                 Payload::CodeSectionStart { .. } => break,
                 _ => {}
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use abi::{AbiVersion, Direction, Hostcall};
-use wasmtime::{Func, Memory};
+use wasmtime::{Func, Global, Memory};
 
 use crate::calls::{CallAnswer, Callee};
 use crate::chaos::Chaos;
@@ -93,6 +93,8 @@ pub struct State {
     /// Functions of the recorder: none of them may be live when the plugin makes a hostcall.
     pub(crate) recorder_functions: Option<std::ops::Range<u32>>,
     pub(crate) recorder_frames: Vec<String>,
+    /// The recorder's stack pointer, and where it stands at rest.
+    pub(crate) recorder_stack: Option<(Global, i32)>,
     pub(crate) clock: Clock,
     pub(crate) log: Log,
     pub(crate) roots: BTreeMap<u32, Root>,
@@ -146,6 +148,7 @@ impl State {
             growths: Growths::default(),
             recorder_functions: None,
             recorder_frames: Vec::new(),
+            recorder_stack: None,
             clock: Clock::default(),
             log: Log::default(),
             roots: BTreeMap::new(),

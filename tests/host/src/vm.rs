@@ -121,6 +121,11 @@ impl Vm {
             self.die(&trap);
             return None;
         }
+        if let Some((pointer, rest)) = self.store.data().recorder_stack
+            && pointer.get(&mut self.store).i32() != Some(rest)
+        {
+            self.state().recorder_frames.push("left on the stack by a callback".into());
+        }
         let result = results.first().and_then(Val::i32).map(|r| r as u32);
         self.state().note(who, What::Returns { callback, result });
         self.watch_memory();
@@ -195,6 +200,31 @@ mod tests {
             vm.state().recorder_functions = Some(recorder);
             vm.start("");
             assert_eq!(vm.state().recorder_frames.len(), live);
+        }
+    }
+
+    #[test]
+    fn a_stack_pointer_that_is_not_at_rest_is_noticed() {
+        let wasm = wat::parse_str(
+            r#"(module
+              (import "env" "proxy_done" (func $done (result i32)))
+              (memory (export "memory") 1)
+              (global $stack (mut i32) (i32.const 64))
+              (func (export "proxy_abi_version_0_2_1"))
+              (func (export "proxy_on_vm_start") (param i32 i32) (result i32)
+                (global.set $stack (i32.const 48))
+                (drop (call $done))
+                (global.set $stack (i32.const 64))
+                (i32.const 1)))"#,
+        )
+        .expect("it is a module");
+        let wasm = crate::export::with_global(&wasm, "stack", 0).expect("it has exports");
+        for (rest, seen) in [(64, 1), (48, 1), (32, 2)] {
+            let mut vm = Vm::load(&wasm, Dialect::Envoy).expect("it loads");
+            let global = vm.instance.get_global(&mut vm.store, "stack").expect("it is exported");
+            vm.state().recorder_stack = Some((global, rest));
+            vm.start("");
+            assert_eq!(vm.state().recorder_frames.len(), seen, "at rest at {rest}");
         }
     }
 }

@@ -34,10 +34,15 @@ impl<'a> Guest<'a> {
 
     /// Notes a frame of the recorder below a hostcall of the plugin: its base could move under it.
     pub fn entered_by_plugin_only(&mut self) {
-        let Some(recorder) = self.caller.data().recorder_functions.clone() else { return };
         if self.who == Who::Recorder {
             return;
         }
+        if let Some((pointer, rest)) = self.caller.data().recorder_stack
+            && pointer.get(&mut self.caller).i32() != Some(rest)
+        {
+            self.state().recorder_frames.push("on the stack, which is not at rest,".into());
+        }
+        let Some(recorder) = self.caller.data().recorder_functions.clone() else { return };
         let trace = WasmBacktrace::capture(&self.caller);
         let live = trace.frames().iter().find(|frame| recorder.contains(&frame.func_index()));
         if let Some(frame) = live {
