@@ -11,15 +11,61 @@ use support::{ROOT, Vm, events};
 /// One thing that happens to a VM.
 #[derive(Clone, Debug)]
 enum Step {
-    Callback { kind: u32, context: u32, args: [u32; 4], result: u32 },
-    Hostcall { kind: u32, status: u32, params: [u32; 12] },
-    Answer { status: u32, headers: bool },
+    Callback {
+        kind: u32,
+        context: u32,
+        args: [u32; 4],
+        result: u32,
+    },
+    Hostcall {
+        kind: u32,
+        status: u32,
+        params: [u32; 12],
+    },
+    Answer {
+        status: u32,
+        headers: bool,
+    },
     Refuse(Option<(u32, u32)>),
-    Pass { millis: u64 },
-    Period { millis: u32 },
+    Pass {
+        millis: u64,
+    },
+    Period {
+        millis: u32,
+    },
     Trap,
-    Burst { count: u32 },
+    Exit,
+    /// The capability restriction forbids one of these, or none.
+    Forbid(Option<Hostcall>),
+    /// Somebody sets the wall clock.
+    Wall {
+        seconds: i64,
+    },
+    /// Reading header maps takes so long.
+    Slow {
+        micros: u64,
+    },
+    /// The plugin's memory grows.
+    Grow {
+        pages: u32,
+    },
+    Burst {
+        count: u32,
+    },
 }
+
+const FORBIDDABLE: [Hostcall; 10] = [
+    Hostcall::HttpCall,
+    Hostcall::SetTickPeriod,
+    Hostcall::GetHeaderMapPairs,
+    Hostcall::GetHeaderMapValue,
+    Hostcall::GetProperty,
+    Hostcall::GetBufferBytes,
+    Hostcall::GetStatus,
+    Hostcall::GetCurrentTime,
+    Hostcall::ClockTimeGet,
+    Hostcall::Log,
+];
 
 fn step() -> impl Strategy<Value = Step> {
     let word = prop_oneof![0..8u32, 65_536..131_072u32, any::<u32>()];
@@ -36,6 +82,11 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..4000u64).prop_map(|millis| Step::Pass { millis }),
         1 => (0..3000u32).prop_map(|millis| Step::Period { millis }),
         1 => Just(Step::Trap),
+        1 => Just(Step::Exit),
+        2 => prop::option::of(prop::sample::select(FORBIDDABLE.to_vec())).prop_map(Step::Forbid),
+        1 => (-100..100i64).prop_map(|seconds| Step::Wall { seconds }),
+        1 => (0..2000u64).prop_map(|micros| Step::Slow { micros }),
+        1 => (0..9000u32).prop_map(|pages| Step::Grow { pages }),
         1 => (0..3000u32).prop_map(|count| Step::Burst { count }),
     ]
 }
@@ -84,6 +135,11 @@ fn run(vm: &mut Vm, step: Step, delivered: &mut BTreeSet<u64>) {
                 vm.leave(Callback::QueueReady, ROOT, 0);
             }
         }
+        Step::Exit => vm.recorder.exiting(&mut vm.host),
+        Step::Forbid(hostcall) => vm.host.forbidden = hostcall,
+        Step::Wall { seconds } => vm.host.step_wall_seconds(seconds),
+        Step::Slow { micros } => vm.host.pairs_micros = micros,
+        Step::Grow { pages } => vm.host.plugin_pages += pages,
         Step::Burst { count } => {
             for size in 0..count {
                 vm.call(Callback::RequestBody, 2, [size, 0, 7, 7], 1);
@@ -113,10 +169,15 @@ proptest! {
         }
         // In the end the collector is well, and there is a root that ticks.
         vm.host.dispatch_refused = None;
+        vm.host.forbidden = None;
         vm.create_root(999);
         let mut seen = 0;
-        for _ in 0..2000 {
-            vm.pass_millis(100);
+        for round in 0..1000 {
+            // What was forbidden is tried again, but only if something happens.
+            if round % 100 == 0 && round < 900 {
+                vm.call(Callback::QueueReady, 999, [1, 0, 0, 0], 0);
+            }
+            vm.pass_millis(500);
             for call in std::mem::take(&mut vm.host.in_flight) {
                 seen += 1;
                 let sent = vm.host.sent.iter().find(|sent| sent.call == call).expect("in flight");
