@@ -68,7 +68,7 @@ impl Envoy {
             .args([
                 "--concurrency",
                 "1",
-                "--use-dynamic-base-id",
+                "--disable-hot-restart",
                 "--log-level",
                 "warn",
                 "--log-path",

@@ -53,7 +53,7 @@ impl Envoy {
             config.as_os_str(),
             "--concurrency".as_ref(),
             workers.as_ref(),
-            "--use-dynamic-base-id".as_ref(),
+            "--disable-hot-restart".as_ref(),
             "--log-level".as_ref(),
             "warning".as_ref(),
             "--component-log-level".as_ref(),
