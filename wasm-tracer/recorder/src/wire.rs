@@ -62,9 +62,12 @@ impl<'a> Writer<'a> {
         self.byte(value as u8);
     }
 
-    #[inline(never)]
     fn tag(&mut self, field: u32, form: u32) {
-        self.varint(u64::from(field << 3 | form));
+        // Nearly all take one byte.
+        match field < 16 {
+            true => self.byte((field << 3 | form) as u8),
+            false => self.varint(u64::from(field << 3 | form)),
+        }
     }
 
     /// A number; left out if 0.
