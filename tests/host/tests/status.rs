@@ -98,3 +98,23 @@ fn where_the_host_forbids_the_status_the_plugin_is_refused_as_ever() {
         }
     });
 }
+
+#[test]
+fn bad_addresses_are_written_as_far_as_they_are_good() {
+    let read =
+        |nth: usize| call(Hostcall::GetStatus, move |at, last| if at == nth { last } else { 0 });
+    let dispatch = call(Hostcall::HttpCall, |at, _| if at == 0 { 4 } else { 0 });
+    let script = Script::default()
+        .at(Callback::HttpCallResponse, 0, vec![read(0), read(1)])
+        .at(Callback::RequestHeaders, 0, vec![dispatch])
+        .at(Callback::RequestHeaders, 0, vec![read(0), read(1), Step::Checksum]);
+    alike(envoy(), &script, |vm| {
+        furnish(vm);
+        vm.callee(COLLECTOR, Callee::always(Manner::Reset { after_millis: 2 }));
+        vm.start("configuration");
+        for _ in 0..9 {
+            vm.get("/");
+            vm.run_millis(700);
+        }
+    });
+}

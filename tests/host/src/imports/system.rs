@@ -37,8 +37,10 @@ pub(super) fn perform(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) ->
             let root = state.root_id();
             let status = state.roots.get(&root).map(|root| root.status.clone());
             let (code, message) = status.unwrap_or_default();
-            guest.put_word(args.int(0), code);
-            guest.put_bytes(args.out_bytes(1), message.as_bytes())
+            match guest.put_word(args.int(0), code) {
+                Status::Ok => guest.put_bytes(args.out_bytes(1), message.as_bytes()),
+                failed => Ok(failed),
+            }
         }
         Hostcall::GetProperty => {
             let value = properties::get(guest.state(), args.bytes(0));

@@ -44,9 +44,11 @@ fn answer(
     // Failed, unless all goes well: a bad address, or a message for which there is no room.
     sink.i32_const(abi::Status::InvalidMemoryAccess.number() as i32).local_set(status);
     sink.block(BlockType::Empty);
-    for parameter in 0..3 {
+    // One address after the other, as the host does: what stood before a bad one is written.
+    let check = |sink: &mut InstructionSink<'_>, parameter: u32| {
         sink.local_get(parameter).i32_const(WORD).call(within).i32_eqz().br_if(0);
-    }
+    };
+    check(sink, 0);
     sink.local_get(0).call(joined.recorder(exports::SAVED_STATUS_CODE)).i32_store(word);
     sink.local_get(length).if_(BlockType::Empty);
     match joined.plan.allocator(joined.plugin) {
@@ -62,7 +64,9 @@ fn answer(
         }
     }
     sink.end();
+    check(sink, 1);
     sink.local_get(1).local_get(address).i32_store(word);
+    check(sink, 2);
     sink.local_get(2).local_get(length).i32_store(word);
     sink.i32_const(abi::Status::Ok.number() as i32).local_set(status);
     sink.end();
