@@ -26,7 +26,7 @@ fn what_is_stored_twice_is_there_once() {
 fn a_later_revision_replaces_and_an_earlier_one_undoes_nothing() {
     let place = Place::new();
     let whole = Timeline { revision: 2, ..lost(2) };
-    let part = beginning_of(&lost(2), 3);
+    let part = beginning_of(&lost(2), 2);
     place.put(std::slice::from_ref(&part));
     assert!(place.listed(&Query { found: true, ..Query::default() }).is_empty());
     place.put(std::slice::from_ref(&whole));
