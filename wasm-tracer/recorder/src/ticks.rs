@@ -90,6 +90,8 @@ impl Recorder {
             && !root.ended
             && !self.clockless
             && root.armed != SOON_MILLIS
+            // The plugin's own tick comes within the millisecond: set anew it would come late.
+            && plugin_due(root.period, root.due) >= now.saturating_add(u64::from(SOON_MILLIS) * 1000)
             && now >= self.shipping.timer_forbidden_until
             && host.set_tick_period(SOON_MILLIS) == 0
         {
