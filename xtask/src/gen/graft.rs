@@ -23,7 +23,7 @@ const MEMORY_PAGES: u64 = 4;
 
 /// Builds the graft of the workspace, checks it and answers its bytes.
 pub fn build(workspace: &Path) -> anyhow::Result<Vec<u8>> {
-    let target = target(workspace);
+    let target = crate::places::target();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .current_dir(workspace)
@@ -64,13 +64,6 @@ pub fn check(workspace: &Path) -> anyhow::Result<()> {
         bail!("wasm-tracer/graft/graft.wasm is not current: run `cargo xtask gen graft`");
     }
     Ok(())
-}
-
-fn target(workspace: &Path) -> PathBuf {
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(folder) => workspace.join(folder),
-        None => workspace.join("target"),
-    }
 }
 
 /// What rustc is told: only MVP, mutable globals and bulk memory; a small stack above the data, so that
