@@ -79,7 +79,7 @@ pub fn parse(text: &str) -> Result<Option<Line<'_>>, BadLine> {
     let Some(((prefix, rest), direction, is_call)) = split(text.trim_end()) else {
         return Ok(None);
     };
-    let (at, thread) = read_prefix(prefix).ok_or(BadLine::Prefix)?;
+    let (at, thread) = stamp(prefix).ok_or(BadLine::Prefix)?;
     let step = if is_call { read_call(rest)? } else { read_return(rest)? };
     Ok(Some(Line { thread, at, direction, step }))
 }
@@ -100,9 +100,11 @@ fn split(text: &str) -> Option<((&str, &str), Direction, bool)> {
     })
 }
 
-/// `[2026-11-23 21:28:22.081][23419]`
-fn read_prefix(prefix: &str) -> Option<(Micros, u32)> {
-    let (time, thread) = prefix.strip_prefix('[')?.strip_suffix(']')?.split_once("][")?;
+/// When any line of the log was written, as [`Line::at`] says it, and by which thread: what
+/// `[2026-11-23 21:28:22.081][23419]` at its beginning says.
+pub fn stamp(line: &str) -> Option<(Micros, u32)> {
+    let (time, rest) = line.strip_prefix('[')?.split_once("][")?;
+    let (thread, _) = rest.split_once(']')?;
     let (date, clock) = time.split_once(' ')?;
     let mut date = date.splitn(3, '-').map(|part| part.parse::<u32>().ok());
     let days = days_since_1970(date.next()??, date.next()??, date.next()??)?;

@@ -3,27 +3,27 @@
 
 use std::collections::BTreeSet;
 
-const DAY: u64 = 86_400_000;
+use import::line::{self, Direction, Line, Step};
 
 /// A callback, as Envoy entered it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Milliseconds since the first midnight of the log.
+    /// Milliseconds since 1970.
     pub millis: u64,
     /// A VM of a configuration is one thread's.
     pub thread: u32,
     /// `tick`, `context_create` …
     pub callback: String,
     /// The context and what else came with it.
-    pub arguments: Vec<u32>,
+    pub arguments: Vec<u64>,
     /// Periods that were set while it ran, in milliseconds.
-    pub periods: Vec<u32>,
+    pub periods: Vec<u64>,
 }
 
 /// A line that a plugin logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
-    /// Milliseconds since the first midnight of the log.
+    /// Milliseconds since 1970.
     pub millis: u64,
     /// The thread of its VM.
     pub thread: u32,
@@ -45,32 +45,35 @@ pub struct Trace {
 impl Trace {
     pub(super) fn read(log: &str) -> Self {
         let mut all = Self::default();
-        let mut last = 0;
-        for line in log.lines() {
-            let Some((mut millis, thread, rest)) = stamp(line) else { continue };
-            // Past midnight.
-            while millis + DAY / 2 < last {
-                millis += DAY;
-            }
-            last = millis;
-            if let Some(call) = rest.strip_prefix("[host->vm] proxy_on_") {
-                let Some((name, arguments)) = call_of(call) else { continue };
-                let callback = name.to_owned();
-                let periods = Vec::new();
-                all.entries.push(Entry { millis, thread, callback, arguments, periods });
-            } else if let Some(call) = rest.strip_prefix("[vm->host] env.proxy_set_tick_period_") {
-                let open = all.entries.iter_mut().rev().find(|entry| entry.thread == thread);
-                if let (Some(entry), Some((_, period))) = (open, call_of(call)) {
-                    entry.periods.extend(period);
-                }
-            } else if let Some(said) = rest.strip_prefix("wasm log ")
-                && let Some((who, text)) = said.split_once(": ")
-            {
-                let (who, text) = (who.to_owned(), text.to_owned());
-                all.said.push(Said { millis, thread, who, text });
+        for text in log.lines() {
+            if let Ok(Some(line)) = line::parse(text) {
+                all.called(line);
+            } else {
+                all.said.extend(Said::read(text));
             }
         }
         all
+    }
+
+    fn called(&mut self, line: Line<'_>) {
+        let Line { thread, at, direction, step: Step::Call { name, arguments } } = line else {
+            return;
+        };
+        match direction {
+            Direction::HostToVm => {
+                let Some(callback) = name.strip_prefix("proxy_on_") else { return };
+                let (millis, callback) = (at.0 / 1000, callback.to_owned());
+                let periods = Vec::new();
+                self.entries.push(Entry { millis, thread, callback, arguments, periods });
+            }
+            Direction::VmToHost if name == "env.proxy_set_tick_period_milliseconds" => {
+                let open = self.entries.iter_mut().rev().find(|entry| entry.thread == thread);
+                if let Some(entry) = open {
+                    entry.periods.extend(arguments);
+                }
+            }
+            Direction::VmToHost => {}
+        }
     }
 
     /// Callbacks of a name.
@@ -79,7 +82,7 @@ impl Trace {
     }
 
     /// Thread and id of each root context; ids begin anew where one thread has several VMs.
-    pub fn roots(&self) -> Vec<(u32, u32)> {
+    pub fn roots(&self) -> Vec<(u32, u64)> {
         let roots = self.of("context_create").filter(|entry| entry.arguments.get(1) == Some(&0));
         roots.filter_map(|entry| Some((entry.thread, *entry.arguments.first()?))).collect()
     }
@@ -91,7 +94,7 @@ impl Trace {
     }
 
     /// Where the deletion of a context on a thread stands among the entries.
-    pub fn deletion(&self, thread: u32, context: u32) -> Option<usize> {
+    pub fn deletion(&self, thread: u32, context: u64) -> Option<usize> {
         self.entries.iter().position(|entry| {
             entry.callback == "delete"
                 && (entry.thread, entry.arguments.first()) == (thread, Some(&context))
@@ -99,7 +102,7 @@ impl Trace {
     }
 
     /// Ticks of a root, from a place among the entries on.
-    pub fn ticks(&self, thread: u32, root: u32, from: usize) -> usize {
+    pub fn ticks(&self, thread: u32, root: u64, from: usize) -> usize {
         let entries = self.entries.iter().skip(from);
         let ticks = entries.filter(|entry| {
             entry.callback == "tick"
@@ -123,24 +126,14 @@ impl Trace {
     }
 }
 
-/// `[2026-11-24 18:53:07.747][8622][trace][wasm] [source/…] rest`
-fn stamp(line: &str) -> Option<(u64, u32, &str)> {
-    let (date, rest) = line.strip_prefix('[')?.split_once("][")?;
-    let (thread, rest) = rest.split_once("][")?;
-    let (_, rest) = rest.split_once("] [")?;
-    let (_, rest) = rest.split_once("] ")?;
-    let (_, time) = date.split_once(' ')?;
-    let mut parts = time.split([':', '.']).map(str::parse::<u64>);
-    let mut next = || parts.next()?.ok();
-    let millis = ((next()? * 60 + next()?) * 60 + next()?) * 1000 + next()?;
-    Some((millis, thread.parse().ok()?, rest))
-}
-
-/// `tick(1)`
-fn call_of(text: &str) -> Option<(&str, Vec<u32>)> {
-    let (name, rest) = text.split_once('(')?;
-    let (arguments, _) = rest.split_once(')')?;
-    Some((name, arguments.split(", ").filter_map(|number| number.parse().ok()).collect()))
+impl Said {
+    /// `[2026-11-24 18:53:07.747][8622][info][wasm] [source/…] wasm log p-root v: tick`
+    fn read(line: &str) -> Option<Self> {
+        let (_, said) = line.split_once("] wasm log ")?;
+        let (who, text) = said.split_once(": ")?;
+        let (at, thread) = line::stamp(line)?;
+        Some(Self { millis: at.0 / 1000, thread, who: who.to_owned(), text: text.to_owned() })
+    }
 }
 
 #[cfg(test)]
@@ -148,10 +141,10 @@ mod tests {
     use super::Trace;
 
     const LOG: &str = "\
-[2026-11-24 23:59:59.900][7][trace][wasm] [a.cc:39] [host->vm] proxy_on_context_create(1, 0)
-[2026-11-24 23:59:59.901][7][trace][wasm] [a.cc:39] [vm->host] env.proxy_set_tick_period_milliseconds(300)
-[2026-11-25 00:00:00.200][7][trace][wasm] [a.cc:39] [host->vm] proxy_on_tick(1)
-[2026-11-25 00:00:00.200][7][info][wasm] [b.cc:1148] wasm log p-root v: tick
+[2026-11-24 23:59:59.900][7][trace][wasm] [a/wasm_vm.cc:39] [host->vm] proxy_on_context_create(1, 0)
+[2026-11-24 23:59:59.901][7][trace][wasm] [a/wasm_vm.cc:39] [vm->host] env.proxy_set_tick_period_milliseconds(300)
+[2026-11-25 00:00:00.200][7][trace][wasm] [a/wasm_vm.cc:39] [host->vm] proxy_on_tick(1)
+[2026-11-25 00:00:00.200][7][info][wasm] [a/context.cc:1148] wasm log p-root v: tick
 ";
 
     #[test]

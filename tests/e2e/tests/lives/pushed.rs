@@ -26,7 +26,7 @@ fn a_push_adds_a_root_to_the_vm_while_the_old_one_drains_with_a_stream_in_flight
     let vm = |of: &[serde_json::Value]| of[0]["instance"].clone();
     assert_eq!((vm(&held), vm(&second)), (vm(&before), vm(&before)), "all in the same VM");
 
-    let (old, new) = (root(&before).0 as u32, root(&second).0 as u32);
+    let (old, new) = (root(&before).0, root(&second).0);
     ended_and_silent(&lives, &[old]);
     soon("the collector has heard of it", || {
         let mut told = roots(&worker(&lives));

@@ -42,7 +42,7 @@ pub fn meanwhile(lives: &Lives, request: &Request, doing: impl FnOnce()) -> Answ
 /// Waits until these roots have been deleted in the VMs of the main thread and of the worker, and others
 /// have ticked often since; holds no timer of theirs to be left. They are roots of the beginning: only
 /// those have the same id in both.
-pub fn ended_and_silent(lives: &Lives, roots: &[u32]) {
+pub fn ended_and_silent(lives: &Lives, roots: &[u64]) {
     let trace = soon("the roots have been deleted, and others ticked since", || {
         let trace = lives.trace(0);
         let quiet = |thread: &u32| {
