@@ -8,6 +8,7 @@ macro_rules! registry {
         #[path = "diagnoses"]
         mod diagnoses {
             mod failed_call;
+            mod let_go;
             mod phrases;
             mod refused;
             mod stuck;
@@ -21,6 +22,7 @@ macro_rules! registry {
 
 registry! {
     headers_forwarded_before_body_call,
+    released_by_body_continue,
     waiting_on_call,
     callback_ran_no_resume,
     paused_without_pending_call,

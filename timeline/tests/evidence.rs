@@ -93,6 +93,14 @@ fn follows(finding: &Finding, cited: &Cited) -> bool {
             let (_, phase) = cited.one(|e| matches!(e.kind, Kind::Callback(_)) && e.result == 0)?;
             Some(line.entry == phase.entry)
         })(),
+        "released-by-body-continue" => let_go(finding, cited, |dispatch| {
+            let (_, phase) = cited.one(|e| {
+                let is_phase = matches!(e.kind, Kind::Callback(c) if c.phase().is_some_and(|p| !p.is_headers()));
+                is_phase && e.result == 0
+            })?;
+            Some(phase.entry > dispatch.entry && cited.awaited(dispatch)).filter(|so| *so)?;
+            Some(phase)
+        }),
         "vm-trap-collateral" => trapped(finding, cited),
         other => panic!("no independent check of {other}: add one"),
     };
@@ -143,6 +151,38 @@ fn trapped(finding: &Finding, cited: &Cited) -> Option<bool> {
         (false, _) => Severity::Failed,
     };
     Some(alive && finding.severity == expected)
+}
+
+/// Something let the stream go while the call was out, and the severity says when its answer came.
+fn let_go<'a>(
+    finding: &Finding,
+    cited: &'a Cited,
+    by: impl Fn(&Event) -> Option<&'a Event>,
+) -> Option<bool> {
+    let (_, dispatch) = cited.dispatch(finding)?;
+    let by = by(dispatch)?;
+    let deleted = cited.callback(Callback::Delete).map(|(_, e)| e);
+    let response = cited.callback(Callback::ResponseHeaders).map(|(_, e)| e);
+    let Some((_, answer)) = cited.answer(dispatch) else {
+        let lost = deleted.is_some_and(|d| cited.no_answer(finding, dispatch, Some(d)));
+        let severity = if lost { Severity::Lost } else { Severity::Race };
+        return Some(finding.severity == severity);
+    };
+    let first = |a: Option<&Event>| a.is_some_and(|a| a.order() < answer.order());
+    let none = |from, kind| cited.none(finding, from, Some(answer), Kind::Callback(kind));
+    let alive =
+        |from| deleted.is_some_and(|d| d.order() > answer.order()) || none(from, Callback::Delete);
+    let severity = match response {
+        _ if first(deleted) => Severity::Lost,
+        Some(response) if first(Some(response)) && alive(response) => match cited.touch(answer) {
+            true => Severity::Failed,
+            false => Severity::Race,
+        },
+        Some(_) => Severity::Race,
+        None if none(dispatch, Callback::Delete) => Severity::Race,
+        None => return None,
+    };
+    Some(by.order() < answer.order() && finding.severity == severity)
 }
 
 fn late(finding: &Finding, cited: &Cited) -> Option<bool> {

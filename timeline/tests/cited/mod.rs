@@ -51,6 +51,24 @@ impl Cited {
         self.one(phase).is_some().then_some((at, dispatch))
     }
 
+    /// The call was dispatched in a phase that stopped, or in a response callback while one had.
+    pub fn awaited(&self, dispatch: &Event) -> bool {
+        let invocation = self.one(|e| e.entry == dispatch.entry);
+        let is_response =
+            |e: &Event| matches!(e.kind, Kind::Callback(callback) if callback.is_response());
+        invocation.is_some_and(|(_, e)| is_response(e) || e.result != 0)
+    }
+
+    /// Something was decided about the stream in an invocation, or its context was asked for in vain.
+    pub fn touch(&self, within: &Event) -> bool {
+        let decides = |e: &Event| match e.kind {
+            Kind::Hostcall(Hostcall::SetEffectiveContext) => e.result == 2,
+            Kind::Hostcall(hostcall) => hostcall.decides(),
+            _ => false,
+        };
+        self.one(|e| e.entry == within.entry && decides(e)).is_some()
+    }
+
     /// The phase from which a direction was held until `to`, as a window of the finding says.
     pub fn held_until(&self, finding: &Finding, to: Option<Sequence>) -> bool {
         let stopped = |s: Sequence| {

@@ -1,0 +1,315 @@
+//! Calls that their stream did not wait for to the end: it went on while they were out. How bad that was,
+//! told by when the response callback came.
+
+use abi::{CallKind, Callback, Direction, Host, Hostcall, Kind};
+
+use super::phrases;
+use crate::calls::{Call, Outcome};
+use crate::event::Event;
+use crate::finding::{Evidence, Finding, Severity, Subject, Verdict, Window};
+use crate::hold::hostcalls_on;
+use crate::ids::Sequence;
+use crate::story::{Story, span, timeout};
+
+/// Status of a hostcall that names what the host does not know: here, a stream that is gone.
+const BAD_ARGUMENT: u32 = 2;
+
+/// What would have ended the stream.
+const ENDS: &[Kind] = &[
+    Kind::Callback(Callback::Log),
+    Kind::Callback(Callback::Done),
+    Kind::Callback(Callback::Delete),
+];
+
+/// The same, or begun the response.
+const RESPONSE_OR_ENDS: &[Kind] = &[
+    Kind::Callback(Callback::ResponseHeaders),
+    Kind::Callback(Callback::Log),
+    Kind::Callback(Callback::Done),
+    Kind::Callback(Callback::Delete),
+];
+
+/// A call that was out when its stream went on.
+pub struct LetGo<'a> {
+    /// The call.
+    pub call: &'a Call,
+    /// What went on.
+    pub direction: Direction,
+    /// The phase or the resume that let it go.
+    pub by: &'a Event,
+    /// The invocation in which that happened.
+    pub within: &'a Event,
+    /// What had been holding it; None if nothing had.
+    pub held_by: Option<Sequence>,
+    /// The dispatch.
+    pub dispatch: &'a Event,
+    /// The invocation of the dispatch.
+    pub phase: &'a Event,
+}
+
+/// What a diagnosis tells of such calls.
+pub struct Rule {
+    /// Code of the diagnosis.
+    pub code: &'static str,
+    /// The beginning of the headline, a clause.
+    pub beginning: fn(&LetGo<'_>) -> String,
+    /// How it was let go, a sentence.
+    pub how: fn(&LetGo<'_>) -> String,
+    /// May it have been fire and forget, unless the callback touches the stream?
+    pub needs_touch: bool,
+    /// What to do.
+    pub advice: &'static [(Option<Host>, &'static str)],
+}
+
+/// When the response callback came, and what that means.
+struct Told {
+    severity: Severity,
+    end: String,
+    details: Vec<String>,
+    events: Vec<Sequence>,
+    windows: Vec<Window>,
+}
+
+impl<'a> LetGo<'a> {
+    /// A call that a stream may wait for, with its dispatch. The messages of a gRPC stream go on and on.
+    pub fn dispatched(story: &Story<'a>, call: &'a Call) -> Option<(&'a Event, &'a Event)> {
+        let refused = matches!(call.outcome, Outcome::Rejected(_));
+        if refused || call.kind == CallKind::GrpcStream {
+            return None;
+        }
+        let phase = story.dispatch_step(call).and_then(|step| story.invocation(step))?;
+        Some((story.timeline.event(call.dispatch)?, phase))
+    }
+
+    /// The verdict, now that it is known what let the stream go.
+    pub fn judge(&self, story: &Story<'_>, rule: &Rule) -> Option<Verdict> {
+        let callback = self.call.outcome.answer().and_then(|a| story.timeline.event(a.callback));
+        let touch = callback.and_then(|callback| touch(story, callback));
+        if rule.needs_touch && touch.is_none() {
+            return None;
+        }
+        // Once the plugin has answered the client itself it needs the call no more.
+        let reply = story.now().replied.and_then(|reply| story.timeline.event(reply));
+        if reply.is_some_and(|reply| callback.is_none_or(|c| reply.order() < c.order())) {
+            return None;
+        }
+        match self.told(story, callback, touch)? {
+            Ok(told) => Some(self.found(story, rule, told)),
+            Err(gap) => Some(Verdict::Unknown { gap }),
+        }
+    }
+
+    fn told(
+        &self,
+        story: &Story<'_>,
+        callback: Option<&Event>,
+        touch: Option<&Event>,
+    ) -> Option<Result<Told, String>> {
+        let before = |a: &Event, b: &Event| a.order() < b.order();
+        let deleted = story.first(Callback::Delete);
+        let response = story.first(Callback::ResponseHeaders);
+        let response = response.filter(|_| self.direction == Direction::Request);
+        let Some(callback) = callback else {
+            return Some(match deleted {
+                Some(deleted) => self.never(story, deleted),
+                None => Ok(self.open()),
+            });
+        };
+        if let Some(deleted) = deleted.filter(|deleted| before(deleted, callback)) {
+            return Some(Ok(late(story, deleted, callback, touch)));
+        }
+        match response.filter(|response| before(response, callback)) {
+            Some(response) => Some(after_response(story, response, callback, touch)),
+            None if story.ended().is_some_and(|end| before(end, callback)) => None,
+            None => Some(self.in_time(story, response, callback, touch)),
+        }
+    }
+
+    /// No callback by the end.
+    fn never(&self, story: &Story<'_>, deleted: &Event) -> Result<Told, String> {
+        if let Some(gap) = story.gap(self.dispatch.sequence, Some(deleted.sequence)) {
+            return Err(gap);
+        }
+        let none = phrases::response_kinds(self.call.kind);
+        let ending = story.ending().clause(story);
+        Ok(Told {
+            severity: Severity::Lost,
+            end: "the stream had ended before its response callback, so nothing decided there will be \
+                  enforced"
+                .to_owned(),
+            details: vec![format!(
+                "The stream was deleted without a response callback of the call ({}): {ending}.",
+                phrases::event(deleted)
+            )],
+            events: vec![deleted.sequence],
+            windows: vec![story.window(self.dispatch.sequence, Some(deleted.sequence), none)],
+        })
+    }
+
+    fn open(&self) -> Told {
+        Told {
+            severity: Severity::Race,
+            end: "a response that comes before its response callback makes that come too late"
+                .to_owned(),
+            details: Vec::new(),
+            events: Vec::new(),
+            windows: Vec::new(),
+        }
+    }
+
+    /// The callback came before any response, or before the end where the response was let go.
+    fn in_time(
+        &self,
+        story: &Story<'_>,
+        response: Option<&Event>,
+        callback: &Event,
+        touch: Option<&Event>,
+    ) -> Result<Told, String> {
+        let mut windows = Vec::new();
+        let margin = match response {
+            Some(response) => format!(
+                ", {} before the response headers ({})",
+                span(response.at.since(callback.at)),
+                phrases::event(response)
+            ),
+            None => {
+                let (from, to) = (self.dispatch.sequence, Some(callback.sequence));
+                if let Some(gap) = story.gap(from, to) {
+                    return Err(gap);
+                }
+                let none = match self.direction {
+                    Direction::Request => RESPONSE_OR_ENDS,
+                    Direction::Response => ENDS,
+                };
+                windows.push(story.window(from, to, none));
+                String::new()
+            }
+        };
+        let mut details = vec![format!(
+            "The response callback came {} after the dispatch ({}){margin}.",
+            span(callback.at.since(self.dispatch.at)),
+            phrases::event(callback)
+        )];
+        details.extend(touch.map(did));
+        let events = [Some(callback), response, touch].into_iter().flatten();
+        Ok(Told {
+            severity: Severity::Race,
+            end: "it worked this time, since its response callback came before any end".to_owned(),
+            details,
+            events: events.map(|e| e.sequence).collect(),
+            windows,
+        })
+    }
+
+    fn found(&self, story: &Story<'_>, rule: &Rule, told: Told) -> Verdict {
+        let mut details = vec![
+            format!(
+                "It was dispatched in {} (#{}, {}).",
+                phrases::event(self.phase),
+                self.dispatch.sequence,
+                timeout(self.call)
+            ),
+            (rule.how)(self),
+        ];
+        details.extend(told.details);
+        let base = [self.phase, self.dispatch, self.within, self.by].map(|e| e.sequence);
+        let events = base.into_iter().chain(self.held_by).chain(told.events);
+        let headline = format!("{}; {}.", (rule.beginning)(self), told.end);
+        Verdict::Found(Box::new(Finding {
+            details,
+            evidence: Evidence { events: phrases::cited(events), windows: told.windows },
+            advice: phrases::advice(story.timeline.dialect.host, rule.advice),
+            ..Finding::cause(rule.code, told.severity, Subject::Call(self.call.id), headline)
+        }))
+    }
+}
+
+/// The callback came when the stream was no more.
+fn late(story: &Story<'_>, deleted: &Event, callback: &Event, touch: Option<&Event>) -> Told {
+    let lateness = span(callback.at.since(deleted.at));
+    let hostcalls = story.step_of(callback.sequence).map_or(&[][..], |s| story.hostcalls(s));
+    let details = vec![
+        format!(
+            "The stream was deleted before the response callback ({}): {}.",
+            phrases::event(deleted),
+            story.ending().clause(story)
+        ),
+        format!(
+            "The host delivered the response callback on root context {}, {lateness} later ({}).",
+            callback.context,
+            phrases::event(callback)
+        ),
+        phrases::too_late(callback, hostcalls),
+    ];
+    let events = [Some(deleted), Some(callback), touch].into_iter().flatten();
+    Told {
+        severity: Severity::Lost,
+        end: format!(
+            "its response callback came {lateness} after the stream had been deleted, so nothing \
+             decided there was enforced"
+        ),
+        details,
+        events: events.map(|e| e.sequence).collect(),
+        windows: Vec::new(),
+    }
+}
+
+/// The response came first, and the stream was still there at the callback: that something failed is
+/// said only if the plugin decided something then.
+fn after_response(
+    story: &Story<'_>,
+    response: &Event,
+    callback: &Event,
+    touch: Option<&Event>,
+) -> Result<Told, String> {
+    let mut windows = Vec::new();
+    let deleted = story.first(Callback::Delete);
+    if deleted.is_none() {
+        let (from, to) = (response.sequence, Some(callback.sequence));
+        if let Some(gap) = story.gap(from, to) {
+            return Err(gap);
+        }
+        windows.push(story.window(from, to, &[Kind::Callback(Callback::Delete)]));
+    }
+    let mut details = vec![format!(
+        "The response headers ({}) came {} before the response callback ({}), which ran while the \
+         stream was still there.",
+        phrases::event(response),
+        span(callback.at.since(response.at)),
+        phrases::event(callback)
+    )];
+    details.extend(touch.map(did));
+    let events = [Some(response), Some(callback), deleted, touch].into_iter().flatten();
+    let (severity, end) = match touch {
+        Some(_) => (Severity::Failed, "what was decided in its response callback came too late"),
+        None => (Severity::Race, "the response came before its response callback"),
+    };
+    Ok(Told {
+        severity,
+        end: end.to_owned(),
+        details,
+        events: events.map(|e| e.sequence).collect(),
+        windows,
+    })
+}
+
+fn did(touch: &Event) -> String {
+    format!("In it the plugin called {}.", phrases::event(touch))
+}
+
+/// What the plugin did to the stream in a response callback: a resume, a local response or a close, or
+/// the try to make a stream effective that the host knows no more.
+pub fn touch<'a>(story: &Story<'a>, callback: &Event) -> Option<&'a Event> {
+    let hostcalls = story.hostcalls(story.step_of(callback.sequence)?);
+    let own = story.timeline.context;
+    let is_late = story.first(Callback::Delete).is_some_and(|d| d.order() < callback.order());
+    if !is_late {
+        return hostcalls_on(own, hostcalls).find(|e| phrases::decides(e) && e.result == 0);
+    }
+    let is_unknown = |e: &&Event| {
+        e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext)
+            && e.result == BAD_ARGUMENT
+            && e.arg(0) == own.0
+    };
+    phrases::tried(callback, hostcalls).or_else(|| hostcalls.iter().find(is_unknown))
+}

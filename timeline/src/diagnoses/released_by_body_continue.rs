@@ -1,0 +1,229 @@
+//! The headers phase stopped for a call, and a body phase that went on let the headers go before the call
+//! was answered (host-semantics PW103).
+
+use abi::{Host, Kind};
+
+use super::let_go::{LetGo, Rule};
+use super::phrases;
+use crate::calls::Call;
+use crate::diagnose::{Diagnosis, NearMiss};
+use crate::finding::{Severity, Verdict};
+use crate::story::Story;
+
+/// See the head of this file.
+pub const DIAGNOSIS: Diagnosis = Diagnosis {
+    code: "released-by-body-continue",
+    title: "Headers held for a call were let go by a body phase that went on",
+    severity: Severity::Lost,
+    is_fact: false,
+    explanation: EXPLANATION,
+    explanation_zh: include_str!("released-by-body-continue.zh-CN.md"),
+    example: EXAMPLE,
+    near_misses: NEAR_MISSES,
+    overlaps: &["late-callback"],
+    argues_from_absence: false,
+    triggers: phrases::DISPATCHES,
+    judge,
+};
+
+fn judge(story: &Story<'_>) -> Vec<Verdict> {
+    story.calls().iter().filter_map(|call| released(story, call)?.judge(story, &RULE)).collect()
+}
+
+/// Was the call's direction held in its headers, and let go by a later phase while the call was out?
+pub fn released<'a>(story: &Story<'a>, call: &'a Call) -> Option<LetGo<'a>> {
+    let (dispatch, phase) = LetGo::dispatched(story, call)?;
+    let direction = story.is_awaited(call)?;
+    story.steps.iter().find_map(|step| {
+        let within = story.invocation(step)?;
+        let Kind::Callback(callback) = within.kind else { return None };
+        let of = callback.phase()?;
+        let (before, after) = (step.before.of(direction), step.after.of(direction));
+        let lets_go = of.direction() == direction
+            && !of.is_headers()
+            && before.hold.is_held()
+            && before.forwarded_by.is_none()
+            && after.forwarded_by == Some(within.sequence);
+        let held_by = before.held_by.filter(|_| lets_go)?;
+        let is_out = step.entry != call.entry && story.was_out(call, within);
+        is_out.then_some(LetGo {
+            call,
+            direction,
+            by: within,
+            within,
+            held_by: Some(held_by),
+            dispatch,
+            phase,
+        })
+    })
+}
+
+const RULE: Rule = Rule {
+    code: DIAGNOSIS.code,
+    beginning: |case| {
+        format!(
+            "The {} headers were held for {}, and {} let them go when it answered Continue",
+            case.direction.name(),
+            phrases::call(case.call),
+            phrases::name(case.by)
+        )
+    },
+    how: |case| {
+        format!(
+            "{} answered Continue while the call was out, and that lets the held headers go with the \
+             body.",
+            phrases::event(case.by).replacen('r', "R", 1)
+        )
+    },
+    needs_touch: false,
+    advice: ADVICE,
+};
+
+const ADVICE: &[(Option<Host>, &str)] = &[
+    (
+        Some(Host::Higress),
+        "On Higress return types.HeaderStopAllIterationAndWatermark from the headers phase if the body \
+         is not needed, so that no body phase runs; else register a body handler that returns \
+         types.ActionPause until the response callback resumes.",
+    ),
+    (
+        Some(Host::Envoy),
+        "On stock Envoy with allow_on_headers_stop_iteration return Pause from the body phase too, as \
+         long as the call is out; without that setting a Pause in the headers phase holds the body as \
+         well.",
+    ),
+];
+
+const EXAMPLE: &str = r#"
+module abi 0.2.100 host higress
+response code 400 details "via_upstream"
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 -> pause
+0.000120 #12   dispatch http "slow" timeout=5s -> ok call 4
+0.001870 #14 request_body 2 size=14 end -> continue
+0.005114 #15 response_headers 2 n=5 -> continue
+0.006020 #16 log 2
+0.006031 #17 done 2
+0.006040 #18 delete 2
+2.002377 #19 http_call_response root 1 call 4 headers=3 body=2 code=200
+"#;
+
+const NEAR_MISSES: &[NearMiss] = &[
+    NearMiss {
+        because: "the body phase stops too until the callback resumes",
+        script: r#"
+module abi 0.2.100 host higress
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 -> pause
+0.000120 #12   dispatch http "slow" timeout=5s -> ok call 4
+0.001870 #14 request_body 2 size=14 end -> pause
+0.202377 #17 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.202380 #15   set_effective_context context=2 -> ok
+0.202381 #16   continue_stream request -> ok
+0.205114 #18 response_headers 2 n=5 -> continue
+0.206020 #19 log 2
+0.206031 #20 done 2
+0.206040 #21 delete 2
+"#,
+    },
+    NearMiss {
+        because: "the headers are held for the body alone, without a call",
+        script: r#"
+module abi 0.2.100 host higress
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> pause
+0.001870 #13 request_body 2 size=14 end -> continue
+0.005114 #14 response_headers 2 n=5 -> continue
+"#,
+    },
+    NearMiss {
+        because: "everything was held, and the body came after the resume",
+        script: r#"
+module abi 0.2.1 host envoy
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 -> pause
+0.000120 #12   dispatch http "slow" timeout=5s -> ok call 4
+0.202377 #16 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.202380 #14   set_effective_context context=2 -> ok
+0.202381 #15   continue_stream request -> ok
+0.203114 #17 request_body 2 size=14 end -> continue
+0.205114 #18 response_headers 2 n=5 -> continue
+"#,
+    },
+    NearMiss {
+        because: "the call came back before the body, whose phase may go on then",
+        script: r#"
+module abi 0.2.100 host higress
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 -> pause
+0.000120 #12   dispatch http "slow" timeout=5s -> ok call 4
+0.001377 #14 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.001870 #15 request_body 2 size=14 end -> continue
+"#,
+    },
+    NearMiss {
+        because: "the body phase answered by itself, so the call is needed no more",
+        script: r#"
+module abi 0.2.100 host higress
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 -> pause
+0.000120 #12   dispatch http "slow" timeout=5s -> ok call 4
+0.001870 #15 request_body 2 size=14 end -> pause
+0.001880 #14   send_local_response status=403 -> ok
+"#,
+    },
+];
+
+const EXPLANATION: &str = r#"## What you see
+
+The plugin dispatches a call in the headers phase and stops there to wait for it. Requests without a body
+wait; requests with one go to the upstream at once, and the handler of the answer never runs, or runs when
+the response is there already.
+
+## Why it happens
+
+A stop in the headers phase that means StopIteration holds the headers only until the next phase: the body
+phase is called, and if it answers Continue, the host lets the headers go together with the body. No resume
+is needed for that. A body phase that was never written answers Continue too: the wrapper of wasm-go and the
+SDKs do so by themselves.
+
+## How to be sure
+
+`request_headers … -> pause` with the dispatch in it, then `request_body … -> continue` (or trailers), and
+only after that the `http_call_response` of the call. How late it came tells the severity: before the response
+headers it is a race, after them it failed if the plugin decided something there, after `delete` it is lost.
+
+## What to do
+
+Keep stopping in every phase until the response callback resumes, or hold everything from the start. On
+Higress, when the body is not needed:
+
+```go
+func onHttpRequestHeaders(ctx wrapper.HttpContext, config Config) types.Action {
+	err := config.client.Get("/check", nil, func(code int, _ http.Header, _ []byte) {
+		proxywasm.ResumeHttpRequest()
+	}, 500)
+	if err != nil {
+		return types.ActionContinue
+	}
+	return types.HeaderStopAllIterationAndWatermark // no body phase before the resume
+}
+```
+
+On stock Envoy with `allow_on_headers_stop_iteration: true`:
+
+```rust
+fn on_http_request_body(&mut self, _: usize, _: bool) -> Action {
+    if self.call_is_out {
+        return Action::Pause;
+    }
+    Action::Continue
+}
+```
+
+## What this cannot see
+
+Whether the call was meant to run beside the request. A plugin that stops in the headers phase for a call and
+does not want to wait for it is told the same.
+"#;
