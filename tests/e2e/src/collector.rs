@@ -192,9 +192,9 @@ impl Finding {
     }
 }
 
-fn is_closed(timeline: &Value) -> bool {
-    let state = &timeline["state"];
-    state.as_str().is_some_and(|state| state.starts_with("closed")) || state.get("closed").is_some()
+/// Whether a timeline, or a line of a list of them, is closed: nothing is added to it any more.
+pub fn is_closed(timeline: &Value) -> bool {
+    timeline["state"] == "closed"
 }
 
 /// An address that is free now. The wanted port, or the next free one after it; 0: any.

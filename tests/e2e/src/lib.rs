@@ -16,7 +16,7 @@ mod stack;
 mod wait;
 
 pub use client::{Answer, Request};
-pub use collector::{Collector, Finding};
+pub use collector::{Collector, Finding, is_closed};
 pub use environment::{artifact, tracer};
 pub use lives::{Door, Entry, Lives, Said, Settings, Trace, send_to};
 pub use plugin::{FailurePolicy, Mode, Plugin, Sdk};

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use e2e::{Collector, until};
+use e2e::{Collector, is_closed, until};
 use serde_json::Value;
 use synthetic::{Instance, STREAM};
 
@@ -159,8 +159,7 @@ fn all_is_there_once(collector: &Collector, sent: &[Instance]) {
             return Ok(None);
         }
         let all = list(collector)?;
-        Ok((all.iter().filter(|timeline| timeline["state"] == "closed").count() >= wanted)
-            .then_some(all))
+        Ok((all.iter().filter(|timeline| is_closed(timeline)).count() >= wanted).then_some(all))
     })
     .unwrap_or_else(|error| panic!("{error:#}; wanted {wanted}\n{}", collector.log()));
     assert_eq!(closed.len(), wanted, "one timeline a stream");

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use e2e::{Filter, Plugin, Request, Stack, soon};
+use e2e::{Filter, Plugin, Request, Stack, is_closed, soon};
 use serde_json::{Value, json};
 
 static STACK: LazyLock<Stack> = LazyLock::new(|| {
@@ -77,7 +77,7 @@ fn a_request_that_is_answered_is_in_nobodys_hands() {
     assert_eq!(answer.status, 200);
     let closed = |request: &Value| {
         let timelines = request["timelines"].as_array().map_or(&[][..], Vec::as_slice);
-        timelines.len() == 2 && timelines.iter().all(|timeline| timeline["state"] == "closed")
+        timelines.len() == 2 && timelines.iter().all(is_closed)
     };
     let request = request_when(&answer.request_id, "both timelines are closed", closed);
     assert_eq!(plugins(&request), ["before", "after"]);

@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::Value;
 
-use crate::collector::{Collector, Finding};
+use crate::collector::{Collector, Finding, is_closed};
 use crate::envoy::Envoy;
 use crate::{client, environment, envoy_config, wait};
 use case::Transcript;
@@ -159,10 +159,6 @@ impl Field {
         anyhow::ensure!(found.is_empty(), "found {found:#?}\n{:#}", Value::Array(all));
         Ok(())
     }
-}
-
-fn is_closed(timeline: &Value) -> bool {
-    timeline["state"].to_string().contains("closed")
 }
 
 /// The compiled plugins that no case drives, nor one of the same bytes.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::{Answer, Lives, until};
+use e2e::{Answer, Lives, is_closed, until};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -14,7 +14,7 @@ pub fn told(lives: &Lives, answer: &Answer, plugins: &[&str]) -> Vec<Value> {
     let wanted = format!("{id} has its timelines, of {plugins:?}");
     let found = until(&wanted, LIMIT, || {
         let timelines = lives.collector().timelines(id)?;
-        let closed = timelines.iter().filter(|timeline| timeline["state"] == "closed").count();
+        let closed = timelines.iter().filter(|timeline| is_closed(timeline)).count();
         Ok((closed >= plugins.len()).then_some(timelines))
     });
     let found = found.unwrap_or_else(|error| {
