@@ -74,6 +74,15 @@ impl Envoy {
         self.process.log()
     }
 
+    /// The last lines that it printed, cut to a readable length: for the text of a failure.
+    pub(crate) fn said_last(&self) -> String {
+        let log = self.log();
+        let lines: Vec<_> = log.lines().collect();
+        let last = &lines[lines.len().saturating_sub(40)..];
+        let cut = |line: &&str| line.chars().take(400).collect::<String>();
+        last.iter().map(cut).collect::<Vec<_>>().join("\n")
+    }
+
     /// Where it prints.
     pub(crate) fn log_file(&self) -> std::path::PathBuf {
         self.process.log_file()

@@ -85,11 +85,7 @@ impl Stack {
 
     /// The last lines that Envoy printed, cut to a readable length: for the text of a failure.
     pub fn envoy_said_last(&self) -> String {
-        let log = self.envoy.log();
-        let lines: Vec<_> = log.lines().collect();
-        let last = &lines[lines.len().saturating_sub(30)..];
-        let cut = |line: &&str| line.chars().take(300).collect::<String>();
-        last.iter().map(cut).collect::<Vec<_>>().join("\n")
+        self.envoy.said_last()
     }
 
     /// A counter or gauge of Envoy.

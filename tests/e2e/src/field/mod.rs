@@ -100,13 +100,9 @@ impl Field {
         Ok(complaints)
     }
 
-    /// The last lines that Envoy printed.
-    pub fn envoy_log(&self) -> String {
-        let log = self.envoy.log();
-        let lines: Vec<_> = log.lines().collect();
-        let last = &lines[lines.len().saturating_sub(40)..];
-        let cut = |line: &&str| line.chars().take(400).collect::<String>();
-        last.iter().map(cut).collect::<Vec<_>>().join("\n")
+    /// The last lines that Envoy printed, cut to a readable length: for the text of a failure.
+    pub fn envoy_said_last(&self) -> String {
+        self.envoy.said_last()
     }
 
     fn exchanges(&self) -> impl Iterator<Item = (&Case, &Exchange)> {

@@ -14,7 +14,8 @@ fn work_alike(envoy: &str, cases: Vec<Case>) {
     let field = Field::start(envoy, cases).unwrap_or_else(|error| panic!("{error:#}"));
     let complaints = field.complaints().unwrap_or_else(|error| panic!("{error:#}"));
     let (count, text) = (complaints.len(), complaints.join("\n\n"));
-    assert!(complaints.is_empty(), "{count}:\n{text}\nEnvoy said last:\n{}", field.envoy_log());
+    let last = field.envoy_said_last();
+    assert!(complaints.is_empty(), "{count}:\n{text}\nEnvoy said last:\n{last}");
 }
 
 /// A POST of JSON.
