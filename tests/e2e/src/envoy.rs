@@ -12,7 +12,7 @@ use crate::guarded::Guarded;
 use crate::{environment, wait};
 
 /// V8 compiles a Go plugin for seconds, more under load, and some stacks load a dozen.
-const START_LIMIT: Duration = Duration::from_secs(300);
+pub(crate) const START_LIMIT: Duration = Duration::from_secs(300);
 
 /// An Envoy that takes requests; it ends when dropped.
 pub(crate) struct Envoy {

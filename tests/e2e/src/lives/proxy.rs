@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::Value;
 
-use crate::envoy::{self, get};
+use crate::envoy::{self, START_LIMIT, get};
 use crate::guarded::Guarded;
 use crate::{environment, wait};
-
-const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// How it is started.
 pub(super) struct Start<'a> {
