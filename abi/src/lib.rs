@@ -8,6 +8,7 @@
 #![no_std]
 
 mod action;
+mod call_failure;
 mod callback;
 mod dialect;
 pub mod graft;
@@ -17,6 +18,7 @@ mod status;
 mod version;
 
 pub use action::{Direction, EffectiveAction, Phase, effective_action};
+pub use call_failure::CallFailure;
 pub use callback::{
     ADDED_ALLOCATOR, ALLOCATOR_EXPORTS, Callback, CallbackRow, Neutral, Returns, START_EXPORTS,
 };
@@ -25,7 +27,7 @@ pub use hostcall::{
     CallKind, Effect, Hostcall, HostcallRow, Origin, Param, ParamKind, Record, Role, StreamSide,
     call_kind,
 };
-pub use numbers::{buffer, map};
+pub use numbers::{buffer, map, pseudo};
 pub use status::Status;
 pub use version::AbiVersion;
 

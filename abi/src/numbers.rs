@@ -1,5 +1,5 @@
 //! Numbers of header maps and buffers (proxy-wasm spec, `proxy_map_type_t` and `proxy_buffer_type_t`):
-//! those that somebody here reads.
+//! those that somebody here reads. And the bits of the pseudo headers, which are the wire's.
 
 /// Header maps.
 pub mod map {
@@ -15,4 +15,16 @@ pub mod buffer {
     pub const CALL_RESPONSE_BODY: u32 = 4;
     /// The configuration of the plugin.
     pub const PLUGIN_CONFIGURATION: u32 = 7;
+}
+
+/// Bits of the pseudo headers among the header pairs of an HTTP call.
+pub mod pseudo {
+    /// `:method`
+    pub const METHOD: u32 = 1;
+    /// `:path`
+    pub const PATH: u32 = 2;
+    /// `:authority`
+    pub const AUTHORITY: u32 = 4;
+    /// What the host demands of a call.
+    pub const ALL: u32 = METHOD | PATH | AUTHORITY;
 }

@@ -1,6 +1,6 @@
 //! Calls: a dispatch plus its response callback(s), or the lack of them.
 
-use abi::{CallKind, Callback, Effect, Hostcall, Kind, Role};
+use abi::{CallFailure, CallKind, Callback, Effect, Hostcall, Kind, Role};
 
 use crate::event::Event;
 use crate::ids::{CallId, Entry, Micros, Sequence};
@@ -148,13 +148,11 @@ fn dispatched(hostcall: Hostcall, event: &Event) -> Option<Call> {
 
 /// What a response callback makes of a call; None if it is not its last one.
 fn outcome(callback: Callback, event: &Event, kind: CallKind, deleted: bool) -> Option<Outcome> {
-    /// `CallFailure` of the wire: the callee's own 503 or 504 is an answer.
-    const FAILURE_OTHER: u32 = 5;
     let (failed, code) = match callback {
         Callback::HttpCallResponse => {
-            let failure = event.arg(4);
-            let told = failure != 0 && failure != FAILURE_OTHER;
-            (told || event.arg(0) == 0, event.arg(3))
+            let failure = CallFailure::from_number(event.arg(4));
+            let is_answer = matches!(failure, Some(CallFailure::None | CallFailure::Other));
+            (!is_answer || event.arg(0) == 0, event.arg(3))
         }
         Callback::GrpcReceive if kind == CallKind::GrpcCall => (false, 0),
         Callback::GrpcClose | Callback::RedisCallResponse => (event.arg(0) != 0, event.arg(0)),

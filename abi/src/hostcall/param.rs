@@ -39,7 +39,7 @@ pub enum Role {
     /// Bytes: the event's text, cut where the recorder cuts. They give no number.
     Text,
     /// Bytes, header pairs of a call: two numbers, their size and which pseudo headers they have, as
-    /// bits (1 `:method`, 2 `:path`, 4 `:authority`). The names are read, no value is kept.
+    /// the bits of [`pseudo`](crate::pseudo). The names are read, no value is kept.
     Headers,
     /// A number: how many milliseconds the host waits for an answer; 0: no limit.
     Timeout,

@@ -1,6 +1,6 @@
 //! The host refused a dispatch because of its arguments, so no callback follows (host-semantics PW301).
 
-use abi::{Host, Hostcall, Kind, Status};
+use abi::{Host, Hostcall, Kind, Status, pseudo};
 
 use super::{phrases, refused};
 use crate::diagnose::{Diagnosis, NearMiss};
@@ -37,7 +37,7 @@ fn is_rejected(event: &Event) -> bool {
 /// Pseudo headers that an HTTP dispatch lacks.
 fn missing_pseudo_headers(event: &Event) -> Vec<&'static str> {
     let is_http = event.kind == Kind::Hostcall(Hostcall::HttpCall);
-    [(1, ":method"), (2, ":path"), (4, ":authority")]
+    [(pseudo::METHOD, ":method"), (pseudo::PATH, ":path"), (pseudo::AUTHORITY, ":authority")]
         .into_iter()
         .filter(|(bit, _)| is_http && event.arg(1) & bit == 0)
         .map(|(_, name)| name)

@@ -1,6 +1,6 @@
 //! Calls whose response callback says that they failed: what is told of them, whatever the reason.
 
-use abi::{CallKind, Callback, Host, Kind};
+use abi::{CallFailure, CallKind, Callback, Host, Kind};
 
 use super::phrases;
 use crate::calls::{Call, Outcome};
@@ -8,18 +8,6 @@ use crate::event::Event;
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
 use crate::ids::Micros;
 use crate::story::{Story, span, timeout};
-
-/// What the host said in an HTTP response callback, as `CallFailure` of the wire.
-pub mod failure {
-    /// Envoy's sentence for a timeout.
-    pub const TIMEOUT: u32 = 1;
-    /// Envoy's sentence for a connection that could not be made or broke before the headers.
-    pub const CONNECT: u32 = 2;
-    /// No headers: reset after the response began, or over the buffer's limit.
-    pub const RESET: u32 = 3;
-    /// Envoy's sentence for a cluster without a healthy host.
-    pub const NO_HEALTHY_HOST: u32 = 4;
-}
 
 /// gRPC's statuses for a call that the host gave up.
 const DEADLINE_EXCEEDED: u32 = 4;
@@ -47,13 +35,15 @@ pub fn why(call: &Call, callback: &Event) -> Option<Why> {
     }
     let age = callback.at.since(call.dispatched_at);
     Some(match (callback.kind, call.kind) {
-        (Kind::Callback(Callback::HttpCallResponse), _) => match callback.arg(4) {
-            failure::TIMEOUT => Why::Timeout,
-            failure::CONNECT => Why::Connect,
-            failure::RESET => Why::Reset,
-            failure::NO_HEALTHY_HOST => Why::NoHealthyHost,
-            _ => return None,
-        },
+        (Kind::Callback(Callback::HttpCallResponse), _) => {
+            match CallFailure::from_number(callback.arg(4))? {
+                CallFailure::Timeout => Why::Timeout,
+                CallFailure::Connect => Why::Connect,
+                CallFailure::Reset => Why::Reset,
+                CallFailure::NoHealthyHost => Why::NoHealthyHost,
+                CallFailure::None | CallFailure::Other => return None,
+            }
+        }
         (Kind::Callback(Callback::GrpcClose), _) => match callback.arg(0) {
             UNAVAILABLE | DEADLINE_EXCEEDED if is_at_timeout(call, age) => Why::Timeout,
             UNAVAILABLE => Why::Connect,

@@ -1,7 +1,9 @@
 //! One VM's invocations as events, in the words of `timeline`: what a recorder that keeps every
 //! hostcall would have made of them, but for what the log does not carry (texts, names, status codes).
 
-use abi::{CallKind, Callback, Effect, Hostcall, Kind, ParamKind, Record, Role};
+use abi::{
+    CallFailure, CallKind, Callback, Effect, Hostcall, Kind, ParamKind, Record, Role, pseudo,
+};
 use timeline::event::{Event, Marks};
 use timeline::ids::{CallId, ContextId, Entry, Micros, Sequence};
 
@@ -10,11 +12,6 @@ use crate::invocation::{Invocation, Made, Returned};
 /// Call ids of one kind are this far apart (proxy-wasm-cpp-host `include/proxy-wasm/wasm.h:
 /// kCalloutIncrement`).
 const CALL_STEP: u32 = 4;
-
-/// [`Role::Headers`]: all three pseudo headers are there.
-const ALL_PSEUDO_HEADERS: u32 = 7;
-/// `CallFailure` of the wire: no headers came.
-const FAILURE_RESET: u32 = 3;
 
 /// What goes on from one invocation of a VM to the next.
 #[derive(Clone, Debug, Default)]
@@ -153,7 +150,7 @@ fn callback_arguments(callback: Callback, invocation: &Invocation) -> (CallId, V
         }
     }
     if callback == Callback::HttpCallResponse && args.first() == Some(&0) {
-        args.extend([0, FAILURE_RESET]);
+        args.extend([0, CallFailure::Reset.number()]);
     }
     (call, args)
 }
@@ -169,7 +166,7 @@ fn hostcall_arguments(made: &Made, hostcall: Hostcall) -> (CallId, Vec<u32>) {
         match (param.role, param.kind) {
             (Role::CallId, ParamKind::Int) => call = CallId(made.argument(at)),
             // The log shows no header. Nothing is missing as far as it can tell.
-            (Role::Headers, _) => args.push(ALL_PSEUDO_HEADERS),
+            (Role::Headers, _) => args.push(pseudo::ALL),
             _ => {}
         }
         at += param.kind.width();
