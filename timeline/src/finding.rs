@@ -2,6 +2,7 @@
 
 use abi::{Direction, Host, Kind};
 
+use crate::event::Event;
 use crate::ids::{CallId, Micros, Sequence};
 
 /// How bad it is.
@@ -111,6 +112,16 @@ pub enum Subject {
     Timeline,
 }
 
+impl Window {
+    /// Would this event, if it lay in the window, contradict it? `from` is the one it begins with.
+    pub fn excludes(&self, from: &Event, event: &Event) -> bool {
+        let begins_call = matches!(from.kind, Kind::Hostcall(hostcall) if hostcall.is_dispatch());
+        let is_response = matches!(event.kind, Kind::Callback(callback) if callback.is_response());
+        let of_another_call = begins_call && is_response && event.call != from.call;
+        self.none_of.contains(&event.kind) && !of_another_call
+    }
+}
+
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advice {
@@ -130,7 +141,8 @@ pub struct Evidence {
 }
 
 /// A stretch of a timeline, in the order of its events, in which something did not happen. What was
-/// done inside the invocation it begins with lies in it.
+/// done inside the invocation it begins with lies in it. If it begins with a dispatch, the response
+/// callbacks it is about are those of that call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
     /// From this event.

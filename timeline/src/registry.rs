@@ -23,6 +23,8 @@ macro_rules! registry {
 registry! {
     headers_forwarded_before_body_call,
     released_by_body_continue,
+    resumed_with_calls_outstanding,
+    continue_with_call_outstanding,
     waiting_on_call,
     callback_ran_no_resume,
     paused_without_pending_call,

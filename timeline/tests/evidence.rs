@@ -101,6 +101,26 @@ fn follows(finding: &Finding, cited: &Cited) -> bool {
             Some(phase.entry > dispatch.entry && cited.awaited(dispatch)).filter(|so| *so)?;
             Some(phase)
         }),
+        "resumed-with-calls-outstanding" => let_go(finding, cited, |dispatch| {
+            let resume = Kind::Hostcall(Hostcall::ContinueStream);
+            let is_other = |e: &Event| {
+                let is_response = matches!(e.kind, Kind::Callback(c) if c.is_response());
+                is_response && e.call != dispatch.call && e.entry > dispatch.entry
+            };
+            let (_, other) = cited.one(is_other)?;
+            let (_, by) =
+                cited.one(|e| e.kind == resume && e.result == 0 && e.entry == other.entry)?;
+            cited.awaited(dispatch).then_some(by)
+        }),
+        "continue-with-call-outstanding" => let_go(finding, cited, |dispatch| {
+            let (_, answer) = cited.answer(dispatch)?;
+            let went = |e: &Event| {
+                let is_phase = matches!(e.kind, Kind::Callback(c) if c.phase().is_some());
+                is_phase && e.result == 0 && e.entry == dispatch.entry
+            };
+            let (_, phase) = cited.one(went)?;
+            cited.touch(answer).then_some(phase)
+        }),
         "vm-trap-collateral" => trapped(finding, cited),
         other => panic!("no independent check of {other}: add one"),
     };
@@ -298,13 +318,14 @@ fn severity_of_forwarded(
 /// No event of the timeline contradicts a window.
 fn windows_hold(timeline: &Timeline, finding: &Finding) -> bool {
     finding.evidence.windows.iter().all(|window| {
-        let from = timeline.event(window.from).map(Event::order);
+        let Some(begin) = timeline.event(window.from) else { return false };
+        let from = Some(begin.order());
         let to = window.to.and_then(|to| timeline.event(to)).map(Event::order);
         let inside = |e: &&Event| {
             let after = from.is_some_and(|from| e.order() > from);
             after && to.is_none_or(|to| e.order() < to) && e.at <= window.known_until
         };
-        !timeline.events.iter().filter(inside).any(|e| window.none_of.contains(&e.kind))
+        !timeline.events.iter().filter(inside).any(|e| window.excludes(begin, e))
     })
 }
 

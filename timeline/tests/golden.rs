@@ -173,8 +173,12 @@ fn another_calls_resume_takes_the_forwarded_headers_blame_away() {
     let script = traces::ONE_OF_TWO_CALLS_RESUMES;
     assert_eq!(
         found(script),
-        ["lost late-callback", "race headers-forwarded-before-body-call"],
-        "the second call was lost by the first one's resume: no cause known here explains it"
+        [
+            "lost resumed-with-calls-outstanding",
+            "race headers-forwarded-before-body-call",
+            "lost late-callback"
+        ],
+        "the second call was lost by the first one's resume"
     );
     let timeline = script::parse(script).expect("a script");
     assert!(timeline.findings[1].supported_by.is_empty(), "another call's fact supports nothing");

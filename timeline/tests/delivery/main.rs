@@ -42,12 +42,13 @@ fn no_false_absence(seen: &Seen) -> Result<(), TestCaseError> {
         for window in &finding.evidence.windows {
             let order = |s: Sequence| truth.event(s).map(Event::order);
             let (from, to) = (order(window.from), window.to.and_then(order));
+            let Some(begin) = truth.event(window.from) else { continue };
             for event in &truth.events {
                 let inside = Some(event.order()) > from
                     && to.is_none_or(|to| event.order() < to)
                     && event.at < window.known_until;
                 prop_assert!(
-                    !(inside && window.none_of.contains(&event.kind)),
+                    !(inside && window.excludes(begin, event)),
                     "{} says that #{} did not happen",
                     finding.code,
                     event.sequence

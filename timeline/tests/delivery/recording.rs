@@ -10,6 +10,8 @@ use timeline::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence, Time
 use timeline::{Instance, Timeline, Update, script};
 
 pub const INSTANCE: InstanceId = InstanceId([7; 16]);
+/// The root context of every script.
+const ROOT: ContextId = ContextId(1);
 /// Nothing happens any more, and every timeout has passed.
 pub const END: Micros = Micros(400_000_000);
 
@@ -22,7 +24,9 @@ pub fn record(scripts: &[(&str, u64)]) -> Vec<Event> {
         let timeline = script::parse(text).expect("a script");
         let own = timeline.context;
         let moved = ContextId(own.0 + at as u32);
-        for group in timeline.events.chunk_by(|a, b| a.entry == b.entry) {
+        // A further stream in a script (one that trapped) would run into another script's own.
+        let is_mine = |group: &&[Event]| group[0].context == own || group[0].context == ROOT;
+        for group in timeline.events.chunk_by(|a, b| a.entry == b.entry).filter(is_mine) {
             let group: Vec<Event> = group
                 .iter()
                 .map(|e| {
