@@ -98,6 +98,13 @@ pub(crate) fn discovered_listeners(listeners: Vec<Value>) -> Value {
     resources("envoy.config.listener.v3.Listener", listeners)
 }
 
+/// Puts such a file in place; Envoy reads it when it is moved there.
+pub(crate) fn put(file: &Path, resources: &Value) -> anyhow::Result<()> {
+    let draft = file.with_extension("draft");
+    std::fs::write(&draft, serde_json::to_vec_pretty(resources)?)?;
+    Ok(std::fs::rename(draft, file)?)
+}
+
 fn resources(message: &str, all: Vec<Value>) -> Value {
     let kind = type_url(message);
     let typed = all.into_iter().map(|mut resource| {

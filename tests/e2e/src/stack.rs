@@ -244,16 +244,13 @@ impl Builder {
     }
 }
 
-/// Writes the file of clusters; Envoy reads it when it is moved into place.
+/// Puts the file of clusters in place.
 fn discover(folder: &Path, clusters: &[Cluster]) -> anyhow::Result<()> {
     let clusters = clusters.iter().map(|(name, endpoint)| match endpoint {
         Some(endpoint) => envoy_config::cluster(name, *endpoint),
         None => envoy_config::empty_cluster(name),
     });
-    let file = envoy_config::discovered(clusters.collect());
-    let draft = folder.join("clusters.draft");
-    std::fs::write(&draft, serde_json::to_vec_pretty(&file)?)?;
-    Ok(std::fs::rename(draft, folder.join(DISCOVERY))?)
+    envoy_config::put(&folder.join(DISCOVERY), &envoy_config::discovered(clusters.collect()))
 }
 
 /// The file of a plugin as Envoy shall load it, made when it is not there yet.

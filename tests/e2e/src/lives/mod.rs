@@ -237,12 +237,9 @@ pub fn send_to(port: u16, request: &Request, request_id: &str) -> Answer {
     client::send(port, request, request_id).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
-/// Writes the file of listeners; Envoy reads it when it is moved into place.
+/// Puts the file of listeners in place.
 fn write(folder: &Path, doors: &[Door]) -> anyhow::Result<()> {
     let listeners =
         doors.iter().map(|door| door.listener(folder)).collect::<anyhow::Result<_>>()?;
-    let file = envoy_config::discovered_listeners(listeners);
-    let draft = folder.join("listeners.draft");
-    std::fs::write(&draft, serde_json::to_vec_pretty(&file)?)?;
-    Ok(std::fs::rename(draft, folder.join(LISTENERS))?)
+    envoy_config::put(&folder.join(LISTENERS), &envoy_config::discovered_listeners(listeners))
 }
