@@ -129,7 +129,7 @@ fn found(story: &Story<'_>, stuck: Stuck<'_>) -> Option<Verdict> {
     let headline = format!(
         "{} is held since {}; the response callback of {} ran and neither resumed nor answered, and \
          nothing did in the {} {}.",
-        phrases::half(direction).replacen('t', "T", 1),
+        phrases::capital(&phrases::half(direction)),
         phrases::name(held_by),
         phrases::call(call),
         span(seen_until.since(callback.at)),
@@ -144,7 +144,7 @@ fn found(story: &Story<'_>, stuck: Stuck<'_>) -> Option<Verdict> {
     let mut details = vec![
         format!(
             "{} is held since {}, and the call was dispatched (#{}).",
-            phrases::half(direction).replacen('t', "T", 1),
+            phrases::capital(&phrases::half(direction)),
             phrases::event(held_by),
             call.dispatch
         ),

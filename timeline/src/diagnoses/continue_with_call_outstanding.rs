@@ -54,7 +54,7 @@ const RULE: Rule = Rule {
     beginning: |case| {
         format!(
             "{} was dispatched in {}, which answered Continue and did not wait for it",
-            phrases::call(case.call).replacen('c', "C", 1),
+            phrases::capital(&phrases::call(case.call)),
             phrases::name(case.phase)
         )
     },

@@ -84,7 +84,8 @@ fn found(story: &Story<'_>, rule: &Rule, call: &Call) -> Option<Verdict> {
     let dispatch = story.timeline.event(call.dispatch)?;
     let phase = story.dispatch_step(call).and_then(|step| story.invocation(step));
     let within = phase.map(|phase| format!(" in {}", phrases::name(phase))).unwrap_or_default();
-    let headline = format!("{}, dispatched{within}, {told}.", capital(&phrases::call(call)));
+    let headline =
+        format!("{}, dispatched{within}, {told}.", phrases::capital(&phrases::call(call)));
     let mut details = vec![
         format!("It was dispatched{within} (#{}, {}).", dispatch.sequence, timeout(call)),
         format!(
@@ -113,10 +114,6 @@ fn found(story: &Story<'_>, rule: &Rule, call: &Call) -> Option<Verdict> {
         advice: phrases::advice(story.timeline.dialect.host, rule.advice),
         supported_by: Vec::new(),
     })))
-}
-
-fn capital(call: &str) -> String {
-    call.replacen('c', "C", 1)
 }
 
 /// What the callback carried, for people.

@@ -27,6 +27,12 @@ pub fn event(event: &Event) -> String {
     format!("{} #{}", name(event), event.sequence)
 }
 
+/// With a capital letter, to begin a sentence with: `Call 4 to "slow"`, `Request_headers #12`.
+pub fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
 /// The callbacks that end a call of a kind.
 pub fn response_kinds(kind: CallKind) -> &'static [Kind] {
     match kind {

@@ -72,7 +72,7 @@ const RULE: Rule = Rule {
         format!(
             "{} answered Continue while the call was out, and that lets the held headers go with the \
              body.",
-            phrases::event(case.by).replacen('r', "R", 1)
+            phrases::capital(&phrases::event(case.by))
         )
     },
     needs_touch: false,

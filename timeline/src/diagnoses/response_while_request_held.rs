@@ -113,7 +113,7 @@ fn found(
     details.extend(out.iter().map(|call| {
         format!(
             "{} had been out for {} by then (#{}).",
-            phrases::call(call).replacen('c', "C", 1),
+            phrases::capital(&phrases::call(call)),
             span(response.at.since(call.dispatched_at)),
             call.dispatch
         )

@@ -104,7 +104,7 @@ impl Stuck<'_> {
             Ok(held) => held,
             Err(gap) => return Some(Verdict::Unknown { gap }),
         };
-        let half = phrases::half(self.direction).replacen('t', "T", 1);
+        let half = phrases::capital(&phrases::half(self.direction));
         let name = phrases::name(self.phase);
         let time = span(seen_until.since(self.phase.at));
         let headline = match self.end {

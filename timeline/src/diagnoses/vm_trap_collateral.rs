@@ -90,7 +90,10 @@ fn culprit(story: &Story<'_>, trap: &Event) -> Verdict {
          VM is gone with all streams that were open in it.",
         phrases::name(trap)
     );
-    let mut details = vec![format!("{} was entered and did not return.", capital(trap))];
+    let mut details = vec![format!(
+        "{} was entered and did not return.",
+        phrases::capital(&phrases::event(trap))
+    )];
     details.extend(panic);
     verdict(story, Severity::Lost, headline, details, vec![trap.sequence], Vec::new())
 }
@@ -158,7 +161,10 @@ impl<'a> Stranded<'a> {
         let name = phrases::name(trap);
         let headline = format!("The VM trapped in {name} {of}{wrote}: {state}.");
         let mut details = vec![
-            format!("{} was entered {of} and did not return.", capital(trap)),
+            format!(
+                "{} was entered {of} and did not return.",
+                phrases::capital(&phrases::event(trap))
+            ),
             format!(
                 "The last that the plugin saw of this stream was {}, {} earlier.",
                 phrases::event(self.last),
@@ -171,7 +177,7 @@ impl<'a> Stranded<'a> {
         for call in &self.out {
             details.push(format!(
                 "{} had been out for {} (#{}).",
-                phrases::call(call).replacen('c', "C", 1),
+                phrases::capital(&phrases::call(call)),
                 span(trap.at.since(call.dispatched_at)),
                 call.dispatch
             ));
@@ -196,13 +202,6 @@ fn last_words(trap: &Event) -> (String, Option<String>) {
         }
         None => (String::new(), None),
     }
-}
-
-/// `Request_headers #12`, to begin a sentence with.
-fn capital(event: &Event) -> String {
-    let mut name = phrases::event(event);
-    name[..1].make_ascii_uppercase();
-    name
 }
 
 fn verdict(

@@ -76,7 +76,7 @@ fn found(story: &Story<'_>, call: &Call, held_by: &Event, held: StillHeld) -> Ve
     let age = known_until.since(call.dispatched_at);
     let headline = format!(
         "{} has been held in {} for {} and waits for {} ({}).",
-        phrases::half(held.direction).replacen('t', "T", 1),
+        phrases::capital(&phrases::half(held.direction)),
         phrases::name(held_by),
         span(known_until.since(held_by.at)),
         phrases::call(call),
@@ -86,7 +86,7 @@ fn found(story: &Story<'_>, call: &Call, held_by: &Event, held: StillHeld) -> Ve
         format!("It is held since {}.", phrases::event(held_by)),
         format!(
             "{} was dispatched {} ago (#{}), and no response callback has come since.",
-            phrases::call(call).replacen('c', "C", 1),
+            phrases::capital(&phrases::call(call)),
             span(age),
             call.dispatch
         ),

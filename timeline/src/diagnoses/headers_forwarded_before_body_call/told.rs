@@ -242,7 +242,7 @@ impl Case<'_> {
     fn beginning(&self) -> String {
         format!(
             "{} had been forwarded before {} was dispatched in {}",
-            capital(&self.headers()),
+            phrases::capital(&self.headers()),
             phrases::call(self.call),
             phrases::name(self.phase),
         )
@@ -260,13 +260,13 @@ impl Case<'_> {
         vec![
             format!(
                 "{} were {how} ({}).",
-                capital(&self.headers()),
+                phrases::capital(&self.headers()),
                 phrases::event(self.forwarded)
             ),
             format!(
                 "{} was dispatched {} later in {} (#{}, {}), which then stopped to wait for it: that \
                  holds the body, not the headers.",
-                capital(&phrases::call(self.call)),
+                phrases::capital(&phrases::call(self.call)),
                 span(self.dispatch.at.since(self.forwarded.at)),
                 phrases::event(self.phase),
                 self.dispatch.sequence,
@@ -332,8 +332,3 @@ const RESPONSE_ADVICE: [(Option<Host>, &str); 2] = [
          allow_on_headers_stop_iteration: true and return Pause from the response headers phase.",
     ),
 ];
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
-}
