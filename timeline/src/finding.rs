@@ -99,6 +99,11 @@ impl Finding {
             supported_by: Vec::new(),
         }
     }
+
+    /// A fact, of which nothing but its headline is said yet.
+    pub fn fact(code: &str, severity: Severity, subject: Subject, headline: String) -> Finding {
+        Finding { is_fact: true, ..Finding::cause(code, severity, subject, headline) }
+    }
 }
 
 /// What a finding is about.

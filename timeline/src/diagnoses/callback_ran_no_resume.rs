@@ -178,11 +178,6 @@ fn found(story: &Story<'_>, stuck: Stuck<'_>) -> Option<Verdict> {
     let events = answered.flat_map(|(dispatch, answer)| [dispatch, answer.callback]);
     let events = events.chain([held_by.sequence]).chain(end.map(|e| e.sequence));
     Some(Verdict::Found(Box::new(Finding {
-        code: DIAGNOSIS.code.to_owned(),
-        severity: Severity::Hung,
-        is_fact: false,
-        subject: Subject::Call(call.id),
-        headline,
         details,
         evidence: Evidence {
             events: phrases::cited(events.chain(held.cited())),
@@ -199,7 +194,7 @@ fn found(story: &Story<'_>, stuck: Stuck<'_>) -> Option<Verdict> {
                  those for a failed call, an unexpected status and an unreadable body.",
             )],
         ),
-        supported_by: Vec::new(),
+        ..Finding::cause(DIAGNOSIS.code, Severity::Hung, Subject::Call(call.id), headline)
     })))
 }
 

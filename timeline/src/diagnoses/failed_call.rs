@@ -104,15 +104,10 @@ fn found(story: &Story<'_>, rule: &Rule, call: &Call) -> Option<Verdict> {
     }
     let events = [dispatch, callback].map(|event| event.sequence);
     Some(Verdict::Found(Box::new(Finding {
-        code: rule.code.to_owned(),
-        severity: Severity::Failed,
-        is_fact: false,
-        subject: Subject::Call(call.id),
-        headline,
         details,
         evidence: Evidence { events: phrases::cited(events), windows: Vec::new() },
         advice: phrases::advice(story.timeline.dialect.host, rule.advice),
-        supported_by: Vec::new(),
+        ..Finding::cause(rule.code, Severity::Failed, Subject::Call(call.id), headline)
     })))
 }
 

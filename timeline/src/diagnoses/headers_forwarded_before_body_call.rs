@@ -32,6 +32,11 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
     story.calls().iter().filter_map(|call| Case::of(story, call)?.judge()).collect()
 }
 
+/// Is the call one whose request's headers had gone before it was dispatched?
+pub fn claims(story: &Story<'_>, call: &Call) -> bool {
+    Case::of(story, call).is_some_and(|case| case.direction == Direction::Request)
+}
+
 /// One call dispatched in a body or trailers phase that then stopped, after the headers had gone.
 struct Case<'a> {
     story: &'a Story<'a>,

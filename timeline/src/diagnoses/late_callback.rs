@@ -76,12 +76,8 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
     }
     let events = [phase, dispatch, deleted, callback].into_iter().chain(tried).chain(reply);
     let events = events.map(|e| e.sequence);
+    let severity = if reply.is_some() { Severity::Note } else { Severity::Lost };
     Some(Verdict::Found(Box::new(Finding {
-        code: DIAGNOSIS.code.to_owned(),
-        severity: if reply.is_some() { Severity::Note } else { Severity::Lost },
-        is_fact: true,
-        subject: Subject::Call(call.id),
-        headline,
         details,
         evidence: Evidence { events: phrases::cited(events), windows: Vec::new() },
         advice: phrases::advice(
@@ -92,12 +88,11 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
                  need not wait for belongs to the root context and its tick.",
             )],
         ),
-        supported_by: Vec::new(),
+        ..Finding::fact(DIAGNOSIS.code, severity, Subject::Call(call.id), headline)
     })))
 }
 
 const EXAMPLE: &str = r#"
-response code 0 flags 0x4000 details "downstream_remote_disconnect"
 known_until 3.000000
 0.000000 #11 create 2 root 1
 0.000113 #13 request_headers 2 n=10 end -> pause

@@ -64,15 +64,10 @@ fn found(story: &Story<'_>, rule: &Rule) -> Option<Verdict> {
         events.push(phase.sequence);
     }
     Some(Verdict::Found(Box::new(Finding {
-        code: rule.code.to_owned(),
-        severity: Severity::Failed,
-        is_fact: false,
-        subject: Subject::Timeline,
-        headline,
         details,
         evidence: Evidence { events: phrases::cited(events), windows: Vec::new() },
         advice: phrases::advice(story.timeline.dialect.host, rule.advice),
-        supported_by: Vec::new(),
+        ..Finding::cause(rule.code, Severity::Failed, Subject::Timeline, headline)
     })))
 }
 

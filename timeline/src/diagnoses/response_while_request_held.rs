@@ -121,11 +121,6 @@ fn found(
     events.extend(held.cited().chain([held_by.sequence, response.sequence]));
     windows.insert(0, held.window);
     Verdict::Found(Box::new(Finding {
-        code: DIAGNOSIS.code.to_owned(),
-        severity,
-        is_fact: true,
-        subject: Subject::Direction(Direction::Request),
-        headline,
         details,
         evidence: Evidence { events: phrases::cited(events), windows },
         advice: phrases::advice(
@@ -136,7 +131,7 @@ fn found(
                  answers: hold the headers too if the response must wait for the request.",
             )],
         ),
-        supported_by: Vec::new(),
+        ..Finding::fact(DIAGNOSIS.code, severity, Subject::Direction(Direction::Request), headline)
     }))
 }
 

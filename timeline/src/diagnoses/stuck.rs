@@ -122,15 +122,15 @@ impl Stuck<'_> {
         let events = [first.sequence, self.phase.sequence].into_iter().chain(held.cited());
         let events = events.chain(told.events).chain(self.end.map(|end| end.sequence));
         Some(Verdict::Found(Box::new(Finding {
-            code: told.code.to_owned(),
-            severity: Severity::Hung,
-            is_fact: false,
-            subject: Subject::Direction(self.direction),
-            headline,
             details,
             evidence: Evidence { events: phrases::cited(events), windows },
             advice: phrases::advice(story.timeline.dialect.host, told.advice),
-            supported_by: Vec::new(),
+            ..Finding::cause(
+                told.code,
+                Severity::Hung,
+                Subject::Direction(self.direction),
+                headline,
+            )
         })))
     }
 }

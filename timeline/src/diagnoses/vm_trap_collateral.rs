@@ -213,15 +213,10 @@ fn verdict(
     windows: Vec<Window>,
 ) -> Verdict {
     Verdict::Found(Box::new(Finding {
-        code: DIAGNOSIS.code.to_owned(),
-        severity,
-        is_fact: false,
-        subject: Subject::Timeline,
-        headline,
         details,
         evidence: Evidence { events: phrases::cited(events), windows },
         advice: phrases::advice(story.timeline.dialect.host, ADVICE),
-        supported_by: Vec::new(),
+        ..Finding::cause(DIAGNOSIS.code, severity, Subject::Timeline, headline)
     }))
 }
 

@@ -93,11 +93,6 @@ fn found(story: &Story<'_>, call: &Call, held_by: &Event, held: StillHeld) -> Ve
         how_it_ends(call, age),
     ];
     Verdict::Found(Box::new(Finding {
-        code: DIAGNOSIS.code.to_owned(),
-        severity: Severity::Hung,
-        is_fact: false,
-        subject: Subject::Call(call.id),
-        headline,
         details,
         evidence: Evidence {
             events: phrases::cited(
@@ -116,7 +111,7 @@ fn found(story: &Story<'_>, call: &Call, held_by: &Event, held: StillHeld) -> Ve
                  its callback what happens when it strikes; 0 means no timeout.",
             )],
         ),
-        supported_by: Vec::new(),
+        ..Finding::cause(DIAGNOSIS.code, Severity::Hung, Subject::Call(call.id), headline)
     }))
 }
 

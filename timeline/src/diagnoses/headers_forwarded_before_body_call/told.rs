@@ -286,11 +286,6 @@ impl Case<'_> {
         let base = [self.forwarded.sequence, self.phase.sequence, self.dispatch.sequence];
         let events = base.into_iter().chain(events);
         Verdict::Found(Box::new(Finding {
-            code: DIAGNOSIS.code.to_owned(),
-            severity,
-            is_fact: false,
-            subject: Subject::Call(self.call.id),
-            headline,
             details,
             evidence: Evidence { events: phrases::cited(events), windows },
             advice: phrases::advice(
@@ -300,7 +295,7 @@ impl Case<'_> {
                     Direction::Response => &RESPONSE_ADVICE,
                 },
             ),
-            supported_by: Vec::new(),
+            ..Finding::cause(DIAGNOSIS.code, severity, Subject::Call(self.call.id), headline)
         }))
     }
 }
