@@ -24,6 +24,7 @@ registry! {
     headers_forwarded_before_body_call,
     released_by_body_continue,
     resumed_with_calls_outstanding,
+    client_gone_while_waiting,
     continue_with_call_outstanding,
     waiting_on_call,
     callback_ran_no_resume,

@@ -112,6 +112,19 @@ fn follows(finding: &Finding, cited: &Cited) -> bool {
                 cited.one(|e| e.kind == resume && e.result == 0 && e.entry == other.entry)?;
             cited.awaited(dispatch).then_some(by)
         }),
+        "client-gone-while-waiting" => (|| {
+            let (_, dispatch) = cited.dispatch(finding)?;
+            let to = cited.ended_by(finding);
+            let ended = cited.at(to)?;
+            let is_end = matches!(ended.kind, Kind::Callback(c) if timeline::hold::is_ending(c));
+            let deleted = cited.callback(Callback::Delete).map(|(_, e)| e.order());
+            let (late, out) = match cited.answer(dispatch) {
+                Some((_, e)) => (deleted.is_some_and(|d| d < e.order()), ended.order() < e.order()),
+                None => (false, cited.no_answer(finding, dispatch, Some(ended))),
+            };
+            let severity = if late { Severity::Lost } else { Severity::Failed };
+            Some(is_end && out && cited.held_until(finding, to) && finding.severity == severity)
+        })(),
         "continue-with-call-outstanding" => let_go(finding, cited, |dispatch| {
             let (_, answer) = cited.answer(dispatch)?;
             let went = |e: &Event| {
