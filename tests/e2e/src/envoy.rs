@@ -1,18 +1,37 @@
 //! A running Envoy.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::guarded::Guarded;
-use crate::{environment, wait};
+use crate::wait;
 
 /// V8 compiles a Go plugin for seconds, more under load, and some stacks load a dozen.
-pub(crate) const START_LIMIT: Duration = Duration::from_secs(300);
+const START_LIMIT: Duration = Duration::from_secs(300);
+const BASE_ID: &str = "base-id";
+
+/// How an Envoy is started.
+pub(crate) struct Options<'a> {
+    pub(crate) binary: PathBuf,
+    pub(crate) bootstrap: &'a Value,
+    /// How much it logs of its wasm subsystem.
+    pub(crate) wasm_log: &'a str,
+    pub(crate) workers: u32,
+    pub(crate) hot_restart: Option<HotRestart>,
+}
+
+/// Of an Envoy that follows another, or that another may follow.
+pub(crate) struct HotRestart {
+    /// How long what was replaced may finish its streams.
+    pub(crate) drain_seconds: u64,
+    /// The number of hot restarts before it, and the base id of all of them; None for the first.
+    pub(crate) epoch: Option<(u32, String)>,
+}
 
 /// An Envoy that takes requests; it ends when dropped.
 pub(crate) struct Envoy {
@@ -23,44 +42,23 @@ pub(crate) struct Envoy {
 }
 
 impl Envoy {
-    /// Starts Envoy with this bootstrap and so many workers, and waits until it is ready.
-    pub(crate) fn start(bootstrap: &Value, wasm_log: &str, workers: u32) -> anyhow::Result<Self> {
-        Self::start_with(&environment::envoy()?, bootstrap, wasm_log, workers)
-    }
-
-    /// The same with a given Envoy, and one worker.
-    pub(crate) fn start_binary(
-        binary: &Path,
-        bootstrap: &Value,
-        wasm_log: &str,
-    ) -> anyhow::Result<Self> {
-        Self::start_with(binary, bootstrap, wasm_log, 1)
-    }
-
-    fn start_with(
-        binary: &Path,
-        bootstrap: &Value,
-        wasm_log: &str,
-        workers: u32,
-    ) -> anyhow::Result<Self> {
+    /// Starts it and waits until it is ready.
+    pub(crate) fn start(options: &Options<'_>) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("wasm-tracer-envoy").tempdir()?.keep();
         let (config, admin_file) = (folder.join("envoy.json"), folder.join("admin"));
-        std::fs::write(&config, serde_json::to_vec_pretty(bootstrap)?)?;
-        let (levels, workers) = (format!("wasm:{wasm_log}"), workers.to_string());
-        let arguments: [&OsStr; 12] = [
-            binary.as_os_str(),
-            "-c".as_ref(),
-            config.as_os_str(),
-            "--concurrency".as_ref(),
-            workers.as_ref(),
-            "--disable-hot-restart".as_ref(),
-            "--log-level".as_ref(),
-            "warning".as_ref(),
-            "--component-log-level".as_ref(),
-            levels.as_ref(),
-            "--admin-address-path".as_ref(),
-            admin_file.as_os_str(),
-        ];
+        std::fs::write(&config, serde_json::to_vec_pretty(options.bootstrap)?)?;
+        let mut arguments: Vec<OsString> = vec![options.binary.clone().into()];
+        let mut add = |name: &str, value: OsString| arguments.extend([name.into(), value]);
+        add("-c", config.into());
+        add("--concurrency", options.workers.to_string().into());
+        add("--log-level", "warning".into());
+        add("--component-log-level", format!("wasm:{}", options.wasm_log).into());
+        add("--admin-address-path", admin_file.clone().into());
+        match &options.hot_restart {
+            Some(hot_restart) => arguments.extend(hot_restart.arguments(&folder)),
+            None => arguments.push("--disable-hot-restart".into()),
+        }
+        let arguments: Vec<_> = arguments.iter().map(OsString::as_os_str).collect();
         let mut process = Guarded::start(folder, &arguments)?;
         let started =
             wait::until("Envoy is ready", START_LIMIT, || ready(&mut process, &admin_file));
@@ -84,7 +82,7 @@ impl Envoy {
     }
 
     /// Where it prints.
-    pub(crate) fn log_file(&self) -> std::path::PathBuf {
+    pub(crate) fn log_file(&self) -> PathBuf {
         self.process.log_file()
     }
 
@@ -94,13 +92,56 @@ impl Envoy {
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         Ok(value.and_then(|value| value.parse().ok()).unwrap_or(0))
     }
+
+    /// Tells its admin interface to do something.
+    pub(crate) fn order(&self, path: &str) -> anyhow::Result<()> {
+        let url = format!("http://{}{path}", self.admin);
+        ureq::post(&url).send_empty().with_context(|| format!("POST {path}"))?;
+        Ok(())
+    }
+
+    /// Its exit code once it has ended.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        self.process.exit_code()
+    }
+
+    /// Its main thread.
+    pub(crate) fn pid(&self) -> anyhow::Result<u32> {
+        Ok(std::fs::read_to_string(self.process.folder().join("pid"))?.trim().parse()?)
+    }
+
+    /// The base id that the first Envoy of hot restarts took.
+    pub(crate) fn base_id(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(self.process.folder().join(BASE_ID))?.trim().to_owned())
+    }
+}
+
+impl HotRestart {
+    fn arguments(&self, folder: &Path) -> Vec<OsString> {
+        let Self { drain_seconds, epoch } = self;
+        let mut arguments: Vec<OsString> = Vec::new();
+        let mut add = |name: &str, value: OsString| arguments.extend([name.into(), value]);
+        add("--drain-time-s", drain_seconds.to_string().into());
+        add("--parent-shutdown-time-s", (drain_seconds + 1).to_string().into());
+        match epoch {
+            Some((epoch, base_id)) => {
+                add("--restart-epoch", epoch.to_string().into());
+                add("--base-id", base_id.into());
+            }
+            None => {
+                add("--base-id-path", folder.join(BASE_ID).into());
+                arguments.push("--use-dynamic-base-id".into());
+            }
+        }
+        arguments
+    }
 }
 
 /// Its admin address, and the port of each listener by its name.
-pub(crate) type Started = (String, BTreeMap<String, u16>);
+type Started = (String, BTreeMap<String, u16>);
 
 /// Where it listens, once it is ready; before that None.
-pub(crate) fn ready(process: &mut Guarded, admin_file: &Path) -> anyhow::Result<Option<Started>> {
+fn ready(process: &mut Guarded, admin_file: &Path) -> anyhow::Result<Option<Started>> {
     if process.has_ended() {
         bail!("Envoy ended");
     }
@@ -121,6 +162,6 @@ pub(crate) fn ready(process: &mut Guarded, admin_file: &Path) -> anyhow::Result<
 }
 
 /// A page of the admin interface.
-pub(crate) fn get(url: &str) -> anyhow::Result<String> {
+fn get(url: &str) -> anyhow::Result<String> {
     Ok(ureq::get(url).call()?.body_mut().read_to_string()?)
 }

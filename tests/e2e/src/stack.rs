@@ -10,7 +10,7 @@ use server::{Callee, Upstream};
 
 use crate::client::{self, Answer, Request};
 use crate::collector::Collector;
-use crate::envoy::Envoy;
+use crate::envoy::{Envoy, Options};
 use crate::plugin::Plugin;
 use crate::{environment, envoy_config, marker};
 
@@ -237,8 +237,13 @@ impl Builder {
             discover(folder.path(), &self.discovered)?;
         }
         let bootstrap = envoy_config::bootstrap(listeners, clusters, discovery.as_deref());
-        let wasm_log = self.wasm_log.unwrap_or("info");
-        let envoy = Envoy::start(&bootstrap, wasm_log, self.workers.unwrap_or(1))?;
+        let envoy = Envoy::start(&Options {
+            binary: environment::envoy()?,
+            bootstrap: &bootstrap,
+            wasm_log: self.wasm_log.unwrap_or("info"),
+            workers: self.workers.unwrap_or(1),
+            hot_restart: None,
+        })?;
         let requests = AtomicU64::new(0);
         Ok(Stack { envoy, collector, upstream, callee, folder, _runtime: runtime, requests })
     }

@@ -16,7 +16,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use crate::collector::{Collector, Finding, is_closed};
-use crate::envoy::Envoy;
+use crate::envoy::{Envoy, Options};
 use crate::{client, environment, envoy_config, wait};
 use case::Transcript;
 use listeners::{Variant, listener};
@@ -58,7 +58,13 @@ impl Field {
             .collect();
         clusters.push(envoy_config::cluster(envoy_config::TRACER, collector.address()));
         let bootstrap = envoy_config::bootstrap(listeners, clusters, None);
-        let envoy = Envoy::start_binary(&binary, &bootstrap, "info")?;
+        let envoy = Envoy::start(&Options {
+            binary,
+            bootstrap: &bootstrap,
+            wasm_log: "info",
+            workers: 1,
+            hot_restart: None,
+        })?;
         Ok(Self { envoy, collector, servers, cases, _modules: modules })
     }
 

@@ -16,10 +16,11 @@ use server::{Callee, Upstream};
 
 use crate::client::{self, Answer, Request};
 use crate::collector::Collector;
-use crate::{envoy_config, wait};
+use crate::envoy::{HotRestart, Options};
+use crate::{environment, envoy_config, wait};
 
 pub use door::Door;
-use proxy::{Proxy, Start};
+use proxy::Proxy;
 pub use trace::{Entry, Said, Trace};
 
 const LISTENERS: &str = "listeners.json";
@@ -97,8 +98,13 @@ impl Lives {
 
     fn start_proxy(&mut self, epoch: Option<(u32, String)>) -> anyhow::Result<()> {
         let Settings { workers, drain_seconds } = self.settings;
-        let start = Start { bootstrap: &self.bootstrap, workers, drain_seconds, epoch };
-        self.proxies.push(Proxy::start(&start)?);
+        self.proxies.push(Proxy::start(&Options {
+            binary: environment::envoy()?,
+            bootstrap: &self.bootstrap,
+            wasm_log: "trace",
+            workers,
+            hot_restart: Some(HotRestart { drain_seconds, epoch }),
+        })?);
         Ok(())
     }
 
@@ -122,7 +128,7 @@ impl Lives {
     /// # Panics
     /// When there is no such listener.
     pub fn port(&self, door: &str) -> u16 {
-        match self.youngest().ports.get(door) {
+        match self.youngest().envoy.ports.get(door) {
             Some(port) => *port,
             None => panic!("no listener {door:?}"),
         }
@@ -133,8 +139,8 @@ impl Lives {
     /// # Errors
     /// When Envoy does not say in time.
     pub fn push(&self, doors: &[Door]) -> anyhow::Result<bool> {
-        let proxy = self.youngest();
-        let stat = |name: &str| proxy.stat(&format!("listener_manager.{name}"));
+        let envoy = &self.youngest().envoy;
+        let stat = |name: &str| envoy.stat(&format!("listener_manager.{name}"));
         let told = || anyhow::Ok((stat("lds.update_success")?, stat("lds.update_rejected")?));
         let (taken, refused) = told()?;
         write(self.folder.path(), doors)?;
@@ -151,7 +157,7 @@ impl Lives {
     /// # Errors
     /// When it does not.
     pub fn order(&self, path: &str) -> anyhow::Result<()> {
-        self.youngest().order(path)
+        self.youngest().envoy.order(path)
     }
 
     /// Starts another Envoy that takes the sockets of the one so far, which drains and ends.
@@ -170,7 +176,7 @@ impl Lives {
     /// When it goes on.
     pub fn end_of(&mut self, epoch: usize) -> anyhow::Result<i32> {
         let proxy = self.proxies.get_mut(epoch).context("there is no such Envoy")?;
-        wait::until("Envoy ends", Duration::from_secs(30), || Ok(proxy.exit_code()))
+        wait::until("Envoy ends", Duration::from_secs(30), || Ok(proxy.envoy.exit_code()))
     }
 
     /// What the Envoy that was started as the `epoch`th said of its VMs.
@@ -186,7 +192,7 @@ impl Lives {
     /// # Panics
     /// When there is none.
     pub fn log(&self, epoch: usize) -> String {
-        self.proxies[epoch].log()
+        self.proxies[epoch].envoy.log()
     }
 
     /// The main thread of the Envoy that was started as the `epoch`th.
