@@ -32,9 +32,9 @@ fn a_push_adds_a_root_to_the_vm_while_the_old_one_drains_with_a_stream_in_flight
         let mut told = roots(&worker(&lives));
         told.sort();
         let expected = [
-            (u64::from(old), "gate".to_owned(), true),
+            (old, "gate".to_owned(), true),
             (root(&before).1, "audit".to_owned(), false),
-            (u64::from(new), "gate".to_owned(), false),
+            (new, "gate".to_owned(), false),
         ];
         (told == expected).then_some(())
     });
