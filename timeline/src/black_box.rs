@@ -6,7 +6,7 @@
 use abi::{Hostcall, Kind};
 
 use crate::delivery::OpenInvocation;
-use crate::event::{Event, Marks};
+use crate::event::{Event, Marks, without_last_zeros};
 use crate::ids::{Micros, Sequence};
 
 /// What a plugin wrote when it panicked, as far as it can be read.
@@ -103,7 +103,7 @@ pub(crate) fn unfinished(open: &[OpenInvocation], next: u64) -> Vec<Event> {
             context: open.context,
             kind: Kind::Callback(open.callback?),
             took: Micros(0),
-            args: without_last_zeros(&open.args),
+            args: without_last_zeros(open.args.to_vec()),
             result: 0,
             call: open.call,
             text: open.last_log.clone().into_bytes(),
@@ -111,11 +111,6 @@ pub(crate) fn unfinished(open: &[OpenInvocation], next: u64) -> Vec<Event> {
         })
     };
     (0..).zip(open).filter_map(event).collect()
-}
-
-fn without_last_zeros(args: &[u32]) -> Vec<u32> {
-    let length = args.iter().rposition(|arg| *arg != 0).map_or(0, |last| last + 1);
-    args[..length].to_vec()
 }
 
 #[cfg(test)]

@@ -66,6 +66,14 @@ impl Marks {
     }
 }
 
+/// An event's numbers as it keeps them ([`Event::args`]).
+pub fn without_last_zeros(mut args: Vec<u32>) -> Vec<u32> {
+    while args.last() == Some(&0) {
+        args.pop();
+    }
+    args
+}
+
 impl Event {
     /// Is it a note of the plugin's own, made by the foreign function `wasm_tracer.annotate`?
     pub fn is_annotation(&self) -> bool {

@@ -8,7 +8,7 @@ use super::tokens::{Token, millis, number, seconds, split};
 use super::{ScriptError, names, print};
 use crate::delivery::Root;
 use crate::diagnose::Instant;
-use crate::event::{Event, Marks};
+use crate::event::{Event, Marks, without_last_zeros};
 use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
 use crate::timeline::{Gap, Reason, Silence, State, Timeline};
 
@@ -268,9 +268,7 @@ impl Reader {
                 Token::Word(word) => detail(&mut event, &word, words)?,
             }
         }
-        while event.args.last() == Some(&0) {
-            event.args.pop();
-        }
+        event.args = without_last_zeros(event.args);
         Ok(event)
     }
 

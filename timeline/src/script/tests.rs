@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{ScriptError, parse, print};
 use crate::codec;
 use crate::diagnose::Instant;
-use crate::event::{Event, Marks};
+use crate::event::{Event, Marks, without_last_zeros};
 use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
 use crate::timeline::{Gap, Reason, Silence, State, Timeline};
 
@@ -18,23 +18,18 @@ fn any_event() -> impl Strategy<Value = Event> {
         prop::collection::vec(any::<u8>(), 0..12),
         any::<String>().prop_map(String::into_bytes)
     ];
-    (kind, numbers, args, words, text).prop_map(|(kind, numbers, mut args, words, text)| {
-        while args.last() == Some(&0) {
-            args.pop();
-        }
-        Event {
-            sequence: Sequence(numbers.0),
-            entry: Entry(numbers.1),
-            at: Micros(numbers.2 / 4),
-            took: Micros(numbers.3 / 4),
-            context: ContextId(words.0),
-            kind: abi::Kind::from_number(kind),
-            args,
-            result: words.1,
-            call: CallId(words.2),
-            text,
-            marks: Marks(words.3),
-        }
+    (kind, numbers, args, words, text).prop_map(|(kind, numbers, args, words, text)| Event {
+        sequence: Sequence(numbers.0),
+        entry: Entry(numbers.1),
+        at: Micros(numbers.2 / 4),
+        took: Micros(numbers.3 / 4),
+        context: ContextId(words.0),
+        kind: abi::Kind::from_number(kind),
+        args: without_last_zeros(args),
+        result: words.1,
+        call: CallId(words.2),
+        text,
+        marks: Marks(words.3),
     })
 }
 

@@ -4,7 +4,7 @@
 use abi::{
     CallFailure, CallKind, Callback, Effect, Hostcall, Kind, ParamKind, Record, Role, pseudo,
 };
-use timeline::event::{Event, Marks};
+use timeline::event::{Event, Marks, without_last_zeros};
 use timeline::ids::{CallId, ContextId, Entry, Micros, Sequence};
 
 use crate::invocation::{Invocation, Made, Returned};
@@ -101,7 +101,7 @@ impl Vm {
             context,
             kind: Kind::Callback(callback),
             took: invocation.took,
-            args: without_zeros(args),
+            args: without_last_zeros(args),
             result: number(invocation.returned),
             call,
             text: Vec::new(),
@@ -131,7 +131,7 @@ fn hostcall_event(
         context,
         kind: Kind::Hostcall(hostcall),
         took: Micros(0),
-        args: without_zeros(args),
+        args: without_last_zeros(args),
         result: number(made.returned),
         call,
         text: Vec::new(),
@@ -179,11 +179,4 @@ fn number(returned: Returned) -> u32 {
         Returned::Value(value) => crate::invocation::word(Some(&value)),
         Returned::Nothing | Returned::Never => 0,
     }
-}
-
-fn without_zeros(mut args: Vec<u32>) -> Vec<u32> {
-    while args.last() == Some(&0) {
-        args.pop();
-    }
-    args
 }
