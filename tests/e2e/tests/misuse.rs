@@ -88,3 +88,32 @@ fn a_body_that_is_gathered_beyond_the_buffer() {
     // The same body, not gathered.
     finds("misuse", &Request::post("/patient", vec![b'x'; 3 << 20]), &[]);
 }
+
+#[test]
+fn headers_held_for_a_call_that_the_body_phase_lets_go() {
+    let found = [("released-by-body-continue", "lost"), ("late-callback", "lost")];
+    finds("misuse", &post("body-goes-on"), &found);
+    // Without a body there is no such phase, and where everything is held it comes after the resume.
+    finds("misuse", &get("body-goes-on"), &[]);
+    finds("stops-all", &post("body-goes-on"), &[]);
+}
+
+#[test]
+fn two_calls_and_the_first_answer_resumes() {
+    let found = [("resumed-with-calls-outstanding", "lost"), ("late-callback", "lost")];
+    finds("misuse", &get("first-answer"), &found);
+    finds("misuse", &get("both-answers"), &[]);
+}
+
+#[test]
+fn a_denial_that_nobody_waited_for() {
+    let slow = Request::get("/silent?misuse=deny-unasked");
+    finds("misuse", &slow, &[("continue-with-call-outstanding", "race")]);
+    finds("misuse", &get("tell"), &[]);
+}
+
+#[test]
+fn a_client_that_does_not_wait_so_long() {
+    let found = [("client-gone-while-waiting", "lost"), ("late-callback", "lost")];
+    finds("misuse", &get("wait"), &found);
+}

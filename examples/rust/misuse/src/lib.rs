@@ -8,6 +8,13 @@
 //! - `answer-late`: answers 502 in the response body phase, when the headers have gone.
 //! - `resume-and-deny`: calls the callee, lets the request go in the callback, and then denies it.
 //! - `wrong-context`: calls the callee, and resumes the root context instead of the stream.
+//! - `body-goes-on`: calls the callee in the headers phase and stops there, and goes on in the body phase.
+//! - `first-answer`: calls the callee twice, quickly and slowly, and resumes at each answer.
+//! - `deny-unasked`: calls the callee, goes on, and denies the request in the callback.
+//! - `tell`: calls the callee, goes on, and leaves the stream alone in the callback: no misuse.
+//! - `both-answers`: as `first-answer`, and resumes at the second one: no misuse.
+//! - `wait`: calls the callee and waits for it, for as long as it takes.
+//! - `call-at-end`: calls the callee when the stream is logged.
 
 // The entry point that the host looks up by name is generated with `#[no_mangle]`, an unsafe attribute.
 #![allow(unsafe_code)]
@@ -29,7 +36,7 @@ impl Context for Root {}
 
 impl RootContext for Root {
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { misuse: Misuse::None, answered: false }))
+        Some(Box::new(Stream { misuse: Misuse::None, answers: 0, answered: false }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -47,6 +54,13 @@ enum Misuse {
     AnswerLate,
     ResumeAndDeny,
     WrongContext,
+    BodyGoesOn,
+    FirstAnswer,
+    BothAnswers,
+    DenyUnasked,
+    Tell,
+    Wait,
+    CallAtEnd,
 }
 
 impl Misuse {
@@ -61,23 +75,46 @@ impl Misuse {
             "answer-late" => Misuse::AnswerLate,
             "resume-and-deny" => Misuse::ResumeAndDeny,
             "wrong-context" => Misuse::WrongContext,
+            "body-goes-on" => Misuse::BodyGoesOn,
+            "first-answer" => Misuse::FirstAnswer,
+            "both-answers" => Misuse::BothAnswers,
+            "deny-unasked" => Misuse::DenyUnasked,
+            "tell" => Misuse::Tell,
+            "wait" => Misuse::Wait,
+            "call-at-end" => Misuse::CallAtEnd,
             _ => Misuse::None,
         }
     }
 }
 
+/// How the callee behaves that takes its time.
+const SLOWLY: &str = "/after-300";
+/// How one does that takes longer than a client's patience.
+const TOO_SLOWLY: &str = "/after-2000";
+
 struct Stream {
     misuse: Misuse,
+    answers: u32,
     answered: bool,
 }
 
 impl Stream {
     /// Calls a cluster and stops, whether the call was accepted or not.
     fn call(&self, cluster: &str) -> Action {
-        let headers = vec![(":method", "GET"), (":path", "/"), (":authority", "callee")];
-        // Where it is refused that is the misuse: an error means that no callback will come.
-        let _ = self.dispatch_http_call(cluster, headers, None, vec![], Duration::from_secs(1));
+        self.dispatch(cluster, "/");
         Action::Pause
+    }
+
+    /// Calls the callee, which takes its time, and stops.
+    fn call_slowly(&self, how: &str) -> Action {
+        self.dispatch("callee", how);
+        Action::Pause
+    }
+
+    fn dispatch(&self, cluster: &str, path: &str) {
+        let headers = vec![(":method", "GET"), (":path", path), (":authority", "callee")];
+        // Where it is refused that is the misuse: an error means that no callback will come.
+        let _ = self.dispatch_http_call(cluster, headers, None, vec![], Duration::from_secs(5));
     }
 
     fn of_response(&self) -> Action {
@@ -87,6 +124,7 @@ impl Stream {
 
 impl Context for Stream {
     fn on_http_call_response(&mut self, _: u32, _: usize, _: usize, _: usize) {
+        self.answers += 1;
         match self.misuse {
             Misuse::ResumeAndDeny => {
                 self.resume_http_request();
@@ -97,6 +135,9 @@ impl Context for Stream {
                 let _ = hostcalls::set_effective_context(1);
                 self.resume_http_request();
             }
+            Misuse::Tell => {}
+            Misuse::BothAnswers if self.answers == 1 => {}
+            Misuse::DenyUnasked => self.send_http_response(403, vec![], Some(b"denied")),
             _ => self.resume_http_request(),
         }
     }
@@ -114,7 +155,25 @@ impl HttpContext for Stream {
                 self.send_http_response(403, vec![], Some(b"denied"));
                 Action::Pause
             }
-            Misuse::None | Misuse::StopAtEnd | Misuse::AnswerLate => Action::Continue,
+            Misuse::BodyGoesOn => self.call_slowly(SLOWLY),
+            Misuse::Wait => self.call_slowly(TOO_SLOWLY),
+            Misuse::FirstAnswer | Misuse::BothAnswers => {
+                self.call("callee");
+                self.call_slowly(SLOWLY)
+            }
+            Misuse::DenyUnasked | Misuse::Tell => {
+                self.call("callee");
+                Action::Continue
+            }
+            Misuse::None | Misuse::StopAtEnd | Misuse::AnswerLate | Misuse::CallAtEnd => {
+                Action::Continue
+            }
+        }
+    }
+
+    fn on_log(&mut self) {
+        if self.misuse == Misuse::CallAtEnd {
+            self.dispatch("callee", "/");
         }
     }
 
