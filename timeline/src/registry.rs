@@ -8,6 +8,7 @@ macro_rules! registry {
         #[path = "diagnoses"]
         mod diagnoses {
             mod failed_call;
+            mod kinds;
             mod let_go;
             mod phrases;
             mod refused;
@@ -24,6 +25,7 @@ registry! {
     headers_forwarded_before_body_call,
     released_by_body_continue,
     resumed_with_calls_outstanding,
+    dispatch_at_end,
     client_gone_while_waiting,
     continue_with_call_outstanding,
     waiting_on_call,

@@ -112,6 +112,15 @@ fn follows(finding: &Finding, cited: &Cited) -> bool {
                 cited.one(|e| e.kind == resume && e.result == 0 && e.entry == other.entry)?;
             cited.awaited(dispatch).then_some(by)
         }),
+        "dispatch-at-end" => (|| {
+            let (_, dispatch) = cited.dispatch(finding)?;
+            let is_end =
+                |e: &Event| matches!(e.kind, Kind::Callback(c) if timeline::hold::is_ending(c));
+            cited.one(|e| e.entry == dispatch.entry && is_end(e))?;
+            let tried = cited.answer(dispatch).is_some_and(|(_, answer)| cited.touch(answer));
+            let severity = if tried { Severity::Lost } else { Severity::Note };
+            Some(finding.severity == severity)
+        })(),
         "client-gone-while-waiting" => (|| {
             let (_, dispatch) = cited.dispatch(finding)?;
             let to = cited.ended_by(finding);
