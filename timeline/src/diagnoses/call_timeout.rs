@@ -3,7 +3,7 @@
 use abi::Host;
 
 use super::failed_call::{self, Why};
-use super::phrases;
+use super::kinds;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::finding::Severity;
 use crate::story::{span, timeout};
@@ -20,7 +20,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
-    triggers: phrases::RESPONSES,
+    triggers: kinds::RESPONSES,
     judge: |story| failed_call::judge(story, &RULE),
 };
 

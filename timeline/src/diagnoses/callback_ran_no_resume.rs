@@ -2,7 +2,7 @@
 
 use abi::{CallKind, Callback, Direction, Hostcall, Kind};
 
-use super::phrases;
+use super::{kinds, phrases};
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::{Event, Marks};
@@ -40,7 +40,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: true,
-    triggers: phrases::RESPONSES,
+    triggers: kinds::RESPONSES,
     judge: |story| judge(story).into_iter().collect(),
 };
 

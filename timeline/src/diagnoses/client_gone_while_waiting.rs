@@ -3,11 +3,11 @@
 
 use abi::{Callback, Direction, Host, Kind};
 
-use super::phrases;
 use super::resumed_with_calls_outstanding as resumed;
 use super::{
     headers_forwarded_before_body_call as forwarded, released_by_body_continue as released,
 };
+use super::{kinds, phrases};
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
@@ -60,7 +60,7 @@ fn waited(story: &Story<'_>, call: &Call, ended: &Event) -> Option<Verdict> {
         if let Some(gap) = story.gap(dispatch.sequence, Some(ended.sequence)) {
             return Some(Verdict::Unknown { gap });
         }
-        let none = phrases::response_kinds(call.kind);
+        let none = kinds::responses_to(call.kind);
         windows.push(story.window(dispatch.sequence, Some(ended.sequence), none));
     }
     let clause = story.ending().clause(story);

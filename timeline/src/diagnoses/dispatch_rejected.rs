@@ -2,7 +2,7 @@
 
 use abi::{Host, Hostcall, Kind, Status, pseudo};
 
-use super::{phrases, refused};
+use super::{kinds, refused};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::{Event, Marks};
 use crate::finding::Severity;
@@ -19,7 +19,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
-    triggers: phrases::DISPATCHES,
+    triggers: kinds::DISPATCHES,
     judge: |story| refused::judge(story, &RULE),
 };
 

@@ -2,6 +2,7 @@
 
 use abi::{Callback, Direction, Host};
 
+use super::kinds;
 use super::stuck::{self, Stuck, Told};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::finding::{Severity, Verdict};
@@ -20,7 +21,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: true,
-    triggers: stuck::PHASES,
+    triggers: kinds::PHASES,
     judge,
 };
 
@@ -32,7 +33,7 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
     let stuck =
         stuck::all(story).into_iter().filter(|stuck| starved(stuck) && waits_for_body(stuck));
     let without_call = stuck.filter(|_| story.calls().is_empty());
-    without_call.filter_map(|stuck| stuck.judge(story, stuck::NO_CALL, told(&stuck))).collect()
+    without_call.filter_map(|stuck| stuck.judge(story, kinds::DISPATCHES, told(&stuck))).collect()
 }
 
 /// Has the plugin a phase for the body? A module that is not known has one.

@@ -5,7 +5,7 @@ mod told;
 
 use abi::{Callback, Direction, Kind};
 
-use super::phrases;
+use super::kinds;
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
@@ -24,7 +24,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &["late-callback", "response-while-request-held"],
     argues_from_absence: false,
-    triggers: phrases::DISPATCHES,
+    triggers: kinds::DISPATCHES,
     judge,
 };
 

@@ -3,7 +3,7 @@
 
 use abi::{CallKind, Callback, Direction, Host, Hostcall, Kind};
 
-use super::phrases;
+use super::{kinds, phrases};
 use crate::calls::{Call, Outcome};
 use crate::event::Event;
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict, Window};
@@ -13,21 +13,6 @@ use crate::story::{Story, span, timeout};
 
 /// Status of a hostcall that names what the host does not know: here, a stream that is gone.
 const BAD_ARGUMENT: u32 = 2;
-
-/// What would have ended the stream.
-const ENDS: &[Kind] = &[
-    Kind::Callback(Callback::Log),
-    Kind::Callback(Callback::Done),
-    Kind::Callback(Callback::Delete),
-];
-
-/// The same, or begun the response.
-const RESPONSE_OR_ENDS: &[Kind] = &[
-    Kind::Callback(Callback::ResponseHeaders),
-    Kind::Callback(Callback::Log),
-    Kind::Callback(Callback::Done),
-    Kind::Callback(Callback::Delete),
-];
 
 /// A call that was out when its stream went on.
 pub struct LetGo<'a> {
@@ -130,7 +115,7 @@ impl<'a> LetGo<'a> {
         if let Some(gap) = story.gap(self.dispatch.sequence, Some(deleted.sequence)) {
             return Err(gap);
         }
-        let none = phrases::response_kinds(self.call.kind);
+        let none = kinds::responses_to(self.call.kind);
         let ending = story.ending().clause(story);
         Ok(Told {
             severity: Severity::Lost,
@@ -178,8 +163,8 @@ impl<'a> LetGo<'a> {
                     return Err(gap);
                 }
                 let none = match self.direction {
-                    Direction::Request => RESPONSE_OR_ENDS,
-                    Direction::Response => ENDS,
+                    Direction::Request => kinds::RESPONSE_OR_ENDS,
+                    Direction::Response => kinds::ENDS,
                 };
                 windows.push(story.window(from, to, none));
                 String::new()

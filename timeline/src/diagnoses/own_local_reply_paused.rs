@@ -2,8 +2,8 @@
 
 use abi::{Direction, Host};
 
-use super::phrases;
 use super::stuck::{self, Stuck, Told};
+use super::{kinds, phrases};
 use crate::calls::Outcome;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::finding::{Severity, Verdict};
@@ -21,7 +21,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: true,
-    triggers: stuck::REPLIES,
+    triggers: kinds::REPLIES,
     judge,
 };
 

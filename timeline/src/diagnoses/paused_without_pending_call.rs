@@ -2,8 +2,8 @@
 
 use abi::{Callback, Direction, Host};
 
-use super::phrases;
 use super::stuck::{self, Stuck, Told};
+use super::{kinds, phrases};
 use crate::calls::Outcome;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
@@ -22,7 +22,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: true,
-    triggers: stuck::PHASES,
+    triggers: kinds::PHASES,
     judge,
 };
 
@@ -43,7 +43,7 @@ fn of(story: &Story<'_>, stuck: &Stuck<'_>) -> Option<Verdict> {
             stuck.judge(story, &[], told).filter(|_| is_last)
         }
         None if story.calls().is_empty() && is_at_its_end(story, stuck) => {
-            stuck.judge(story, stuck::NO_CALL, told_of_nothing())
+            stuck.judge(story, kinds::DISPATCHES, told_of_nothing())
         }
         _ => None,
     }

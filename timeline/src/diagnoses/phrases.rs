@@ -1,6 +1,6 @@
 //! Phrases that the findings share, so that one thing is always called the same.
 
-use abi::{CallKind, Callback, Direction, Host, Hostcall, Kind};
+use abi::{Direction, Host, Kind};
 
 use crate::calls::Call;
 use crate::event::Event;
@@ -32,37 +32,6 @@ pub fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
-
-/// The callbacks that end a call of a kind.
-pub fn response_kinds(kind: CallKind) -> &'static [Kind] {
-    match kind {
-        CallKind::Http => &[Kind::Callback(Callback::HttpCallResponse)],
-        CallKind::GrpcCall => {
-            &[Kind::Callback(Callback::GrpcReceive), Kind::Callback(Callback::GrpcClose)]
-        }
-        CallKind::GrpcStream => &[Kind::Callback(Callback::GrpcClose)],
-        CallKind::Redis => &[Kind::Callback(Callback::RedisCallResponse)],
-    }
-}
-
-/// The dispatches.
-pub const DISPATCHES: &[Kind] = &{
-    let mut kinds = [Kind::Unknown(0); Hostcall::DISPATCHES.len()];
-    let mut at = 0;
-    while at < kinds.len() {
-        kinds[at] = Kind::Hostcall(Hostcall::DISPATCHES[at]);
-        at += 1;
-    }
-    kinds
-};
-
-/// The last callbacks of calls.
-pub const RESPONSES: &[Kind] = &[
-    Kind::Callback(Callback::HttpCallResponse),
-    Kind::Callback(Callback::GrpcReceive),
-    Kind::Callback(Callback::GrpcClose),
-    Kind::Callback(Callback::RedisCallResponse),
-];
 
 /// The first resume, reply or close in a late response callback that was meant for the stream that is
 /// gone: not one on another stream, which set_effective_context named.

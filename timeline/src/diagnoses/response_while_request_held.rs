@@ -2,7 +2,7 @@
 
 use abi::{Callback, Direction, Kind};
 
-use super::phrases;
+use super::{kinds, phrases};
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
@@ -74,7 +74,7 @@ impl<'a> Waiting<'a> {
                 if let Some(gap) = story.gap(call.dispatch, Some(to)) {
                     return Err(gap);
                 }
-                let kinds = phrases::response_kinds(call.kind);
+                let kinds = kinds::responses_to(call.kind);
                 waiting.windows.push(story.window(call.dispatch, Some(to), kinds));
             }
             let is_lost = matches!(call.outcome, Outcome::Late(_) | Outcome::Pending);

@@ -4,7 +4,7 @@
 use abi::{Direction, Host, Kind};
 
 use super::let_go::{LetGo, Rule};
-use super::phrases;
+use super::{kinds, phrases};
 use crate::calls::Call;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::finding::{Severity, Verdict};
@@ -23,7 +23,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &["late-callback"],
     argues_from_absence: false,
-    triggers: phrases::DISPATCHES,
+    triggers: kinds::DISPATCHES,
     judge,
 };
 

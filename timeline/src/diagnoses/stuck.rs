@@ -1,7 +1,7 @@
 //! Directions that are held although nothing is on its way that could let them go: what the diagnoses of
 //! such a stop share.
 
-use abi::{Callback, Direction, Host, Hostcall, Kind};
+use abi::{Callback, Direction, Host, Kind};
 
 use super::phrases;
 use crate::event::Event;
@@ -40,9 +40,6 @@ pub struct Told {
     /// What to do.
     pub advice: &'static [(Option<Host>, &'static str)],
 }
-
-/// The dispatches: none of them was made.
-pub const NO_CALL: &[Kind] = phrases::DISPATCHES;
 
 /// The directions that are held, or were when something ended the stop.
 pub fn all<'a>(story: &Story<'a>) -> Vec<Stuck<'a>> {
@@ -134,16 +131,3 @@ impl Stuck<'_> {
         })))
     }
 }
-
-/// Phases: a stop needs one.
-pub const PHASES: &[Kind] = &[
-    Kind::Callback(Callback::RequestHeaders),
-    Kind::Callback(Callback::RequestBody),
-    Kind::Callback(Callback::RequestTrailers),
-    Kind::Callback(Callback::ResponseHeaders),
-    Kind::Callback(Callback::ResponseBody),
-    Kind::Callback(Callback::ResponseTrailers),
-];
-
-/// The plugin's own answers.
-pub const REPLIES: &[Kind] = &[Kind::Hostcall(Hostcall::SendLocalResponse)];

@@ -3,7 +3,7 @@
 
 use abi::{Callback, Direction, Host, Kind};
 
-use super::phrases;
+use super::{kinds, phrases};
 use crate::black_box::Panic;
 use crate::calls::Call;
 use crate::diagnose::{Diagnosis, NearMiss};
@@ -41,13 +41,6 @@ const TRIGGERS: &[Kind] = &[
     Kind::Callback(Callback::ResponseBody),
     Kind::Callback(Callback::ResponseTrailers),
     Kind::Callback(Callback::HttpCallResponse),
-    Kind::Callback(Callback::Log),
-    Kind::Callback(Callback::Done),
-    Kind::Callback(Callback::Delete),
-];
-
-/// What would have ended the stream before the trap.
-const ENDS: &[Kind] = &[
     Kind::Callback(Callback::Log),
     Kind::Callback(Callback::Done),
     Kind::Callback(Callback::Delete),
@@ -173,7 +166,7 @@ impl<'a> Stranded<'a> {
         ];
         details.extend(panic);
         let mut events = vec![trap.sequence, self.last.sequence];
-        let mut windows = vec![story.window(self.last.sequence, Some(trap.sequence), ENDS)];
+        let mut windows = vec![story.window(self.last.sequence, Some(trap.sequence), kinds::ENDS)];
         for call in &self.out {
             details.push(format!(
                 "{} had been out for {} (#{}).",
@@ -182,7 +175,7 @@ impl<'a> Stranded<'a> {
                 call.dispatch
             ));
             events.push(call.dispatch);
-            let kinds = phrases::response_kinds(call.kind);
+            let kinds = kinds::responses_to(call.kind);
             windows.push(story.window(call.dispatch, Some(trap.sequence), kinds));
         }
         if let Some(held) = &self.held {

@@ -2,6 +2,7 @@
 
 use abi::Host;
 
+use super::kinds;
 use super::stuck::{self, Stuck, Told};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::finding::{Severity, Verdict};
@@ -19,7 +20,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: true,
-    triggers: stuck::PHASES,
+    triggers: kinds::PHASES,
     judge,
 };
 
@@ -27,7 +28,7 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
     let waits = |stuck: &Stuck<'_>| stuck.is_in_headers() && stuck.half.ended && !stuck.replied;
     let stuck = stuck::all(story).into_iter().filter(waits);
     let without_call = stuck.filter(|_| story.calls().is_empty());
-    without_call.filter_map(|stuck| stuck.judge(story, stuck::NO_CALL, told())).collect()
+    without_call.filter_map(|stuck| stuck.judge(story, kinds::DISPATCHES, told())).collect()
 }
 
 fn told() -> Told {

@@ -3,7 +3,7 @@
 
 use abi::CallKind;
 
-use super::phrases;
+use super::{kinds, phrases};
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
@@ -28,7 +28,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: true,
-    triggers: phrases::DISPATCHES,
+    triggers: kinds::DISPATCHES,
     judge,
 };
 
@@ -99,7 +99,7 @@ fn found(story: &Story<'_>, call: &Call, held_by: &Event, held: StillHeld) -> Ve
                 [held_by.sequence, call.dispatch].into_iter().chain(held.cited()),
             ),
             windows: vec![
-                story.window(call.dispatch, None, phrases::response_kinds(call.kind)),
+                story.window(call.dispatch, None, kinds::responses_to(call.kind)),
                 held.window,
             ],
         },

@@ -2,7 +2,7 @@
 
 use abi::{Host, Hostcall, Kind};
 
-use super::phrases;
+use super::{kinds, phrases};
 use crate::calls::Outcome;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
@@ -22,7 +22,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
-    triggers: phrases::RESPONSES,
+    triggers: kinds::RESPONSES,
     judge,
 };
 

@@ -2,21 +2,13 @@
 
 use abi::{Callback, Direction, Host, Hostcall, Kind};
 
-use super::super::phrases;
+use super::super::{kinds, phrases};
 use super::{Case, DIAGNOSIS};
 use crate::event::Event;
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict, Window};
 use crate::hold::hostcalls_on;
 use crate::ids::Sequence;
 use crate::story::{Ending, StillHeld, span};
-
-/// What would have ended the stream, or begun the response.
-const ENDS: &[Kind] = &[
-    Kind::Callback(Callback::ResponseHeaders),
-    Kind::Callback(Callback::Log),
-    Kind::Callback(Callback::Done),
-    Kind::Callback(Callback::Delete),
-];
 
 impl Case<'_> {
     /// The stream ended before the callback. `end`: the response headers, or the first sign of the end.
@@ -73,7 +65,7 @@ impl Case<'_> {
                 windows.push(self.story.window(
                     self.dispatch.sequence,
                     Some(deleted.sequence),
-                    phrases::response_kinds(self.call.kind),
+                    kinds::responses_to(self.call.kind),
                 ));
             }
         }
@@ -105,7 +97,7 @@ impl Case<'_> {
                 Some((response.sequence, Some(callback.sequence), &delete[..]))
             }
             (None, _) => {
-                let kinds = phrases::response_kinds(self.call.kind);
+                let kinds = kinds::responses_to(self.call.kind);
                 Some((self.dispatch.sequence, None, kinds))
             }
         };
@@ -160,7 +152,7 @@ impl Case<'_> {
             if let Some(gap) = self.story.gap(from, to) {
                 return Verdict::Unknown { gap };
             }
-            windows.push(self.story.window(from, to, ENDS));
+            windows.push(self.story.window(from, to, kinds::RESPONSE_OR_ENDS));
         }
         let mut details = self.how_it_began();
         details.push(format!(
