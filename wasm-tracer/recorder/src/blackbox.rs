@@ -19,10 +19,19 @@ impl Recorder {
         }
         self.trapped = true;
         self.finish_output();
+        if !self.may_dispatch_in_a_phase() {
+            return;
+        }
         let now = self.clock(host);
         self.name_before_trap(host);
         let from = self.calling_root();
         self.flush(from, now, BatchFrame { black_box: true, ..BatchFrame::default() }, host);
+    }
+
+    /// A dispatch that fails inline in a phase can spin a Higress worker for ever (higress#4034), so none is
+    /// made there while the last one failed so; and none while recording is off, when nobody looks.
+    fn may_dispatch_in_a_phase(&self) -> bool {
+        self.settings.enabled && !self.shipping.failed_inline
     }
 
     /// A stream is named when its headers phase returns, or at its end: one that traps there has neither,
@@ -44,6 +53,9 @@ impl Recorder {
             return;
         }
         self.exited = true;
+        if !self.may_dispatch_in_a_phase() {
+            return;
+        }
         let now = self.clock(host);
         let from = self.calling_root();
         self.flush(from, now, BatchFrame::default(), host);
@@ -58,7 +70,7 @@ impl Recorder {
         }
         let now = self.now;
         let last = ends && !self.roots.any_alive_except(context);
-        self.flush(context, now, BatchFrame { last, ..BatchFrame::default() }, host);
+        self.flush(context, now, BatchFrame { last, quiet: true, ..BatchFrame::default() }, host);
     }
 
     /// The root that a dispatch made now is of.

@@ -47,6 +47,11 @@ pub const INVALID_MEMORY_ACCESS: u32 = abi::Status::InvalidMemoryAccess.number()
 /// One VM's recorder. All zero until it starts, so that it costs no bytes in the module.
 pub struct Recorder {
     started: bool,
+    /// The context whose plugin is in its on_tick, 0: none.
+    ticking: u32,
+    tick_began: u64,
+    /// The plugin set a timer of which it is not known whose it is.
+    unsure_timers: bool,
     /// The black box left already in this entry.
     trapped: bool,
     /// The plugin exited before.
@@ -95,6 +100,9 @@ impl Recorder {
     pub const fn new() -> Recorder {
         Recorder {
             started: false,
+            ticking: 0,
+            tick_began: 0,
+            unsure_timers: false,
             trapped: false,
             exited: false,
             wall_only: false,

@@ -10,6 +10,8 @@ use crate::bytes::{Text, decimal, number, u32_at};
 pub const BUFFER_BYTES: u32 = *range::BUFFER_BYTES.end();
 /// How the names of variables begin.
 const PREFIX: &[u8] = b"WASM_TRACER_";
+/// Pages that Envoy's V8 gives a memory at most, whatever the module declares: 1 GiB (seen on 1.40).
+const PAGES_OF_HOST: u32 = 16_384;
 /// A rate of everything.
 pub const MILLION: u32 = 1_000_000;
 
@@ -98,6 +100,7 @@ impl Settings {
         self.flush_millis = nearest(self.flush_millis, range::FLUSH_MILLIS);
         self.heartbeat_seconds = nearest(self.heartbeat_seconds, range::HEARTBEAT_SECONDS);
         self.rate_millionths = self.rate_millionths.min(MILLION);
+        self.memory_maximum = self.memory_maximum.min(PAGES_OF_HOST);
         self.warn_seconds = nearest(self.warn_seconds, range::WARN_SECONDS);
     }
 

@@ -34,6 +34,8 @@ pub struct Frame {
     pub black_box: bool,
     /// No further batch follows.
     pub last: bool,
+    /// A refusal is no reason to warn: a host that only validates a configuration ends the root at once.
+    pub quiet: bool,
 }
 
 /// A shipment that is not answered.
@@ -60,6 +62,8 @@ pub struct Shipping {
     pub shipments: u64,
     /// Nothing is shipped before.
     not_before: u64,
+    /// The host refused the last dispatch.
+    pub failed_inline: bool,
     /// Back-offs in a row.
     step: u32,
     /// When a period last began, and when something was last shipped.
@@ -80,6 +84,7 @@ impl Shipping {
         retired_used: 0,
         shipments: 0,
         not_before: 0,
+        failed_inline: false,
         step: 0,
         last_round: 0,
         last_shipped: 0,
@@ -188,7 +193,8 @@ impl Recorder {
         let last = self.ring.sealed().iter().rposition(|s| s.state == State::Sealed);
         for at in 0..count {
             if self.ring.sealed().get(at).is_some_and(|s| s.state == State::Sealed) {
-                let frame = if Some(at) == last { frame } else { Frame::default() };
+                let others = Frame { quiet: frame.quiet, ..Frame::default() };
+                let frame = if Some(at) == last { frame } else { others };
                 if !self.send(Some(at), frame, from, now, host) {
                     return;
                 }
@@ -237,9 +243,11 @@ impl Recorder {
             host.ship(self.settings.cluster.get(), headers, length, TIMEOUT_MILLIS);
         self.counters.sent = self.counters.sent.saturating_add(1);
         if status != 0 {
-            self.dispatch_refused(status, call, now, host);
+            self.shipping.failed_inline = true;
+            self.dispatch_refused(status, call, frame.quiet, now, host);
             return false;
         }
+        self.shipping.failed_inline = false;
         self.shipping.last_shipped = now;
         let lost_stamp = self.ring.losses.stamp();
         let until = now.saturating_add(UNANSWERED_AFTER);
@@ -257,7 +265,14 @@ impl Recorder {
     }
 
     /// The host refused a dispatch.
-    fn dispatch_refused(&mut self, status: u32, call: u32, now: u64, host: &mut impl Host) {
+    fn dispatch_refused(
+        &mut self,
+        status: u32,
+        call: u32,
+        quiet: bool,
+        now: u64,
+        host: &mut impl Host,
+    ) {
         self.counters.rejected = self.counters.rejected.saturating_add(1);
         // Refused, yet with an id: its callback may still come, and the plugin must not see it.
         if call != UNTOUCHED && call != 0 {
@@ -272,7 +287,9 @@ impl Recorder {
         if cause == Cause::Capability {
             return self.shipping_is_forbidden(now, host);
         }
-        self.warn(cause, now, host);
+        if !quiet {
+            self.warn(cause, now, host);
+        }
     }
 
     /// A host logs an error for each refused hostcall, so it is asked again only rarely; but it is, since

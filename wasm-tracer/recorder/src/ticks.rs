@@ -1,8 +1,9 @@
 //! One timer a root, two deadlines: the plugin's tick and ours.
 //!
-//! The plugin is never ticked early, at most 2 ms late, and does not drift.
+//! The plugin is ticked as the host alone would tick it: a period after the last tick returned (Envoy
+//! `Wasm::tickHandler` sets the timer anew then), never earlier and at most 2 ms later.
 
-use abi::Hostcall;
+use abi::{Callback, Hostcall};
 
 use crate::Recorder;
 use crate::host::Host;
@@ -14,30 +15,38 @@ use crate::warn::Cause;
 const SOON_MILLIS: u32 = 1;
 
 impl Recorder {
-    /// A tick comes: is it the plugin's? Its next one is planned then, from when this one was due.
+    /// A tick comes: is it the plugin's?
     pub(crate) fn plugin_tick_is_due(&mut self, context: u32, absent: bool, now: u64) -> bool {
         self.roots.meet(context, now);
         let Some(root) = self.roots.get(context) else { return !absent };
-        if absent || root.ended || root.period == 0 || (now < root.due && !self.clockless) {
+        if absent || root.ended {
             return false;
         }
-        let period = u64::from(root.period) * 1000;
-        root.due = root.due.saturating_add(period);
-        if root.due <= now {
-            root.due = now.saturating_add(period);
+        let is_due = root.period != 0 && (now >= root.due || self.clockless);
+        if is_due {
+            (self.ticking, self.tick_began) = (context, now);
         }
-        true
+        is_due || self.unsure_timers
     }
 
     /// In place of the plugin's `proxy_set_tick_period_milliseconds`. Answers its status.
     pub fn set_tick_period(&mut self, millis: u32, host: &mut impl Host) -> u32 {
         let now = self.clock(host);
-        let Some(context) = self.top().map(|frame| frame.effective) else {
-            return host.set_tick_period(millis);
-        };
+        let frame = self.top().copied();
+        let context = frame.map_or(0, |frame| frame.effective);
+        // A root without a place keeps its own timer, and all its ticks.
+        let is_roots_own = frame.is_some_and(|frame| {
+            let callback = Callback::from_number(frame.kind);
+            frame.effective == frame.context && callback.is_some_and(Callback::is_on_root)
+        });
         let context = self.root_of(context);
         let wanted = self.our_due(now);
-        let Some(root) = self.roots.get(context) else { return host.set_tick_period(millis) };
+        let Some(root) = self.roots.get(context).filter(|_| !self.unsure_timers) else {
+            // Whose timer it is is not known: from here on all timers are the plugin's own, and every tick
+            // is. Ours come with them.
+            self.unsure_timers |= !is_roots_own;
+            return host.set_tick_period(millis);
+        };
         let due = now.saturating_add(u64::from(millis) * 1000);
         let period = match self.clockless {
             true => millis,
@@ -49,6 +58,10 @@ impl Recorder {
         if status == 0 {
             (root.period, root.due, root.armed) = (millis, due, period);
             self.shipping.timer_forbidden_until = 0;
+            if self.ticking == context {
+                // The host sets the timer anew when the tick returns.
+                (root.due, self.tick_began) = (now, now);
+            }
         } else {
             self.timer_refused(now, host);
         }
@@ -66,6 +79,7 @@ impl Recorder {
     /// Last in every tick: ships, and sets the timer to the nearer deadline.
     pub fn tick_end(&mut self, context: u32, host: &mut impl Host) {
         let now = self.clock(host);
+        self.plan_next(context, now);
         if self.clockless || self.roots.look(context).is_some_and(|root| root.ended) {
             return;
         }
@@ -79,6 +93,22 @@ impl Recorder {
         self.rearm(context, now, host);
     }
 
+    /// After the plugin's on_tick: alone the host would have called it when it was due, and set the timer
+    /// when it returned.
+    fn plan_next(&mut self, context: u32, now: u64) {
+        let took = now.saturating_sub(self.tick_began);
+        if core::mem::take(&mut self.ticking) != context {
+            return;
+        }
+        if let Some(root) = self.roots.get(context) {
+            let period = u64::from(root.period) * 1000;
+            root.due = root.due.saturating_add(took).saturating_add(period);
+            if root.due <= now {
+                root.due = now.saturating_add(period);
+            }
+        }
+    }
+
     /// After an entry: starts a root's timer, and makes a tick come soon when the buffer fills.
     pub(crate) fn arm(&mut self, context: u32, now: u64, host: &mut impl Host) {
         let hurry = self.is_shipment_wanted(now);
@@ -89,6 +119,7 @@ impl Recorder {
         if hurry
             && !root.ended
             && !self.clockless
+            && !self.unsure_timers
             && root.armed != SOON_MILLIS
             // The plugin's own tick comes within the millisecond: set anew it would come late.
             && plugin_due(root.period, root.due) >= now.saturating_add(u64::from(SOON_MILLIS) * 1000)
@@ -103,7 +134,7 @@ impl Recorder {
         let ours = self.our_due(now);
         let Some(root) = self.roots.get(context) else { return };
         // After set_effective_context it would be another root's timer.
-        if root.ended || self.clockless || self.timer_of != context {
+        if root.ended || self.clockless || self.unsure_timers || self.timer_of != context {
             return;
         }
         let due = ours.min(plugin_due(root.period, root.due));

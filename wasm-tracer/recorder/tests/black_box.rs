@@ -169,3 +169,22 @@ fn a_root_that_is_not_done_yet_claims_no_end() {
     vm.pass_millis(1000);
     assert!(vm.host.sent.len() > 1, "its ticks go on");
 }
+
+#[test]
+fn nothing_is_dispatched_from_a_phase_while_dispatches_fail_inline_or_recording_is_off() {
+    let mut vm = Vm::start();
+    vm.small_request(2);
+    vm.host.dispatch_refused = Some((10, 4));
+    vm.pass_millis(1200);
+    let tried = vm.host.dispatches;
+    assert!(tried > 0, "a shipment was refused inline");
+    assert!(vm.enter(Callback::RequestBody, 2, [14, 1, 0, 0]));
+    vm.recorder.trap(&mut vm.host);
+    assert_eq!(vm.host.dispatches, tried);
+
+    let mut off = Vm::start_with(&[], "WASM_TRACER_ENABLED=false");
+    off.call(Callback::ContextCreate, 2, [ROOT, 0, 0, 0], 0);
+    assert!(off.enter(Callback::RequestBody, 2, [14, 1, 0, 0]));
+    off.recorder.trap(&mut off.host);
+    assert_eq!(off.host.dispatches, 0);
+}

@@ -31,6 +31,22 @@ fn the_plugin_is_never_early_at_most_two_milliseconds_late_and_does_not_drift() 
 }
 
 #[test]
+fn a_tick_that_takes_time_comes_no_more_often_than_from_the_host_alone() {
+    for (period, takes) in [(10, 8), (5, 8), (50, 20), (1000, 3)] {
+        let mut vm = with_period(period);
+        vm.tick_micros = takes * 1000;
+        let start = vm.host.micros();
+        vm.pass_millis(20_000);
+        let host_alone = (vm.host.micros() - start) / (u64::from(period) * 1000 + takes * 1000);
+        let ticks = vm.plugin_ticks.len() as u64;
+        assert!(ticks <= host_alone + 1, "{period}/{takes}: {ticks}, alone {host_alone}");
+        // At most one millisecond later for each.
+        let latest = host_alone * (u64::from(period) + takes) / (u64::from(period) + takes + 2);
+        assert!(ticks + 1 >= latest, "{period}/{takes}: {ticks}, alone {host_alone}");
+    }
+}
+
+#[test]
 fn ours_come_beside_the_plugin_s() {
     let mut vm = with_period(60_000);
     vm.small_request(2);

@@ -22,6 +22,8 @@ pub struct Vm {
     pub plugin_ticks: Vec<u64>,
     /// What each callback takes.
     pub callback_micros: u64,
+    /// What the plugin's on_tick takes.
+    pub tick_micros: u64,
     roots: Vec<u32>,
     timers: BTreeMap<u32, (u32, u64)>,
 }
@@ -96,6 +98,7 @@ impl Vm {
             host,
             plugin_ticks: Vec::new(),
             callback_micros: 100,
+            tick_micros: 0,
             roots: Vec::new(),
             timers: BTreeMap::new(),
         }
@@ -230,14 +233,16 @@ impl Vm {
 
     /// The host's timer of a root fires now.
     pub fn tick(&mut self, root: u32) {
-        if let Some((period, due)) = self.timers.get_mut(&root) {
-            *due = self.host.micros() + u64::from(*period) * 1000;
-        }
         if self.enter(Callback::Tick, root, [0; 4]) {
             self.plugin_ticks.push(self.host.micros());
+            self.host.pass_micros(self.tick_micros);
             self.leave(Callback::Tick, root, 0);
         }
         self.recorder.tick_end(root, &mut self.host);
+        // The host sets the timer anew when the tick has returned (Envoy `Wasm::tickHandler`).
+        if let Some((period, due)) = self.timers.get_mut(&root) {
+            *due = self.host.micros() + u64::from(*period) * 1000;
+        }
         self.note_timers();
     }
 
