@@ -117,3 +117,8 @@ fn a_client_that_does_not_wait_so_long() {
     let found = [("client-gone-while-waiting", "lost"), ("late-callback", "lost")];
     finds("misuse", &get("wait"), &found);
 }
+
+#[test]
+fn a_call_when_the_stream_has_ended() {
+    finds("misuse", &get("call-at-end"), &[("dispatch-at-end", "note")]);
+}
