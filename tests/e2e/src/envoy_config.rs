@@ -15,7 +15,42 @@ pub(crate) const UPSTREAM: &str = "upstream";
 pub(crate) const TRACER: &str = "wasm-tracer";
 
 /// Any free loopback port; the admin interface says which.
-pub(crate) const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// A module as Envoy loads it.
+pub(crate) struct Module<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) root: &'a str,
+    pub(crate) vm: &'a str,
+    pub(crate) configuration: &'a Value,
+    pub(crate) file: &'a Path,
+}
+
+impl Module<'_> {
+    /// It as a filter.
+    pub(crate) fn filter(&self) -> Value {
+        let text = self.configuration.to_string();
+        json!({
+            "name": "envoy.filters.http.wasm",
+            "typed_config": {
+                "@type": type_url("envoy.extensions.filters.http.wasm.v3.Wasm"),
+                "config": {
+                    "name": self.name,
+                    "root_id": self.root,
+                    "configuration": { "@type": type_url("google.protobuf.StringValue"), "value": text },
+                    // As Higress has it: without it Envoy never calls the body phase while the headers
+                    // are held.
+                    "allow_on_headers_stop_iteration": true,
+                    "vm_config": {
+                        "vm_id": self.vm,
+                        "runtime": "envoy.wasm.runtime.v8",
+                        "code": { "local": { "filename": self.file } },
+                    },
+                },
+            },
+        })
+    }
+}
 
 /// A plugin as a filter.
 pub(crate) fn wasm_filter(name: &str, plugin: &Plugin, wasm: &Path) -> Value {
@@ -25,32 +60,22 @@ pub(crate) fn wasm_filter(name: &str, plugin: &Plugin, wasm: &Path) -> Value {
         (None, false, true) => "traced",
         (None, false, false) => "original",
     };
-    let text =
-        |value: String| json!({ "@type": type_url("google.protobuf.StringValue"), "value": value });
-    json!({
-        "name": "envoy.filters.http.wasm",
-        "typed_config": {
-            "@type": type_url("envoy.extensions.filters.http.wasm.v3.Wasm"),
-            "config": {
-                "name": name,
-                "root_id": name,
-                "configuration": text(plugin.configuration().to_string()),
-                // Without it a stock Envoy never calls the body phase while headers are held.
-                "allow_on_headers_stop_iteration": plugin.headers_stop_iteration,
-                "failure_policy": plugin.policy.name(),
-                "vm_config": {
-                    "vm_id": vm,
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": { "local": { "filename": wasm } },
-                    "environment_variables": { "key_values": plugin.environment() },
-                },
-            },
-        },
-    })
+    let configuration = &plugin.configuration();
+    let mut filter = Module { name, root: name, vm, configuration, file: wasm }.filter();
+    let config = &mut filter["typed_config"]["config"];
+    config["allow_on_headers_stop_iteration"] = plugin.headers_stop_iteration.into();
+    config["failure_policy"] = plugin.policy.name().into();
+    config["vm_config"]["environment_variables"] = json!({ "key_values": plugin.environment() });
+    filter
 }
 
-/// A listener of its own for a chain of filters.
-pub(crate) fn listener(name: &str, mut filters: Vec<Value>) -> Value {
+/// A route to a cluster.
+pub(crate) fn to_cluster(name: &str) -> Value {
+    json!({ "cluster": name })
+}
+
+/// A listener of its own for a chain of filters. `route`: where requests go that pass them all.
+pub(crate) fn listener(name: &str, mut filters: Vec<Value>, route: Value) -> Value {
     filters.push(json!({
         "name": "envoy.filters.http.router",
         "typed_config": { "@type": type_url("envoy.extensions.filters.http.router.v3.Router") },
@@ -64,7 +89,7 @@ pub(crate) fn listener(name: &str, mut filters: Vec<Value>) -> Value {
         "route_config": { "virtual_hosts": [{
             "name": "all",
             "domains": ["*"],
-            "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": UPSTREAM } }],
+            "routes": [{ "match": { "prefix": "/" }, "route": route }],
         }] },
         "http_filters": filters,
     });
@@ -151,6 +176,6 @@ pub(crate) fn address(address: SocketAddr) -> Value {
     json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } })
 }
 
-pub(crate) fn type_url(message: &str) -> String {
+fn type_url(message: &str) -> String {
     format!("type.googleapis.com/{message}")
 }

@@ -229,7 +229,8 @@ impl Builder {
                     Filter::Native(filter) => filter.clone(),
                 });
             }
-            listeners.push(envoy_config::listener(name, chain));
+            let route = envoy_config::to_cluster(envoy_config::UPSTREAM);
+            listeners.push(envoy_config::listener(name, chain, route));
         }
         let discovery = folder.path().join(DISCOVERY);
         let discovery = (!self.discovered.is_empty()).then_some(discovery);

@@ -6,7 +6,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::{Case, stock};
-use crate::envoy_config::{self, type_url};
+use crate::envoy_config::{self, Module};
 use crate::{environment, stack};
 
 /// A case runs twice.
@@ -35,60 +35,20 @@ pub(super) fn listener(
         let wasm = module(file, variant, older, folder)?;
         filters.push(filter(&format!("{}.{position}", case.name), &wasm, configuration, variant));
     }
-    filters.push(json!({
-        "name": "envoy.filters.http.router",
-        "typed_config": { "@type": type_url("envoy.extensions.filters.http.router.v3.Router") },
-    }));
     let route = match case.routed_by_header {
         true => json!({ "cluster_header": "x-higress-target-cluster" }),
-        false => json!({ "cluster": "outbound|80||model-1-2.static" }),
+        false => envoy_config::to_cluster("outbound|80||model-1-2.static"),
     };
-    let routes = json!([{
-        "match": { "prefix": "/" },
-        "route": route,
-    }]);
-    let manager = json!({
-        "@type": type_url(
-            "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
-        ),
-        "stat_prefix": "field",
-        "preserve_external_request_id": true,
-        "route_config": { "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": routes }] },
-        "http_filters": filters,
-    });
-    Ok(json!({
-        "name": variant.listener(case),
-        "address": envoy_config::address(envoy_config::ANY_PORT),
-        "filter_chains": [{ "filters": [{
-            "name": "envoy.filters.network.http_connection_manager",
-            "typed_config": manager,
-        }] }],
-    }))
+    Ok(envoy_config::listener(&variant.listener(case), filters, route))
 }
 
-fn filter(name: &str, wasm: &Path, configuration: &Value, variant: Variant) -> Value {
-    let text = configuration.to_string();
-    json!({
-        "name": "envoy.filters.http.wasm",
-        "typed_config": {
-            "@type": type_url("envoy.extensions.filters.http.wasm.v3.Wasm"),
-            "config": {
-                "name": name,
-                // The C++ SDK looks the plugin up by it; those of Higress are registered without one.
-                "root_id": "",
-                "configuration": { "@type": type_url("google.protobuf.StringValue"), "value": text },
-                // As Higress does it: the body phase is called while the headers are held.
-                "allow_on_headers_stop_iteration": true,
-                "vm_config": {
-                    // Cases of one module share its VM: it is compiled once. Shared data is by this id,
-                    // so the two variants see nothing of each other.
-                    "vm_id": format!("field-{variant:?}"),
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": { "local": { "filename": wasm } },
-                },
-            },
-        },
-    })
+fn filter(name: &str, file: &Path, configuration: &Value, variant: Variant) -> Value {
+    // The C++ SDK looks the plugin up by its root; those of Higress are registered without one.
+    let root = "";
+    // Cases of one module share its VM: it is compiled once. Shared data is by this id, so the two
+    // variants see nothing of each other.
+    let vm = &format!("field-{variant:?}");
+    Module { name, root, vm, configuration, file }.filter()
 }
 
 /// The filter that knows what only Higress tells.

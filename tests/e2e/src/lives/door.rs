@@ -43,7 +43,8 @@ impl Door {
             Ok(filter)
         });
         let filters = filters.collect::<anyhow::Result<Vec<_>>>()?;
-        let mut listener = envoy_config::listener(&self.name, filters);
+        let route = envoy_config::to_cluster(envoy_config::UPSTREAM);
+        let mut listener = envoy_config::listener(&self.name, filters, route);
         let at = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         listener["address"] = envoy_config::address(at);
         Ok(listener)
