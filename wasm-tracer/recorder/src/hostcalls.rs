@@ -1,6 +1,6 @@
 //! Hostcalls of the plugin, after they returned.
 
-use abi::{Direction, Hostcall, ParamKind, Record, Role, StreamSide};
+use abi::{Direction, Hostcall, ParamKind, Record, Role, StreamSide, pseudo};
 use proto::fields::mark;
 
 use crate::event::{Event, TEXT};
@@ -371,14 +371,14 @@ impl Recorder {
 
 fn pseudo_header(name: &[u8]) -> u32 {
     match name {
-        b":method" => 1,
-        b":path" => 2,
-        b":authority" | b"host" => 4,
+        b":method" => pseudo::METHOD,
+        b":path" => pseudo::PATH,
+        b":authority" | b"host" => pseudo::AUTHORITY,
         _ => 0,
     }
 }
 
-/// Bits of the pseudo headers among a call's header pairs: 1 `:method`, 2 `:path`, 4 `:authority`.
+/// Bits of the pseudo headers among a call's header pairs ([`pseudo`]).
 /// Read in pieces: a count, pairs of sizes, then names and values each ended by a NUL.
 fn pseudo_headers(address: u32, size: u32, host: &mut impl Host) -> u32 {
     const MOST: u32 = 64;
@@ -394,7 +394,7 @@ fn pseudo_headers(address: u32, size: u32, host: &mut impl Host) -> u32 {
     let mut name_at = address.wrapping_add(4).wrapping_add(count.wrapping_mul(8));
     for pair in 0..count.min(MOST) {
         let mut sizes = [0; 8];
-        if bits == 7 || !host.read(&mut sizes, address.wrapping_add(4 + pair * 8)) {
+        if bits == pseudo::ALL || !host.read(&mut sizes, address.wrapping_add(4 + pair * 8)) {
             return bits;
         }
         let name_size = bytes::u32_at(&sizes, 0).unwrap_or(0);
