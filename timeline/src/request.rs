@@ -29,6 +29,8 @@ pub struct Whereabouts<'a> {
     pub event: Sequence,
     /// Does `last` hold it? Else it let it go.
     pub is_held: bool,
+    /// The headers had gone on before.
+    pub headers_gone: bool,
     /// The plugin that should have got it next and never did, where one is known.
     pub next: Option<&'a Timeline>,
     /// The stream has ended.
@@ -79,6 +81,11 @@ impl Request {
             let is_stuck = next.is_some() || pass.halves.response.held_by.is_some();
             return pass.whereabouts(Direction::Response, next, is_over).filter(|_| is_stuck);
         }
+        // What comes after the headers is kept by the first that stops it, however far these got.
+        let holds = |pass: &&Pass<'_>| pass.halves.request.held_by.is_some();
+        if let Some(holder) = passes.iter().find(holds) {
+            return holder.whereabouts(Direction::Request, None, is_over);
+        }
         let last = passes.iter().rposition(|pass| pass.got(Direction::Request))?;
         passes.get(last)?.whereabouts(Direction::Request, passes.get(last + 1), is_over)
     }
@@ -94,7 +101,8 @@ impl Whereabouts<'_> {
         let has = if self.is_over { "had" } else { "has" };
         if self.is_held {
             let is = if self.is_over { "was" } else { "is" };
-            return format!("The {what} {is} held by {last} (#{event}){when}.");
+            let gone = if self.headers_gone { "; its headers had gone on before" } else { "" };
+            return format!("The {what} {is} held by {last} (#{event}){when}{gone}.");
         }
         let passed = format!("{last} let the {what} go (#{event})");
         match self.next.map(|next| &next.root.plugin) {
@@ -142,6 +150,7 @@ impl<'a> Pass<'a> {
             last: self.timeline,
             event: half.held_by.or(half.forwarded_by)?,
             is_held: half.held_by.is_some(),
+            headers_gone: half.held_by.is_some() && half.forwarded_by.is_some(),
             next: next.map(|pass| pass.timeline),
             is_over,
         })

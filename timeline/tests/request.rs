@@ -76,6 +76,16 @@ fn a_plugin_that_stops_has_it() {
 }
 
 #[test]
+fn a_body_is_held_by_the_first_that_stops_it_however_far_the_headers_got() {
+    let holds = format!("{LET_GO}\n0.003 #3 request_body 2 size=9 -> pause");
+    assert_eq!(
+        said(&[plugin("first", LET_GO), plugin("holds-it", &holds), plugin("after-it", LET_GO)])
+            .as_deref(),
+        Some("The request is held by holds-it (#3); its headers had gone on before.")
+    );
+}
+
+#[test]
 fn a_response_goes_backwards() {
     let answered = format!("{LET_GO}\n0.5 #3 response_headers 2 n=3 -> continue");
     let held = format!("{LET_GO}\n0.5 #3 response_headers 2 n=3 -> pause");

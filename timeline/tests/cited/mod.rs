@@ -1,5 +1,7 @@
 //! The events that a finding cites, looked at without the timeline they come from.
 
+pub mod checks;
+
 use std::collections::BTreeMap;
 
 use abi::{Callback, Hostcall, Kind};

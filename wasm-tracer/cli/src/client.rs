@@ -16,12 +16,18 @@ pub struct Client {
         long = "collector",
         value_name = "URL",
         env = "WASM_TRACER_URL",
-        default_value = "http://127.0.0.1:4000"
+        default_value = "http://127.0.0.1:4000",
+        value_parser = with_scheme
     )]
     url: String,
     /// Token for reading, where the collector demands one
     #[arg(long, env = "WASM_TRACER_READ_TOKEN", hide_env_values = true)]
     token: Option<String>,
+}
+
+/// An address as `--listen` takes it is meant as a URL.
+fn with_scheme(text: &str) -> std::result::Result<String, std::convert::Infallible> {
+    Ok(if text.contains("://") { text.to_owned() } else { format!("http://{text}") })
 }
 
 impl Client {

@@ -64,7 +64,9 @@ pub fn run(args: &Args) -> Result<()> {
     write_whole(&target, &traced.wasm)?;
     if !args.quiet {
         print!("{}", traced.report);
-        if traced.report.host == abi::Host::Higress {
+        if traced.report.abi == abi::AbiVersion::V0_2_100
+            && traced.report.host == abi::Host::Higress
+        {
             println!(
                 "note        stock Envoy does not load it; for stock Envoy instrument with --host envoy"
             );

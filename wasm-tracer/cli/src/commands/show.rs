@@ -24,6 +24,8 @@ pub struct Args {
 struct Shown {
     id: String,
     #[serde(default)]
+    state: String,
+    #[serde(default)]
     findings: Vec<Finding>,
 }
 
@@ -44,9 +46,21 @@ struct Advice {
     text: String,
 }
 
+/// The requests of an id, latest first, each with its timelines in chain order.
 #[derive(Deserialize)]
-struct List {
+struct Requests {
+    requests: Vec<Request>,
+}
+
+#[derive(Deserialize)]
+struct Request {
+    whereabouts: Option<Whereabouts>,
     timelines: Vec<Summary>,
+}
+
+#[derive(Deserialize)]
+struct Whereabouts {
+    sentence: String,
 }
 
 #[derive(Deserialize)]
@@ -55,45 +69,48 @@ struct Summary {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let ids = find(args)?;
     let mut out = std::io::stdout().lock();
-    for id in ids {
-        let path = format!("/api/v1/timelines/{id}");
-        if args.json {
-            if let Some(text) = args.client.text(&path)? {
-                writeln!(out, "{text}")?;
-            }
-            continue;
-        }
-        let Some(shown) = args.client.json::<Shown>(&path)? else { continue };
-        let script = args.client.text(&format!("{path}?as=text"))?.unwrap_or_default();
-        writeln!(out, "{}/timelines/{}\n\n{}", args.client.url(), shown.id, script.trim_end())?;
-        print_findings(&mut out, &shown.findings)?;
+    if args.id.parse::<TimelineId>().is_ok() && print_timeline(&mut out, args, &args.id)? {
+        return Ok(());
     }
-    Ok(())
-}
-
-fn find(args: &Args) -> Result<Vec<String>> {
-    if args.id.parse::<TimelineId>().is_ok()
-        && args.client.text(&format!("/api/v1/timelines/{}", args.id))?.is_some()
-    {
-        return Ok(vec![args.id.clone()]);
-    }
-    let path = format!("/api/v1/timelines?request_id={}", percent_encode(&args.id));
-    let list = args.client.json::<List>(&path)?.map_or_else(Vec::new, |list| list.timelines);
-    if list.is_empty() {
+    let path = format!("/api/v1/requests/{}", percent_encode(&args.id));
+    let Some(found) = args.client.json::<Requests>(&path)? else {
         bail!(
             "the collector knows no timeline and no request {:?}; a request appears up to a second after it began",
             args.id
         );
+    };
+    for request in found.requests {
+        if let Some(whereabouts) = request.whereabouts.filter(|_| !args.json) {
+            writeln!(out, "{}\n", whereabouts.sentence)?;
+        }
+        for timeline in request.timelines {
+            print_timeline(&mut out, args, &timeline.id)?;
+        }
     }
-    Ok(list.into_iter().map(|summary| summary.id).collect())
+    Ok(())
 }
 
-fn print_findings(out: &mut impl Write, findings: &[Finding]) -> Result<()> {
+/// Prints a timeline; false if the collector does not know it.
+fn print_timeline(out: &mut impl Write, args: &Args, id: &str) -> Result<bool> {
+    let path = format!("/api/v1/timelines/{id}");
+    if args.json {
+        let Some(text) = args.client.text(&path)? else { return Ok(false) };
+        writeln!(out, "{text}")?;
+        return Ok(true);
+    }
+    let Some(shown) = args.client.json::<Shown>(&path)? else { return Ok(false) };
+    let script = args.client.text(&format!("{path}?as=text"))?.unwrap_or_default();
+    writeln!(out, "{}/timelines/{}", args.client.url(), shown.id)?;
+    print_findings(out, &shown.findings, shown.state == "open")?;
+    writeln!(out, "{}\n", script.trim_end())?;
+    Ok(true)
+}
+
+fn print_findings(out: &mut impl Write, findings: &[Finding], is_open: bool) -> Result<()> {
     writeln!(out)?;
     if findings.is_empty() {
-        writeln!(out, "nothing found")?;
+        writeln!(out, "{}\n", if is_open { "nothing found so far" } else { "nothing found" })?;
     }
     for finding in findings {
         writeln!(out, "{}: {}\n  {}", finding.severity, finding.code, finding.headline)?;
@@ -128,7 +145,7 @@ mod tests {
     use super::percent_encode;
 
     #[test]
-    fn a_request_id_cannot_leave_its_parameter() {
+    fn a_request_id_cannot_leave_its_place() {
         assert_eq!(percent_encode("a-1&plugin=x"), "a-1%26plugin%3Dx");
     }
 }

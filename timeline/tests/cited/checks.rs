@@ -1,0 +1,330 @@
+//! For each diagnosis, its claim computed again from what it cites.
+
+use abi::{Callback, Hostcall, Kind};
+use timeline::event::{Event, Marks};
+use timeline::finding::{Finding, Severity};
+
+use super::Cited;
+
+/// Does the claim of a finding follow from what it cites?
+pub fn follows(finding: &Finding, cited: &Cited) -> bool {
+    let holds = match finding.code.as_str() {
+        "headers-forwarded-before-body-call" => forwarded(finding, cited),
+        "late-callback" => late(finding, cited),
+        "response-while-request-held" => response_while_held(finding, cited),
+        "waiting-on-call" => (|| {
+            let (_, dispatch) = cited.dispatch(finding)?;
+            Some(cited.no_answer(finding, dispatch, None) && cited.held_until(finding, None))
+        })(),
+        "callback-ran-no-resume" => stuck(finding, cited),
+        "dispatch-rejected" => cited
+            .one(|e| {
+                let is_dispatch = matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch());
+                is_dispatch && matches!(e.result, 2 | 4)
+            })
+            .map(|_| true),
+        "dispatch-failed-inline" => cited
+            .one(|e| {
+                let is_dispatch = matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch());
+                is_dispatch && e.result == 10
+            })
+            .map(|_| true),
+        "call-timeout" => failed(finding, cited, |answer| match answer.kind {
+            Kind::Callback(Callback::HttpCallResponse) => answer.arg(4) == 1,
+            _ => matches!(answer.arg(0), 4 | 14),
+        }),
+        "call-connect-failure" => failed(finding, cited, |answer| match answer.kind {
+            Kind::Callback(Callback::HttpCallResponse) => matches!(answer.arg(4), 2..=4),
+            _ => answer.arg(0) != 0,
+        }),
+        "paused-without-pending-call" => stopped(finding, cited, |phase| phase.result != 0),
+        "header-pause-starves-body" => stopped(finding, cited, |phase| phase.arg(1) == 0),
+        "waiting-for-body-that-cannot-come" => stopped(finding, cited, |phase| phase.arg(1) != 0),
+        "own-local-reply-paused" => (|| {
+            let reply = Kind::Hostcall(Hostcall::SendLocalResponse);
+            let (at, _) = cited.one(|e| e.kind == reply && e.result == 0)?;
+            let (stop, _) = cited.callback(Callback::ResponseHeaders)?;
+            let to = cited.ended_by(finding);
+            Some(at < stop && cited.held_until(finding, to))
+        })(),
+        "wrong-context" => (|| {
+            let (_, dispatch) = cited.dispatch(finding)?;
+            let (at, answer) = cited.answer(dispatch)?;
+            let decides = [Hostcall::ContinueStream, Hostcall::SendLocalResponse];
+            let (_, act) = cited.one(|e| decides.iter().any(|h| e.kind == Kind::Hostcall(*h)))?;
+            let switched = cited.0[at..]
+                .iter()
+                .any(|e| e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext) && e.result == 0);
+            Some(act.entry == answer.entry && act.result == 0 && !switched)
+        })(),
+        "local-reply-too-late" => (|| {
+            let reply = Kind::Hostcall(Hostcall::SendLocalResponse);
+            let (_, reply) = cited.one(|e| e.kind == reply && e.result == 0)?;
+            let gone = |e: &Event| match e.kind {
+                Kind::Callback(Callback::ResponseHeaders | Callback::ResponseBody) => e.result == 0,
+                Kind::Hostcall(Hostcall::ContinueStream) => e.arg(0) == 1,
+                _ => false,
+            };
+            let (_, gone) = cited.one(gone)?;
+            Some(gone.order() < reply.order() && gone.entry != reply.entry)
+        })(),
+        "duplicate-completion" => {
+            let replies = |e: &&Event| e.kind == Kind::Hostcall(Hostcall::SendLocalResponse);
+            let accepted = cited.0.len() == 2 && cited.0.iter().all(|e| e.result == 0);
+            let severity = match cited.0.first().filter(replies) {
+                Some(_) if cited.0.iter().filter(replies).count() == 1 => Severity::Note,
+                _ => Severity::Failed,
+            };
+            let is_reply = cited.0.iter().any(|e| replies(&e));
+            Some(accepted && is_reply && finding.severity == severity)
+        }
+        "payload-too-large" => cited.one(|e| e.result != 0).map(|_| true),
+        "recovered-panic-continue" => (|| {
+            let said = |e: &Event| e.text_lossy().contains("recovered from panic");
+            let (_, line) = cited.one(said)?;
+            let (_, phase) = cited.one(|e| matches!(e.kind, Kind::Callback(_)) && e.result == 0)?;
+            Some(line.entry == phase.entry)
+        })(),
+        "released-by-body-continue" => let_go(finding, cited, |dispatch| {
+            let (_, phase) = cited.one(|e| {
+                let is_phase = matches!(e.kind, Kind::Callback(c) if c.phase().is_some_and(|p| !p.is_headers()));
+                is_phase && e.result == 0
+            })?;
+            Some(phase.entry > dispatch.entry && cited.awaited(dispatch)).filter(|so| *so)?;
+            Some(phase)
+        }),
+        "resumed-with-calls-outstanding" => let_go(finding, cited, |dispatch| {
+            let resume = Kind::Hostcall(Hostcall::ContinueStream);
+            let is_other = |e: &Event| {
+                let is_response = matches!(e.kind, Kind::Callback(c) if c.is_response());
+                is_response && e.call != dispatch.call && e.entry > dispatch.entry
+            };
+            let (_, other) = cited.one(is_other)?;
+            let (_, by) =
+                cited.one(|e| e.kind == resume && e.result == 0 && e.entry == other.entry)?;
+            cited.awaited(dispatch).then_some(by)
+        }),
+        "dispatch-at-end" => (|| {
+            let (_, dispatch) = cited.dispatch(finding)?;
+            let is_end =
+                |e: &Event| matches!(e.kind, Kind::Callback(c) if timeline::hold::is_ending(c));
+            cited.one(|e| e.entry == dispatch.entry && is_end(e))?;
+            let tried = cited.answer(dispatch).is_some_and(|(_, answer)| cited.touch(answer));
+            let severity = if tried { Severity::Lost } else { Severity::Note };
+            Some(finding.severity == severity)
+        })(),
+        "client-gone-while-waiting" => (|| {
+            let (_, dispatch) = cited.dispatch(finding)?;
+            let to = cited.ended_by(finding);
+            let ended = cited.at(to)?;
+            let is_end = matches!(ended.kind, Kind::Callback(c) if timeline::hold::is_ending(c));
+            let deleted = cited.callback(Callback::Delete).map(|(_, e)| e.order());
+            let (late, out) = match cited.answer(dispatch) {
+                Some((_, e)) => (deleted.is_some_and(|d| d < e.order()), ended.order() < e.order()),
+                None => (false, cited.no_answer(finding, dispatch, Some(ended))),
+            };
+            let severity = if late { Severity::Lost } else { Severity::Failed };
+            Some(is_end && out && cited.held_until(finding, to) && finding.severity == severity)
+        })(),
+        "continue-with-call-outstanding" => let_go(finding, cited, |dispatch| {
+            let (_, answer) = cited.answer(dispatch)?;
+            let went = |e: &Event| {
+                let is_phase = matches!(e.kind, Kind::Callback(c) if c.phase().is_some());
+                is_phase && e.result == 0 && e.entry == dispatch.entry
+            };
+            let (_, phase) = cited.one(went)?;
+            cited.touch(answer).then_some(phase)
+        }),
+        "vm-trap-collateral" => trapped(finding, cited),
+        other => panic!("no independent check of {other}: add one"),
+    };
+    holds == Some(true)
+}
+
+/// A phase so stopped, was held to the end, and no call was out that could bring it on: there was none,
+/// or each was refused.
+fn stopped(finding: &Finding, cited: &Cited, so: impl Fn(&Event) -> bool) -> Option<bool> {
+    let to = cited.ended_by(finding);
+    let is_stop = |e: &Event| matches!(e.kind, Kind::Callback(c) if c.phase().is_some()) && so(e);
+    cited.one(|e| is_stop(e) && e.result != 0)?;
+    let is_dispatch = |e: &&Event| matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch());
+    let mut dispatches = cited.0.iter().filter(is_dispatch).peekable();
+    let no_call = match dispatches.peek() {
+        Some(_) => dispatches.all(|e| e.result != 0),
+        None => {
+            cited.none(finding, cited.0.first()?, cited.at(to), Kind::Hostcall(Hostcall::HttpCall))
+        }
+    };
+    Some(no_call && cited.held_until(finding, to))
+}
+
+/// The call was dispatched, and its response callback says that it failed so.
+fn failed(finding: &Finding, cited: &Cited, so: impl Fn(&Event) -> bool) -> Option<bool> {
+    let (_, dispatch) = cited.dispatch(finding)?;
+    let (_, answer) = cited.answer(dispatch)?;
+    Some(so(answer))
+}
+
+/// Something did not return; if that was not the stream's own, the stream was there until then, held
+/// and waiting for a call as the severity says.
+fn trapped(finding: &Finding, cited: &Cited) -> Option<bool> {
+    let (at, trap) = cited.one(|e| e.marks.has(Marks::UNFINISHED) && e.result == 0)?;
+    let before = &cited.0[..at];
+    let Some(last) = before.iter().rfind(|e| matches!(e.kind, Kind::Callback(_))) else {
+        return Some(finding.severity == Severity::Lost && finding.evidence.windows.is_empty());
+    };
+    let alive = [Callback::Log, Callback::Delete]
+        .into_iter()
+        .all(|c| cited.none(finding, last, Some(trap), Kind::Callback(c)));
+    let mut dispatches =
+        before.iter().filter(|e| matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch()));
+    let waits = dispatches.any(|d| cited.no_answer(finding, d, Some(trap)));
+    let expected = match (cited.held_until(finding, Some(trap.sequence)), waits) {
+        (true, true) => Severity::Lost,
+        (true, false) => Severity::Hung,
+        (false, _) => Severity::Failed,
+    };
+    Some(alive && finding.severity == expected)
+}
+
+/// Something let the stream go while the call was out, and the severity says when its answer came.
+fn let_go<'a>(
+    finding: &Finding,
+    cited: &'a Cited,
+    by: impl Fn(&Event) -> Option<&'a Event>,
+) -> Option<bool> {
+    let (_, dispatch) = cited.dispatch(finding)?;
+    let by = by(dispatch)?;
+    let deleted = cited.callback(Callback::Delete).map(|(_, e)| e);
+    let response = cited.callback(Callback::ResponseHeaders).map(|(_, e)| e);
+    let Some((_, answer)) = cited.answer(dispatch) else {
+        let lost = deleted.is_some_and(|d| cited.no_answer(finding, dispatch, Some(d)));
+        let severity = if lost { Severity::Lost } else { Severity::Race };
+        return Some(finding.severity == severity);
+    };
+    let first = |a: Option<&Event>| a.is_some_and(|a| a.order() < answer.order());
+    let none = |from, kind| cited.none(finding, from, Some(answer), Kind::Callback(kind));
+    let alive =
+        |from| deleted.is_some_and(|d| d.order() > answer.order()) || none(from, Callback::Delete);
+    let severity = match response {
+        _ if first(deleted) => Severity::Lost,
+        Some(response) if first(Some(response)) && alive(response) => match cited.touch(answer) {
+            true => Severity::Failed,
+            false => Severity::Race,
+        },
+        Some(_) => Severity::Race,
+        None if none(dispatch, Callback::Delete) => Severity::Race,
+        None => return None,
+    };
+    Some(by.order() < answer.order() && finding.severity == severity)
+}
+
+fn late(finding: &Finding, cited: &Cited) -> Option<bool> {
+    let (_, dispatch) = cited.dispatch(finding)?;
+    let (answered, callback) = cited.answer(dispatch)?;
+    let (deleted, _) = cited.callback(Callback::Delete)?;
+    let reply = cited.one(|e| e.kind == Kind::Hostcall(Hostcall::SendLocalResponse));
+    let replied = reply.is_some_and(|(at, e)| at < deleted && e.entry != callback.entry);
+    let severity = if replied { Severity::Note } else { Severity::Lost };
+    Some(deleted < answered && finding.severity == severity)
+}
+
+fn response_while_held(finding: &Finding, cited: &Cited) -> Option<bool> {
+    let (at, response) = cited.callback(Callback::ResponseHeaders)?;
+    let deleted = cited.callback(Callback::Delete);
+    let dispatches: Vec<&Event> = cited.0[..at]
+        .iter()
+        .filter(|e| matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch()) && e.result == 0)
+        .collect();
+    let mut severity = Severity::Note;
+    for dispatch in dispatches {
+        let (was_out, is_lost) = match (cited.answer(dispatch), deleted) {
+            (Some((answered, _)), Some((deleted, _))) => (at < answered, deleted < answered),
+            (Some((answered, _)), None) => (at < answered, false),
+            (None, Some((_, deleted))) => (cited.no_answer(finding, dispatch, Some(deleted)), true),
+            (None, None) => (cited.no_answer(finding, dispatch, Some(response)), false),
+        };
+        if !was_out {
+            return Some(false);
+        }
+        severity = severity.max(if is_lost { Severity::Lost } else { Severity::Failed });
+    }
+    Some(cited.held_until(finding, Some(response.sequence)) && severity == finding.severity)
+}
+
+fn stuck(finding: &Finding, cited: &Cited) -> Option<bool> {
+    let (_, dispatch) = cited.dispatch(finding)?;
+    let (_, answer) = cited.answer(dispatch)?;
+    let all_answered = cited.0.iter().all(|e| {
+        let is_dispatch = matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch());
+        !is_dispatch || cited.answer(e).is_some()
+    });
+    let end = finding.evidence.windows.first()?.to;
+    let to = end.and_then(|to| cited.one(|e| e.sequence == to)).map(|(_, e)| e);
+    let none = [Hostcall::ContinueStream, Hostcall::SendLocalResponse, Hostcall::HttpCall]
+        .into_iter()
+        .all(|h| cited.none(finding, answer, to, Kind::Hostcall(h)));
+    Some(all_answered && none && to.map(|e| e.sequence) == end && cited.held_until(finding, end))
+}
+
+fn forwarded(finding: &Finding, cited: &Cited) -> Option<bool> {
+    let (went, gone) = cited.one(|e| {
+        let headers = [Callback::RequestHeaders, Callback::ResponseHeaders];
+        let continued =
+            matches!(e.kind, Kind::Callback(c) if headers.contains(&c)) && e.result == 0;
+        continued || e.kind == Kind::Hostcall(Hostcall::ContinueStream)
+    })?;
+    let (out, dispatch) = cited.stopped_dispatch(finding)?;
+    Some(went < out && severity_of_forwarded(finding, cited, gone, dispatch)? == finding.severity)
+}
+
+/// None: what is cited proves no severity.
+fn severity_of_forwarded(
+    finding: &Finding,
+    cited: &Cited,
+    gone: &Event,
+    dispatch: &Event,
+) -> Option<Severity> {
+    let answer = cited.answer(dispatch);
+    let deleted = cited.callback(Callback::Delete);
+    let response = cited.callback(Callback::ResponseHeaders);
+    if gone.kind == Kind::Callback(Callback::ResponseHeaders) {
+        let reply = cited.one(|e| e.kind == Kind::Hostcall(Hostcall::SendLocalResponse));
+        return Some(if reply.is_some() { Severity::Failed } else { Severity::Note });
+    }
+    let first = [Callback::ResponseHeaders, Callback::Log, Callback::Delete]
+        .into_iter()
+        .find_map(|c| cited.callback(c));
+    let held = || first.is_some_and(|(_, e)| cited.held_until(finding, Some(e.sequence)));
+    match (deleted, answer) {
+        (Some((deleted, _)), Some((answered, _))) if deleted < answered && held() => {
+            return Some(Severity::Lost);
+        }
+        (Some((_, deleted)), None)
+            if cited.no_answer(finding, dispatch, Some(deleted)) && held() =>
+        {
+            return Some(Severity::Lost);
+        }
+        _ => {}
+    }
+    let kept = |response: &Event| match response.result {
+        0 => Severity::Failed,
+        _ => Severity::Note,
+    };
+    let none =
+        |from: &Event, to: Option<&Event>, c| cited.none(finding, from, to, Kind::Callback(c));
+    match (response, answer) {
+        (Some((response_at, response)), Some((answered, callback))) if response_at < answered => {
+            let alive = deleted.is_some_and(|(deleted, _)| answered < deleted)
+                || none(response, Some(callback), Callback::Delete);
+            (held() && alive).then(|| kept(response))
+        }
+        (Some((_, response)), None) => {
+            (held() && cited.no_answer(finding, dispatch, None)).then(|| kept(response))
+        }
+        (Some(_), Some(_)) | (None, None) => Some(Severity::Race),
+        (None, Some((_, callback))) => {
+            none(dispatch, Some(callback), Callback::ResponseHeaders).then_some(Severity::Race)
+        }
+    }
+}
