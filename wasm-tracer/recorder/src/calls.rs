@@ -27,14 +27,24 @@ pub struct Out {
     pub context: u32,
     /// Its stream's events are kept.
     pub recorded: bool,
+    /// Its context was known when it started: if it is no longer, the answer is late.
+    pub watched: bool,
     cluster: u8,
     at: u64,
     until: u64,
 }
 
 impl Out {
-    const EMPTY: Out =
-        Out { call: 0, root: 0, context: 0, recorded: false, cluster: 0, at: 0, until: 0 };
+    const EMPTY: Out = Out {
+        call: 0,
+        root: 0,
+        context: 0,
+        recorded: false,
+        watched: false,
+        cluster: 0,
+        at: 0,
+        until: 0,
+    };
 }
 
 #[derive(Clone, Copy)]
@@ -86,7 +96,7 @@ impl Calls {
     /// A dispatch was accepted.
     pub fn started(
         &mut self,
-        (root, context, recorded): (u32, u32, bool),
+        (root, context, recorded, watched): (u32, u32, bool, bool),
         call: u32,
         cluster: &[u8],
         (now, timeout_millis): (u64, u32),
@@ -98,8 +108,9 @@ impl Calls {
         };
         let until = now.saturating_add(wait);
         let set = self.set(call);
-        if let Some(place) = set.iter_mut().find(|o| o.call == call || o.call == 0) {
-            *place = Out { call, root, context, recorded, cluster, at: now, until };
+        let free = |o: &&mut Out| o.call == call || o.call == 0 || o.until < now;
+        if let Some(place) = set.iter_mut().find(free) {
+            *place = Out { call, root, context, recorded, watched, cluster, at: now, until };
         }
     }
 
@@ -129,6 +140,12 @@ impl Calls {
         let was = *out;
         out.call = 0;
         self.count(was.root, was.cluster, outcome, Some(now.saturating_sub(was.at)));
+    }
+
+    /// The answer came to a call that found no place: when it started, and to which cluster, is not
+    /// known.
+    pub fn answered_without_a_place(&mut self, root: u32, outcome: u32) {
+        self.count(root, OTHER, outcome, None);
     }
 
     /// A root has ended: the host cancels its calls without a callback. Its rows stay until another needs

@@ -276,7 +276,8 @@ impl Recorder {
         }
         let cluster = self.scratch.get(..cluster).unwrap_or(&[]);
         if status == 0 {
-            let owner = (root, effective, recorded);
+            let watched = self.streams.knows(effective) || self.roots.knows(effective);
+            let owner = (root, effective, recorded, watched);
             self.calls.started(owner, call, cluster, (now, timeout));
         } else {
             self.calls.rejected(root, cluster);

@@ -214,7 +214,12 @@ impl Recorder {
         match self.streams.get(context) {
             Some(stream) => (stream.root, enabled && stream.has(flag::RECORDED)),
             None if self.roots.knows(context) => (context, enabled),
-            None => (0, false),
+            None => match self.streams.root_beyond(context) {
+                Some(root) => (root, false),
+                None if context == 0 => (0, false),
+                // Of a stream that nothing is known of: there is only one root whose it can be.
+                None => (self.roots.only_one(), false),
+            },
         }
     }
 
@@ -322,8 +327,12 @@ impl Recorder {
     }
 
     fn count_answer(&mut self, frame: &Frame, outcome: u32) {
-        let Some(out) = self.calls.get(frame.call) else { return };
-        let alive = self.streams.get(out.context).is_some()
+        let Some(out) = self.calls.get(frame.call) else {
+            return self.calls.answered_without_a_place(frame.root, outcome);
+        };
+        // Not watched is not dead.
+        let alive = !out.watched
+            || self.streams.knows(out.context)
             || self.roots.look(out.context).is_some_and(|root| !root.ended);
         let outcome = if alive { outcome } else { call_outcome::LATE };
         self.calls.answered(frame.call, outcome, frame.at);
@@ -370,7 +379,9 @@ impl Recorder {
             self.root_is_gone(context);
             self.calls.root_is_gone(context);
             self.counters.root_is_gone(context);
+            return;
         }
+        self.streams.delete(context);
     }
 
     fn hash_configuration(&mut self, context: u32, size: u32, host: &mut impl Host) {

@@ -150,6 +150,15 @@ impl Roots {
         self.places.iter().any(|r| r.context != 0 && r.context != except && !r.ended)
     }
 
+    /// The only root that has not ended, 0 if there are several or one that is not watched.
+    pub fn only_one(&self) -> u32 {
+        let mut alive = self.places.iter().filter(|r| r.context != 0 && !r.ended);
+        match (alive.next(), alive.next()) {
+            (Some(only), None) if !self.refused => only.context,
+            _ => 0,
+        }
+    }
+
     /// Does a root other than `except` tick?
     pub fn any_ticks_except(&self, except: u32) -> bool {
         self.places.iter().any(|r| r.context != except && !r.ended && r.armed != 0)

@@ -4,6 +4,8 @@ use abi::Direction;
 
 const SETS: usize = 64;
 const WAYS: usize = 8;
+/// Sets of streams of which only the root is known.
+const SETS_BEYOND: usize = 512;
 
 /// Bits of a stream.
 pub mod flag {
@@ -76,18 +78,27 @@ impl Stream {
 /// A bounded table: 64 sets of 8. Context ids are consecutive, so they spread evenly.
 pub struct Streams {
     places: [[Stream; WAYS]; SETS],
+    /// Context and root of those that found no place above: a timer that is set in one is its root's.
+    beyond: [[(u32, u32); WAYS]; SETS_BEYOND],
+    /// How many these are.
+    beyond_count: u32,
     /// Streams for which there was no place, since the start.
     pub not_watched: u64,
 }
 
 impl Streams {
-    pub const EMPTY: Streams = Streams { places: [[Stream::EMPTY; WAYS]; SETS], not_watched: 0 };
+    pub const EMPTY: Streams = Streams {
+        places: [[Stream::EMPTY; WAYS]; SETS],
+        beyond: [[(0, 0); WAYS]; SETS_BEYOND],
+        beyond_count: 0,
+        not_watched: 0,
+    };
 
     fn set(&mut self, context: u32) -> Option<&mut [Stream; WAYS]> {
         self.places.get_mut(context as usize % SETS)
     }
 
-    /// Adds a stream; without a place it is only counted.
+    /// Adds a stream; without a place it is counted, and only its root is kept.
     pub fn create(&mut self, context: u32, root: u32, flags: u16) {
         let place = self.set(context).and_then(|set| {
             let at = set
@@ -98,8 +109,37 @@ impl Streams {
         });
         match place {
             Some(place) => *place = Stream { context, root, flags, ..Stream::EMPTY },
-            None => self.not_watched = self.not_watched.saturating_add(1),
+            None => {
+                self.not_watched = self.not_watched.saturating_add(1);
+                self.create_beyond(context, root);
+            }
         }
+    }
+
+    fn create_beyond(&mut self, context: u32, root: u32) {
+        let Some(set) = self.beyond.get_mut(context as usize % SETS_BEYOND) else { return };
+        if let Some(place) = set.iter_mut().find(|(known, _)| *known == 0 || *known == context) {
+            self.beyond_count = self.beyond_count.saturating_add(u32::from(place.0 == 0));
+            *place = (context, root);
+        }
+    }
+
+    fn find_beyond(&mut self, context: u32) -> Option<&mut (u32, u32)> {
+        if self.beyond_count == 0 || context == 0 {
+            return None;
+        }
+        let set = self.beyond.get_mut(context as usize % SETS_BEYOND)?;
+        set.iter_mut().find(|(known, _)| *known == context)
+    }
+
+    /// The root of an open stream that found no place.
+    pub fn root_beyond(&mut self, context: u32) -> Option<u32> {
+        self.find_beyond(context).map(|(_, root)| *root)
+    }
+
+    /// Is it an open stream, with a place or without?
+    pub fn knows(&mut self, context: u32) -> bool {
+        self.get(context).is_some() || self.find_beyond(context).is_some()
     }
 
     /// An open stream.
@@ -114,6 +154,9 @@ impl Streams {
     pub fn delete(&mut self, context: u32) {
         if let Some(stream) = self.get(context) {
             *stream = Stream::EMPTY;
+        } else if let Some(place) = self.find_beyond(context) {
+            *place = (0, 0);
+            self.beyond_count = self.beyond_count.saturating_sub(1);
         }
     }
 
