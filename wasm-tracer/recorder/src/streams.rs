@@ -5,7 +5,7 @@ use abi::Direction;
 const SETS: usize = 64;
 const WAYS: usize = 8;
 /// Sets of streams of which only the root is known.
-const SETS_BEYOND: usize = 512;
+const SETS_BEYOND: usize = 256;
 
 /// Bits of a stream.
 pub mod flag {
