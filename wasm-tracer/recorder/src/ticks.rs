@@ -1,7 +1,8 @@
 //! One timer a root, two deadlines: the plugin's tick and ours.
 //!
-//! The plugin is ticked as the host alone would tick it: a period after the last tick returned (Envoy
-//! `Wasm::tickHandler` sets the timer anew then), never earlier and at most 2 ms later.
+//! The plugin is ticked a period after its last tick returned (Envoy `Wasm::tickHandler` sets the timer anew
+//! then), at most 2 ms later. Never more often than by the host alone, whose timers count from the last turn
+//! of the event loop: seen on 1.40, with 20 ms of work and a period of 50, gaps of 50 and of 70 by turns.
 
 use abi::{Callback, Hostcall};
 
