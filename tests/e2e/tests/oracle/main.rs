@@ -66,12 +66,33 @@ fn plugins_that_lack_most_callbacks() {
     // What they lack and the recorder needs was added; hosts call that too.
     for (name, plugin) in [("cpp", Plugin::cpp()), ("probe", Plugin::probe())] {
         let run = Run::start(1, WHOLE, vec![(name, plugin)]);
-        run.send(100);
+        run.send(1000);
         for path in ["/patient?hold=1", "/patient?trap=exit"] {
             run.stack.send(name, &Request::get(path).patience(SHORT));
         }
         run.equals_the_log(2);
     }
+}
+
+#[test]
+fn the_plugin_that_misuses_the_host() {
+    let run = Run::start(1, WHOLE, vec![("misuse", Plugin::misuse())]);
+    run.send(900);
+    let misuses = [
+        "wait-for-body",
+        "ignore-refusal",
+        "stop-at-end",
+        "stop-own-answer",
+        "answer-late",
+        "resume-and-deny",
+        "wrong-context",
+    ];
+    for misuse in misuses.into_iter().cycle().take(100) {
+        let path = format!("/patient?misuse={misuse}");
+        let request = Request::post(path, "some text").patience(SHORT).may_break_off();
+        run.stack.send("misuse", &request);
+    }
+    run.equals_the_log(2);
 }
 
 #[test]
