@@ -40,45 +40,31 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
     if !at_end || matches!(call.outcome, Outcome::Rejected(_)) {
         return None;
     }
-    let callback = call.outcome.answer().and_then(|a| story.timeline.event(a.callback));
-    let tried = callback.and_then(|callback| Some((callback, touch(story, callback)?)));
-    let beginning = format!(
-        "{} was dispatched in {}, when the stream had ended",
-        phrases::call(call).replacen('c', "C", 1),
+    // A message that needs no answer may well be sent so: only a callback that tries something proves
+    // that it was meant to decide.
+    let callback = call.outcome.answer().and_then(|a| story.timeline.event(a.callback))?;
+    let touch = touch(story, callback)?;
+    let details = vec![
+        format!(
+            "It was dispatched in {} (#{}, {}).",
+            phrases::event(phase),
+            dispatch.sequence,
+            timeout(call)
+        ),
+        said(dispatch, callback, touch),
+    ];
+    let headline = format!(
+        "{} was dispatched in {}, when the stream had ended: what its response callback tried to decide \
+         about it was not enforced.",
+        phrases::capital(&phrases::call(call)),
         phrases::name(phase)
     );
-    let mut details = vec![format!(
-        "It was dispatched in {} (#{}, {}).",
-        phrases::event(phase),
-        dispatch.sequence,
-        timeout(call)
-    )];
-    let (severity, end) = match tried {
-        Some((callback, touch)) => {
-            details.push(said(dispatch, callback, touch));
-            (Severity::Lost, "what its response callback tried to decide about it was not enforced")
-        }
-        None => {
-            details.push(
-                "That is all right for a message that needs no answer: the SDKs discard the response \
-                 callback of a stream that is gone."
-                    .to_owned(),
-            );
-            (Severity::Note, "its response callback can decide nothing about it any more")
-        }
-    };
-    let more = tried.map(|(callback, touch)| [callback.sequence, touch.sequence]);
-    let events = [phase.sequence, dispatch.sequence].into_iter().chain(more.into_iter().flatten());
+    let events = [phase, dispatch, callback, touch].map(|event| event.sequence);
     Some(Verdict::Found(Box::new(Finding {
         details,
         evidence: Evidence { events: phrases::cited(events), windows: Vec::new() },
         advice: phrases::advice(story.timeline.dialect.host, ADVICE),
-        ..Finding::cause(
-            DIAGNOSIS.code,
-            severity,
-            Subject::Call(call.id),
-            format!("{beginning}: {end}."),
-        )
+        ..Finding::cause(DIAGNOSIS.code, Severity::Lost, Subject::Call(call.id), headline)
     })))
 }
 
@@ -126,6 +112,19 @@ known_until 3.000000
 
 const NEAR_MISSES: &[NearMiss] = &[
     NearMiss {
+        because: "nothing is done in its callback: a message that needs no answer",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 end -> continue
+0.005114 #13 response_headers 2 n=5 -> continue
+0.006020 #15 log 2
+0.006021 #14   dispatch http "audit" timeout=5s -> ok call 4
+0.006031 #16 done 2
+0.006040 #17 delete 2
+0.202377 #18 http_call_response root 1 call 4 headers=3 body=2 code=200
+"#,
+    },
+    NearMiss {
         because: "the call was dispatched in a phase",
         script: r#"
 0.000000 #11 create 2 root 1
@@ -163,8 +162,8 @@ and Rust SDKs find no stream for it and drop it.
 
 ## How to be sure
 
-The dispatch stands inside `log`, `done` or `delete` of the stream. It is a note, since a message that needs
-no answer may well be sent so; it is lost if the callback resumes, answers or asks for the stream all the same.
+The dispatch stands inside `log`, `done` or `delete` of the stream, and its callback resumes, answers or asks
+for the stream all the same. A message that needs no answer may well be sent so, and is no finding.
 
 ## What to do
 

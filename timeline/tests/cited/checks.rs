@@ -109,9 +109,8 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
             let is_end =
                 |e: &Event| matches!(e.kind, Kind::Callback(c) if timeline::hold::is_ending(c));
             cited.one(|e| e.entry == dispatch.entry && is_end(e))?;
-            let tried = cited.answer(dispatch).is_some_and(|(_, answer)| cited.touch(answer));
-            let severity = if tried { Severity::Lost } else { Severity::Note };
-            Some(finding.severity == severity)
+            let (_, answer) = cited.answer(dispatch)?;
+            Some(finding.severity == Severity::Lost && cited.touch(answer))
         })(),
         "client-gone-while-waiting" => (|| {
             let (_, dispatch) = cited.dispatch(finding)?;
