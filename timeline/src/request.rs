@@ -130,10 +130,7 @@ impl<'a> Pass<'a> {
     fn of(timeline: &'a Timeline) -> Pass<'a> {
         let story = Story::of(timeline, Instant::at(timeline.known_until));
         let end = story.ended();
-        let halves = match end.and_then(|end| story.step_of(end.sequence)) {
-            Some(step) => step.before,
-            None => story.now(),
-        };
+        let halves = story.state_before(end).unwrap_or_default();
         Pass { timeline, halves, is_over: end.is_some() }
     }
 

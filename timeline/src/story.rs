@@ -83,6 +83,11 @@ impl<'a> Story<'a> {
         &self.timeline.calls
     }
 
+    /// The hostcalls made in an invocation.
+    pub fn hostcalls_in(&self, invocation: &Event) -> &'a [Event] {
+        self.step_of(invocation.sequence).map_or(&[][..], |step| self.hostcalls(step))
+    }
+
     /// The step in which a call was dispatched.
     pub fn dispatch_step(&self, call: &Call) -> Option<&Step> {
         self.steps.iter().find(|s| s.entry == call.entry)
@@ -111,6 +116,31 @@ impl<'a> Story<'a> {
         })
     }
 
+    /// What ended a stop of a direction: the stream's end, or for the request a response.
+    pub fn end_of_stop(&self, direction: Direction) -> Option<&'a Event> {
+        let response = self.first(Callback::ResponseHeaders);
+        let response = response.filter(|_| direction == Direction::Request);
+        response.into_iter().chain(self.ended()).min_by_key(|e| e.order())
+    }
+
+    /// The state right before the invocation of an event; after the last one for None.
+    pub fn state_before(&self, event: Option<&Event>) -> Option<Halves> {
+        match event {
+            Some(event) => Some(self.step_of(event.sequence)?.before),
+            None => Some(self.now()),
+        }
+    }
+
+    /// The response callback of a call, if it came.
+    pub fn answer(&self, call: &Call) -> Option<&'a Event> {
+        self.timeline.event(call.outcome.answer()?.callback)
+    }
+
+    /// The local response that the host accepted.
+    pub fn reply(&self) -> Option<&'a Event> {
+        self.timeline.event(self.now().replied?)
+    }
+
     /// The state after the last event.
     pub fn now(&self) -> Halves {
         self.steps.last().map(|s| s.after).unwrap_or_default()
@@ -128,7 +158,7 @@ impl<'a> Story<'a> {
         else {
             return false;
         };
-        let answered = call.outcome.answer().and_then(|a| self.timeline.event(a.callback));
+        let answered = self.answer(call);
         dispatch.order() < event.order() && answered.is_none_or(|a| event.order() < a.order())
     }
 
@@ -204,11 +234,7 @@ impl<'a> Story<'a> {
         until: Option<&Event>,
     ) -> Option<Result<StillHeld, String>> {
         let before = |e: &Event| until.is_none_or(|u| e.order() < u.order());
-        let state = match until {
-            Some(until) => self.step_of(until.sequence)?.before,
-            None => self.now(),
-        };
-        if !state.of(direction).hold.is_held() {
+        if !self.state_before(until)?.of(direction).hold.is_held() {
             return None;
         }
         let is_phase = |e: &&Event| match e.kind {

@@ -1,6 +1,6 @@
 //! The last call was answered, its callback ran, and nobody resumed the stream (host-semantics PW203).
 
-use abi::{CallKind, Callback, Direction, Hostcall, Kind};
+use abi::{CallKind, Direction, Hostcall, Kind};
 
 use super::{kinds, phrases};
 use crate::calls::{Call, Outcome};
@@ -54,12 +54,8 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
         return None;
     }
     let direction = story.is_awaited(call)?;
-    let end = end(story, direction);
-    let state = match end {
-        Some(end) => story.step_of(end.sequence)?.before,
-        None => story.now(),
-    };
-    let half = *state.of(direction);
+    let end = story.end_of_stop(direction);
+    let half = *story.state_before(end)?.of(direction);
     let grace = grace(&half)?;
     let decided = story.timeline.events.iter().any(|e| {
         let after = e.entry >= callback.entry && end.is_none_or(|end| e.order() < end.order());
@@ -93,13 +89,6 @@ fn last_answered<'a>(story: &Story<'a>) -> Option<(&'a Call, &'a Event)> {
         _ => None,
     });
     answered.filter(|(_, e)| matches!(e.kind, Kind::Callback(_))).max_by_key(|(_, e)| e.order())
-}
-
-/// What ended the wait: the stream's end, or for the request a response.
-fn end<'a>(story: &Story<'a>, direction: Direction) -> Option<&'a Event> {
-    let response = story.first(Callback::ResponseHeaders);
-    let response = response.filter(|_| direction == Direction::Request);
-    response.into_iter().chain(story.ended()).min_by_key(|e| e.order())
 }
 
 /// How long to wait for a resume; None if the plugin is not stuck.
@@ -136,8 +125,7 @@ fn found(story: &Story<'_>, stuck: Stuck<'_>) -> Option<Verdict> {
         if end.is_some() { "until the end" } else { "since" },
     );
     let did: Vec<String> = story
-        .step_of(callback.sequence)
-        .map_or(&[][..], |s| story.hostcalls(s))
+        .hostcalls_in(callback)
         .iter()
         .map(|e| format!("{} (#{}, status {})", phrases::name(e), e.sequence, e.result))
         .collect();

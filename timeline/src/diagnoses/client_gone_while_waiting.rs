@@ -55,7 +55,7 @@ fn waited(story: &Story<'_>, call: &Call, ended: &Event) -> Option<Verdict> {
     };
     let dispatch = story.timeline.event(call.dispatch)?;
     let mut windows = vec![held.window.clone()];
-    let callback = call.outcome.answer().and_then(|a| story.timeline.event(a.callback));
+    let callback = story.answer(call);
     if callback.is_none() {
         if let Some(gap) = story.gap(dispatch.sequence, Some(ended.sequence)) {
             return Some(Verdict::Unknown { gap });
@@ -66,9 +66,8 @@ fn waited(story: &Story<'_>, call: &Call, ended: &Event) -> Option<Verdict> {
     let clause = story.ending().clause(story);
     let waited = span(ended.at.since(dispatch.at));
     let headline = format!(
-        "{}{} {waited} after {} had been dispatched, while the {} was held for it{}.",
-        first_capital(&clause),
-        clause.chars().skip(1).collect::<String>(),
+        "{} {waited} after {} had been dispatched, while the {} was held for it{}.",
+        phrases::capital(&clause),
         phrases::call(call),
         direction.name(),
         match call.outcome {
@@ -104,10 +103,6 @@ fn waited(story: &Story<'_>, call: &Call, ended: &Event) -> Option<Verdict> {
         advice: phrases::advice(story.timeline.dialect.host, ADVICE),
         ..Finding::cause(DIAGNOSIS.code, severity, Subject::Call(call.id), headline)
     })))
-}
-
-fn first_capital(text: &str) -> String {
-    text.chars().take(1).flat_map(char::to_uppercase).collect()
 }
 
 const ADVICE: &[(Option<Host>, &str)] = &[

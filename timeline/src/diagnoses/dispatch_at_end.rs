@@ -42,7 +42,7 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
     }
     // A message that needs no answer may well be sent so: only a callback that tries something proves
     // that it was meant to decide.
-    let callback = call.outcome.answer().and_then(|a| story.timeline.event(a.callback))?;
+    let callback = story.answer(call)?;
     let touch = touch(story, callback)?;
     let details = vec![
         format!(

@@ -78,7 +78,7 @@ pub fn judge(story: &Story<'_>, rule: &Rule) -> Vec<Verdict> {
 }
 
 fn found(story: &Story<'_>, rule: &Rule, call: &Call) -> Option<Verdict> {
-    let callback = story.timeline.event(call.outcome.answer()?.callback)?;
+    let callback = story.answer(call)?;
     let age = callback.at.since(call.dispatched_at);
     let told = (rule.told)(why(call, callback)?, call, age)?;
     let dispatch = story.timeline.event(call.dispatch)?;
@@ -95,7 +95,7 @@ fn found(story: &Story<'_>, rule: &Rule, call: &Call) -> Option<Verdict> {
             phrases::event(callback)
         ),
     ];
-    let hostcalls = story.step_of(callback.sequence).map_or(&[][..], |s| story.hostcalls(s));
+    let hostcalls = story.hostcalls_in(callback);
     if matches!(call.outcome, Outcome::Failed(_)) {
         details.push(match hostcalls.iter().find(|e| phrases::decides(e)) {
             Some(act) => format!("In it the plugin called {}.", phrases::event(act)),

@@ -84,7 +84,7 @@ impl<'a> Case<'a> {
             dispatch: event(call.dispatch)?,
             response: story.first(Callback::ResponseHeaders),
             deleted: story.first(Callback::Delete),
-            callback: call.outcome.answer().and_then(|a| event(a.callback)),
+            callback: story.answer(call),
         })
     }
 
@@ -93,8 +93,7 @@ impl<'a> Case<'a> {
             return Some(self.on_response());
         }
         let before = |a: &Event, b: &Event| a.order() < b.order();
-        let first = [self.response, self.story.ended()].into_iter().flatten();
-        let end = first.min_by_key(|e| e.order());
+        let end = self.story.end_of_stop(self.direction);
         let Some(end) = end.filter(|end| self.callback.is_none_or(|c| before(end, c))) else {
             return Some(self.callback.map_or_else(|| self.open(), |c| self.in_time(c)));
         };

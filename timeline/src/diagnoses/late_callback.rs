@@ -39,7 +39,7 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
     };
     let callback = story.timeline.event(answer.callback)?;
     let dispatch = story.timeline.event(call.dispatch)?;
-    let hostcalls = story.step_of(answer.callback).map_or(&[][..], |s| story.hostcalls(s));
+    let hostcalls = story.hostcalls_in(callback);
     let tried = phrases::tried(callback, hostcalls);
     // Nobody waited for it, and it touched nothing: fire and forget.
     if awaited.is_none() && tried.is_none() {
@@ -66,7 +66,7 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
         phrases::too_late(callback, hostcalls),
     ];
     // The plugin answered the client by itself and so needed the call no more (host-semantics §2.5).
-    let reply = story.now().replied.and_then(|reply| story.timeline.event(reply));
+    let reply = story.reply();
     let reply = reply.filter(|reply| tried.is_none() && reply.order() < deleted.order());
     if let Some(reply) = reply {
         details.push(format!(

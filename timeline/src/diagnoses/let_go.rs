@@ -1,7 +1,7 @@
 //! Calls that their stream did not wait for to the end: it went on while they were out. How bad that was,
 //! told by when the response callback came.
 
-use abi::{CallKind, Callback, Direction, Host, Hostcall, Kind};
+use abi::{CallKind, Callback, Direction, Host, Hostcall, Kind, Status};
 
 use super::{kinds, phrases};
 use crate::calls::{Call, Outcome};
@@ -10,9 +10,6 @@ use crate::finding::{Evidence, Finding, Severity, Subject, Verdict, Window};
 use crate::hold::hostcalls_on;
 use crate::ids::Sequence;
 use crate::story::{Story, span, timeout};
-
-/// Status of a hostcall that names what the host does not know: here, a stream that is gone.
-const BAD_ARGUMENT: u32 = 2;
 
 /// A call that was out when its stream went on.
 pub struct LetGo<'a> {
@@ -68,13 +65,13 @@ impl<'a> LetGo<'a> {
 
     /// The verdict, now that it is known what let the stream go.
     pub fn judge(&self, story: &Story<'_>, rule: &Rule) -> Option<Verdict> {
-        let callback = self.call.outcome.answer().and_then(|a| story.timeline.event(a.callback));
+        let callback = story.answer(self.call);
         let touch = callback.and_then(|callback| touch(story, callback));
         if rule.needs_touch && touch.is_none() {
             return None;
         }
         // Once the plugin has answered the client itself it needs the call no more.
-        let reply = story.now().replied.and_then(|reply| story.timeline.event(reply));
+        let reply = story.reply();
         if reply.is_some_and(|reply| callback.is_none_or(|c| reply.order() < c.order())) {
             return None;
         }
@@ -212,7 +209,7 @@ impl<'a> LetGo<'a> {
 /// The callback came when the stream was no more.
 fn late(story: &Story<'_>, deleted: &Event, callback: &Event, touch: Option<&Event>) -> Told {
     let lateness = span(callback.at.since(deleted.at));
-    let hostcalls = story.step_of(callback.sequence).map_or(&[][..], |s| story.hostcalls(s));
+    let hostcalls = story.hostcalls_in(callback);
     let details = vec![
         format!(
             "The stream was deleted before the response callback ({}): {}.",
@@ -285,7 +282,7 @@ fn did(touch: &Event) -> String {
 /// What the plugin did to the stream in a response callback: a resume, a local response or a close, or
 /// the try to make a stream effective that the host knows no more.
 pub fn touch<'a>(story: &Story<'a>, callback: &Event) -> Option<&'a Event> {
-    let hostcalls = story.hostcalls(story.step_of(callback.sequence)?);
+    let hostcalls = story.hostcalls_in(callback);
     let own = story.timeline.context;
     let is_late = story.first(Callback::Delete).is_some_and(|d| d.order() < callback.order());
     if !is_late {
@@ -293,7 +290,8 @@ pub fn touch<'a>(story: &Story<'a>, callback: &Event) -> Option<&'a Event> {
     }
     let is_unknown = |e: &&Event| {
         e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext)
-            && e.result == BAD_ARGUMENT
+            // The host knows no such context any more.
+            && Status::from_number(e.result) == Status::BadArgument
             && e.arg(0) == own.0
     };
     phrases::tried(callback, hostcalls).or_else(|| hostcalls.iter().find(is_unknown))

@@ -36,7 +36,7 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
 }
 
 fn told(story: &Story<'_>) -> Option<Told> {
-    let reply = story.timeline.event(story.now().replied?)?;
+    let reply = story.reply()?;
     Some(Told {
         code: DIAGNOSIS.code,
         why: "it is the plugin's own answer that it holds".to_owned(),

@@ -50,13 +50,8 @@ pub fn all<'a>(story: &Story<'a>) -> Vec<Stuck<'a>> {
 }
 
 fn of<'a>(story: &Story<'a>, direction: Direction) -> Option<Stuck<'a>> {
-    let response = story.first(Callback::ResponseHeaders);
-    let response = response.filter(|_| direction == Direction::Request);
-    let end = response.into_iter().chain(story.ended()).min_by_key(|e| e.order());
-    let state = match end {
-        Some(end) => story.step_of(end.sequence)?.before,
-        None => story.now(),
-    };
+    let end = story.end_of_stop(direction);
+    let state = story.state_before(end)?;
     let half = *state.of(direction);
     let is_stop = |e: &&Event| match e.kind {
         Kind::Callback(c) => c.phase().is_some_and(|phase| phase.direction() == direction),

@@ -49,9 +49,7 @@ impl Case<'_> {
                     span(callback.at.since(deleted.at)),
                     phrases::event(callback)
                 ));
-                let step = self.story.step_of(callback.sequence);
-                let hostcalls = step.map_or(&[][..], |s| self.story.hostcalls(s));
-                details.push(phrases::too_late(callback, hostcalls));
+                details.push(phrases::too_late(callback, self.story.hostcalls_in(callback)));
             }
             None => {
                 if let Some(gap) = self.story.gap(self.dispatch.sequence, Some(deleted.sequence)) {
