@@ -12,7 +12,11 @@ use std::collections::VecDeque;
 
 use abi::graft::config;
 use abi::{Callback, Hostcall};
-use recorder::{CONFIG_SIZE, Host, Recorder, Refused};
+use encode::{baked, pairs};
+use recorder::{Host, Recorder, Refused};
+
+#[path = "../tests/support/encode.rs"]
+mod encode;
 
 const ROOT: u32 = 1;
 /// Where the cluster's name, the call's headers and its id lie in the plugin's memory.
@@ -112,46 +116,6 @@ impl Host for CheapHost {
     fn hostcalls(&mut self) -> u64 {
         self.hostcalls
     }
-}
-
-fn pairs(all: &[(&str, &str)]) -> Vec<u8> {
-    let mut bytes = (all.len() as u32).to_le_bytes().to_vec();
-    for (name, value) in all {
-        bytes.extend((name.len() as u32).to_le_bytes());
-        bytes.extend((value.len() as u32).to_le_bytes());
-    }
-    for text in all.iter().flat_map(|(name, value)| [name, value]) {
-        bytes.extend(text.as_bytes());
-        bytes.push(0);
-    }
-    bytes
-}
-
-/// A configuration of a plugin that calls from its request body phase.
-fn baked() -> [u8; CONFIG_SIZE] {
-    let callbacks: u64 =
-        [Callback::RequestHeaders, Callback::RequestBody, Callback::ResponseHeaders]
-            .iter()
-            .map(|callback| 1u64 << callback.number())
-            .sum();
-    let callbacks = callbacks.to_le_bytes();
-    let hostcalls = [64u8, 72, 78, 82, 83];
-    let entries: [(u8, &[u8]); 3] = [
-        (config::CLUSTER, b"collector"),
-        (config::CALLBACKS, &callbacks),
-        (config::HOSTCALLS, &hostcalls),
-    ];
-    let mut bytes = vec![0, 0];
-    for (tag, value) in entries {
-        bytes.push(tag);
-        bytes.extend((value.len() as u16).to_le_bytes());
-        bytes.extend(value);
-    }
-    let length = (bytes.len() - 2) as u16;
-    bytes[..2].copy_from_slice(&length.to_le_bytes());
-    let mut whole = [0; CONFIG_SIZE];
-    whole[..bytes.len()].copy_from_slice(&bytes);
-    whole
 }
 
 struct Vm {
@@ -255,7 +219,9 @@ fn main() {
         hostcalls: 0,
     };
     let mut vm = Vm { recorder: Box::new(Recorder::new()), host };
-    vm.recorder.start(&baked(), &mut vm.host);
+    // All that its phases below call.
+    let baked = baked(&[(config::HOSTCALLS, &[64, 72, 78, 82, 83])]);
+    vm.recorder.start(&baked, &mut vm.host);
     vm.call(Callback::ContextCreate, ROOT, [0; 4], 0);
     vm.call(Callback::Configure, ROOT, [2, 0, 0, 0], 1);
     let started = std::time::Instant::now();

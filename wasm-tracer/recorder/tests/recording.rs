@@ -4,7 +4,7 @@ mod support;
 
 use abi::{Callback, Hostcall};
 use proto::v1::{CallFailure, CallOutcome, Mark, PropertyName, property};
-use support::fake_host::pairs;
+use support::encode::pairs;
 use support::{ROOT, Vm, events, of_kind};
 
 fn number(callback: Callback) -> u32 {

@@ -5,6 +5,8 @@ use prost::Message;
 use proto::v1::Batch;
 use recorder::{Host, Refused, UNTOUCHED};
 
+use super::encode::pairs;
+
 /// Address of the plugin's memory that tests put texts in.
 const PLUGIN_MEMORY: usize = 1 << 16;
 
@@ -176,22 +178,6 @@ impl FakeHost {
         self.arena[..bytes.len()].copy_from_slice(&bytes);
         Ok(&self.arena[..bytes.len()])
     }
-}
-
-/// A header map in the ABI's form.
-pub fn pairs(all: &[(&str, &str)]) -> Vec<u8> {
-    let mut bytes = (all.len() as u32).to_le_bytes().to_vec();
-    for (name, value) in all {
-        bytes.extend((name.len() as u32).to_le_bytes());
-        bytes.extend((value.len() as u32).to_le_bytes());
-    }
-    for (name, value) in all {
-        for text in [name, value] {
-            bytes.extend(text.as_bytes());
-            bytes.push(0);
-        }
-    }
-    bytes
 }
 
 fn read_pairs(bytes: &[u8]) -> Vec<(String, String)> {

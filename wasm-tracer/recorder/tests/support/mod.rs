@@ -2,15 +2,17 @@
 //! and a collector that answers as the test says.
 #![allow(dead_code, missing_docs)] // shared by several test binaries, none of which uses all of it
 
+pub mod encode;
 pub mod fake_host;
 
 use std::collections::BTreeMap;
 
-use abi::graft::{ABSENT, config};
+use abi::graft::ABSENT;
 use abi::{Callback, Hostcall};
+use encode::baked;
 use fake_host::FakeHost;
 use proto::v1::{Batch, Event};
-use recorder::{CONFIG_SIZE, Recorder};
+use recorder::Recorder;
 
 pub const ROOT: u32 = 1;
 
@@ -26,34 +28,6 @@ pub struct Vm {
     pub tick_micros: u64,
     roots: Vec<u32>,
     timers: BTreeMap<u32, (u32, u64)>,
-}
-
-/// The baked configuration of a plugin that imports http_call and exports a request body phase.
-pub fn baked(more: &[(u8, &[u8])]) -> [u8; CONFIG_SIZE] {
-    let callbacks = [Callback::RequestHeaders, Callback::RequestBody, Callback::ResponseHeaders];
-    let mask: u64 = callbacks.iter().map(|c| 1u64 << c.number()).sum();
-    let mask = mask.to_le_bytes();
-    let mut entries: Vec<(u8, &[u8])> = vec![
-        (config::CLUSTER, b"collector"),
-        (config::ABI, b"0.2.1"),
-        (config::HOST, b"envoy"),
-        (config::SDK, b"rust"),
-        (config::TRACER_VERSION, b"0.1.0"),
-        (config::ORIGINAL_SHA256, &[7; 32]),
-        (config::CALLBACKS, &mask),
-        (config::HOSTCALLS, &[64, 72, 78]),
-    ];
-    entries.extend_from_slice(more);
-    let mut bytes = vec![0, 0];
-    for (tag, value) in entries {
-        bytes.push(tag);
-        bytes.extend((value.len() as u16).to_le_bytes());
-        bytes.extend(value);
-    }
-    let length = (bytes.len() - 2) as u16;
-    bytes[..2].copy_from_slice(&length.to_le_bytes());
-    bytes.resize(CONFIG_SIZE, 0);
-    bytes.try_into().expect("the size was just made")
 }
 
 impl Vm {
@@ -164,7 +138,7 @@ impl Vm {
     /// The plugin dispatches an HTTP call; the host gives it this id.
     pub fn http_call(&mut self, cluster: &str, id: u32, timeout_millis: u32) {
         self.host.next_call = self.host.next_call.max(id + 4);
-        let headers = fake_host::pairs(&[(":method", "GET"), (":path", "/"), (":authority", "a")]);
+        let headers = encode::pairs(&[(":method", "GET"), (":path", "/"), (":authority", "a")]);
         let cluster = self.host.put(cluster.as_bytes());
         let headers = self.host.put(&headers);
         let out = self.host.put(&id.to_le_bytes());
