@@ -204,6 +204,12 @@ impl<'a> Story<'a> {
             })
     }
 
+    /// What is missing of one invocation, as above: on which context a hostcall acted can be told only
+    /// where no set_effective_context before it is missing.
+    pub fn gap_in(&self, invocation: &Event) -> Option<String> {
+        self.gap(invocation.sequence, Some(invocation.sequence))
+    }
+
     /// The least number that an event of the same invocation may have. Hostcalls are numbered before
     /// the invocation around them, so one that is lost lies anywhere after the invocation before it.
     fn first_number(&self, of: Sequence) -> Sequence {

@@ -212,3 +212,41 @@ fn a_gap_inside_a_window_takes_the_finding_away() {
         }
     }
 }
+
+/// On which context a hostcall acted is not known where a set_effective_context before it may be missing.
+#[test]
+fn nothing_is_claimed_from_what_was_decided_in_an_invocation_that_is_not_whole() {
+    let mut seen = 0;
+    for timeline in timelines() {
+        // A fact stands by itself; what was decided is a detail of it.
+        for finding in timeline.findings.iter().filter(|finding| !finding.is_fact) {
+            let decides = |e: &&Event| matches!(e.kind, Kind::Hostcall(h) if h.decides());
+            // Not where it is a detail: what came when the stream was gone decided nothing, whomever it was
+            // meant for (two claim that it was tried), and headers that had gone were gone before the call.
+            let is_tried = ["continue-with-call-outstanding", "dispatch-at-end"];
+            let delete = Kind::Callback(abi::Callback::Delete);
+            let deleted = timeline.events.iter().find(|e| e.kind == delete).map(Event::order);
+            let is_dispatch = |e: &&Event| matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch());
+            let dispatched = timeline.events.iter().find(is_dispatch).map(Event::order);
+            let matters = |e: &&Event| match finding.code.as_str() {
+                code if is_tried.contains(&code) => true,
+                "headers-forwarded-before-body-call" => dispatched.is_some_and(|d| e.order() < d),
+                _ => deleted.is_none_or(|d| e.order() < d),
+            };
+            let cited = finding.evidence.events.iter().filter_map(|s| timeline.event(*s));
+            for hostcall in cited.filter(decides).filter(matters) {
+                seen += 1;
+                let mut less = timeline.clone();
+                let (from, to) = (hostcall.sequence, hostcall.sequence);
+                less.gaps.push(Gap { from, to, reason: "buffer full".to_owned() });
+                assert!(
+                    !judged(&less).contains(finding),
+                    "{} stands although #{from} may have acted elsewhere:\n{}",
+                    finding.code,
+                    script::print(&less)
+                );
+            }
+        }
+    }
+    assert!(seen > 20, "only {seen} decisions are cited");
+}

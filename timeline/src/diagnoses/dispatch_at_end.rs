@@ -44,6 +44,9 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
     // that it was meant to decide.
     let callback = story.answer(call)?;
     let touch = touch(story, callback)?;
+    if let Some(gap) = story.gap_in(callback) {
+        return Some(Verdict::Unknown { gap });
+    }
     let details = vec![
         format!(
             "It was dispatched in {} (#{}, {}).",

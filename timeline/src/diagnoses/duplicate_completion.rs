@@ -58,6 +58,10 @@ fn second(story: &Story<'_>) -> Option<Verdict> {
     if is_anew && !is_reply(first) {
         return None;
     }
+    // Nor may another stream have been meant, or this one have been held again unseen.
+    if let Some(gap) = story.gap(first.sequence, Some(second.sequence)) {
+        return Some(Verdict::Unknown { gap });
+    }
     let (severity, what) = match (is_reply(first), is_reply(second)) {
         (false, _) => (
             Severity::Failed,

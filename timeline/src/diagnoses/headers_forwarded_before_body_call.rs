@@ -89,6 +89,11 @@ impl<'a> Case<'a> {
     }
 
     fn judge(&self) -> Option<Verdict> {
+        if let Kind::Hostcall(_) = self.forwarded.kind
+            && let Some(gap) = self.story.gap_in(self.forwarded)
+        {
+            return Some(Verdict::Unknown { gap });
+        }
         if self.direction == Direction::Response {
             return Some(self.on_response());
         }

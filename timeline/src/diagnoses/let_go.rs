@@ -75,6 +75,12 @@ impl<'a> LetGo<'a> {
         if reply.is_some_and(|reply| callback.is_none_or(|c| reply.order() < c.order())) {
             return None;
         }
+        // Something else may have let it go before, or that may have been done to another stream.
+        let went = story.gap(self.dispatch.sequence, Some(self.by.sequence));
+        let tried = || callback.filter(|_| touch.is_some()).and_then(|c| story.gap_in(c));
+        if let Some(gap) = went.or_else(tried) {
+            return Some(Verdict::Unknown { gap });
+        }
         match self.told(story, callback, touch)? {
             Ok(told) => Some(self.found(story, rule, told)),
             Err(gap) => Some(Verdict::Unknown { gap }),

@@ -42,6 +42,11 @@ fn too_late(story: &Story<'_>) -> Option<Verdict> {
     });
     let (step, reply, gone) = late?;
     let gone = story.timeline.event(gone)?;
+    // An earlier reply would have made the response itself.
+    let begun = story.timeline.events.first()?;
+    if let Some(gap) = story.gap(begun.sequence, Some(reply.sequence)) {
+        return Some(Verdict::Unknown { gap });
+    }
     let within = story.invocation(step);
     let name = within.map_or("an invocation that was not recorded", phrases::name);
     let headline = format!(

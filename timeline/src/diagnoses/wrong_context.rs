@@ -50,6 +50,9 @@ fn of_step(story: &Story<'_>, step: &Step) -> Option<Verdict> {
     if !is_held || callback.context == story.timeline.context || own.any(phrases::decides) {
         return None;
     }
+    if let Some(gap) = story.gap_in(callback) {
+        return Some(Verdict::Unknown { gap });
+    }
     let switch = hostcalls.iter().find(|e| e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext));
     let headline = format!(
         "In the response callback of {} the plugin called {} for root context {}, not for the stream: \
