@@ -95,13 +95,14 @@ impl Transcript {
         let mut servers: Vec<Vec<String>> = Vec::new();
         for arrival in arrivals {
             let server = arrival.server;
-            let mut lines = vec![format!("{server}: {}", arrival.asked)];
-            let mut headers: Vec<_> = arrival.headers.iter().collect();
+            let mut lines = vec![format!("{server}: {}", arrival.request.asked)];
+            let mut headers: Vec<_> = arrival.request.headers.iter().collect();
             headers.sort();
             for (name, value) in headers.iter().filter(|(name, _)| name != "x-request-id") {
                 lines.push(header(server, name, value, varying));
             }
-            lines.push(format!("{server}: body {}", masked(&arrival.body, varying)));
+            let body = String::from_utf8_lossy(&arrival.request.body);
+            lines.push(format!("{server}: body {}", masked(&body, varying)));
             servers.push(lines);
         }
         servers.sort();

@@ -133,7 +133,7 @@ impl Field {
         });
         let arrivals = self.servers.take();
         let mut asked: Vec<_> =
-            arrivals.iter().map(|one| format!("{}: {}", one.server, one.asked)).collect();
+            arrivals.iter().map(|one| format!("{}: {}", one.server, one.request.asked)).collect();
         let mut named = exchange.arrivals.clone();
         asked.sort();
         named.sort();

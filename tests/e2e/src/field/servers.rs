@@ -1,23 +1,21 @@
 //! The servers around the plugins of the field: whatever a plugin or the router sends to a cluster
 //! arrives here, is written down, and is answered as that kind of server would.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::http::{Received, read_request};
+
 /// What a server got.
 #[derive(Clone, Debug)]
 pub(super) struct Arrival {
     /// The server's name.
     pub(super) server: &'static str,
-    /// `POST /v1/messages`.
-    pub(super) asked: String,
-    /// Names in lower case.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: String,
+    pub(super) request: Received,
 }
 
 /// All of them, listening. Their threads end with the process.
@@ -78,7 +76,8 @@ fn serve(
     stream.set_nodelay(true)?;
     let mut answer = stream.try_clone()?;
     let mut stream = BufReader::new(stream);
-    while let Some(arrival) = read(server, &mut stream)? {
+    while let Some(request) = read_request(&mut stream)? {
+        let arrival = Arrival { server, request };
         let reply = reply(&arrival);
         arrivals.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
         answer.write_all(&reply)?;
@@ -86,49 +85,6 @@ fn serve(
     Ok(())
 }
 
-fn read(
-    server: &'static str,
-    stream: &mut BufReader<TcpStream>,
-) -> std::io::Result<Option<Arrival>> {
-    let mut line = String::new();
-    if stream.read_line(&mut line)? == 0 {
-        return Ok(None);
-    }
-    let asked = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
-    let mut headers = Vec::new();
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line)?;
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-    }
-    let mut arrival = Arrival { server, asked, headers, body: String::new() };
-    let mut body = Vec::new();
-    if let Some(length) = arrival.header("content-length") {
-        stream.take(length.parse().unwrap_or(0)).read_to_end(&mut body)?;
-    } else if arrival.header("transfer-encoding").is_some() {
-        loop {
-            let mut line = String::new();
-            stream.read_line(&mut line)?;
-            let size = u64::from_str_radix(line.trim(), 16).unwrap_or(0);
-            stream.take(size).read_to_end(&mut body)?;
-            stream.read_line(&mut String::new())?;
-            if size == 0 {
-                break;
-            }
-        }
-    }
-    arrival.body = String::from_utf8_lossy(&body).into_owned();
-    Ok(Some(arrival))
-}
-
-impl Arrival {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-}
-
-/// The bytes of the answer.
 fn reply(arrival: &Arrival) -> Vec<u8> {
     match arrival.server {
         "auth" => auth(arrival),
@@ -140,7 +96,7 @@ fn reply(arrival: &Arrival) -> Vec<u8> {
 
 /// Knows one caller.
 fn auth(arrival: &Arrival) -> Vec<u8> {
-    let known = arrival.header("authorization") == Some("Bearer good");
+    let known = arrival.request.header("authorization") == Some("Bearer good");
     if known {
         let headers = [("x-user-id", "7"), ("x-mse-consumer", "alice.gpustack-7")];
         http(200, "text/plain", &headers, "")
@@ -165,8 +121,8 @@ fn decider() -> Vec<u8> {
 fn model(arrival: &Arrival) -> Vec<u8> {
     // Plugins that tell how fast a model is say nothing when it took no time at all.
     std::thread::sleep(THINKING);
-    let asked: Value = serde_json::from_str(&arrival.body).unwrap_or_default();
-    let path = arrival.asked.split(' ').nth(1).unwrap_or_default();
+    let asked: Value = serde_json::from_slice(&arrival.request.body).unwrap_or_default();
+    let path = arrival.request.asked.split(' ').nth(1).unwrap_or_default();
     let path = path.split('?').next().unwrap_or_default();
     let model = asked["model"].as_str().unwrap_or("none");
     let said = asked["messages"][0]["content"].as_str().unwrap_or("nothing");

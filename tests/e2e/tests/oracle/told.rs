@@ -1,11 +1,12 @@
 //! What recorders told: an endpoint that takes their batches and keeps them.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use abi::Kind;
+use e2e::read_request;
 use prost::Message;
 use proto::v1::{Batch, Counters, Open};
 use timeline::event::{Event, Marks};
@@ -73,8 +74,8 @@ impl Endpoint {
     fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
         stream.set_nodelay(true)?;
         let mut reader = BufReader::new(stream.try_clone()?);
-        while let Some(body) = read_body(&mut reader)? {
-            self.bodies().push(body);
+        while let Some(request) = read_request(&mut reader)? {
+            self.bodies().push(request.body);
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
         }
         Ok(())
@@ -174,41 +175,4 @@ fn events_of(batch: &Batch) -> impl Iterator<Item = Event> {
             marks: Marks(event.marks),
         }
     })
-}
-
-/// The body of the next request; none where the peer closed between two.
-fn read_body(reader: &mut impl BufRead) -> std::io::Result<Option<Vec<u8>>> {
-    let (mut length, mut chunked, mut first) = (0, false, true);
-    loop {
-        let line = read_line(reader)?.to_ascii_lowercase();
-        if line.is_empty() && first {
-            return Ok(None);
-        }
-        first = false;
-        match line.split_once(':') {
-            _ if line == "\r\n" => break,
-            Some(("content-length", value)) => length = value.trim().parse().unwrap_or(0),
-            Some(("transfer-encoding", value)) => chunked = value.trim() == "chunked",
-            _ => {}
-        }
-    }
-    let mut body = Vec::new();
-    if !chunked {
-        reader.take(length).read_to_end(&mut body)?;
-        return Ok(Some(body));
-    }
-    loop {
-        let size = u64::from_str_radix(read_line(reader)?.trim(), 16).unwrap_or(0);
-        reader.take(size).read_to_end(&mut body)?;
-        read_line(reader)?;
-        if size == 0 {
-            return Ok(Some(body));
-        }
-    }
-}
-
-fn read_line(reader: &mut impl BufRead) -> std::io::Result<String> {
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    Ok(line)
 }

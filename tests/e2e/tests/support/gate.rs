@@ -1,11 +1,12 @@
 //! Stands between recorders and the collector, and is a bad one until it is told to pass all on.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use e2e::read_request;
 use prost::Message;
 use proto::v1::Batch;
 use socket2::{Domain, SockRef, Socket, Type};
@@ -112,14 +113,14 @@ impl Gate {
         }
         let mut reader = BufReader::new(stream.try_clone()?);
         let mut stream = stream;
-        while let Some(body) = read_request(&mut reader)? {
+        while let Some(request) = read_request(&mut reader)? {
             let manner = *lock(&self.manner);
             if manner != Manner::Pass {
                 self.attempts.fetch_add(1, Ordering::Relaxed);
             }
             let status = match manner {
                 Manner::Status(status) => status,
-                _ => self.hand_on(&body, manner == Manner::Pass),
+                _ => self.hand_on(&request.body, manner == Manner::Pass),
             };
             match manner {
                 Manner::Late(wait) => std::thread::sleep(wait),
@@ -157,41 +158,4 @@ fn reset(mut stream: TcpStream) -> std::io::Result<()> {
     // A reset right behind the bytes would discard them in the receiver's buffer too.
     std::thread::sleep(Duration::from_millis(20));
     SockRef::from(&stream).set_linger(Some(Duration::ZERO))
-}
-
-/// The body of the next request; none where the peer closed between two.
-fn read_request(reader: &mut impl BufRead) -> std::io::Result<Option<Vec<u8>>> {
-    let (mut length, mut chunked, mut first) = (0, false, true);
-    loop {
-        let line = read_line(reader)?.to_ascii_lowercase();
-        if line.is_empty() && first {
-            return Ok(None);
-        }
-        first = false;
-        match line.split_once(':') {
-            _ if line == "\r\n" => break,
-            Some(("content-length", value)) => length = value.trim().parse().unwrap_or(0),
-            Some(("transfer-encoding", value)) => chunked = value.trim() == "chunked",
-            _ => {}
-        }
-    }
-    let mut body = Vec::new();
-    if !chunked {
-        reader.take(length).read_to_end(&mut body)?;
-        return Ok(Some(body));
-    }
-    loop {
-        let size = u64::from_str_radix(read_line(reader)?.trim(), 16).unwrap_or(0);
-        reader.take(size).read_to_end(&mut body)?;
-        read_line(reader)?;
-        if size == 0 {
-            return Ok(Some(body));
-        }
-    }
-}
-
-fn read_line(reader: &mut impl BufRead) -> std::io::Result<String> {
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    Ok(line)
 }
