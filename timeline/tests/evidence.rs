@@ -2,6 +2,7 @@
 //! alone, by other means than the diagnoses', and falls when a cited event is taken away.
 
 mod cited;
+mod mistakes;
 mod traces;
 
 use abi::Kind;
@@ -37,6 +38,7 @@ fn timelines() -> Vec<Timeline> {
         .map(|d| d.example)
         .chain(near_misses)
         .chain(traces::ALL.iter().copied())
+        .chain(mistakes::ALL.iter().map(|m| m.script))
         .collect();
     let hosts = ["", "module abi 0.2.1 host envoy", "module abi 0.2.100 host higress"];
     let mut all = Vec::new();
@@ -249,4 +251,47 @@ fn nothing_is_claimed_from_what_was_decided_in_an_invocation_that_is_not_whole()
         }
     }
     assert!(seen > 20, "only {seen} decisions are cited");
+}
+
+#[test]
+fn each_mistake_is_told_as_what_it_is() {
+    for mistake in mistakes::ALL {
+        let mut timeline = script::parse(mistake.script).expect(mistake.what);
+        timeline.assess(Instant::at(timeline.known_until));
+        let found: Vec<_> =
+            timeline.findings.iter().map(|f| (f.code.as_str(), f.severity.name())).collect();
+        assert_eq!(found, mistake.found, "{}: {:#?}", mistake.what, timeline.findings);
+    }
+}
+
+#[test]
+fn of_two_answers_the_one_is_named_that_the_client_got() {
+    let told = |code: u32| {
+        let text = format!(
+            r#"
+response code {code} details "lab"
+0.100000 #1 create 2 root 1
+0.100100 #4 request_headers 2 n=6 end -> pause
+0.100200 #2   send_local_response "lab" status=403 -> ok
+0.100300 #3   send_local_response "lab" status=503 -> ok
+0.101000 #5 log 2
+0.101100 #6 done 2
+0.101200 #7 delete 2
+"#
+        );
+        let mut timeline = script::parse(&text).expect("a script");
+        timeline.assess(Instant::at(timeline.known_until));
+        timeline.findings.iter().map(|f| f.headline.clone()).collect::<Vec<_>>().join(" ")
+    };
+    assert!(
+        told(403).contains("got the first answer (403), not the second (503)"),
+        "{}",
+        told(403)
+    );
+    assert!(
+        told(503).contains("got the second answer (503), not the first (403)"),
+        "{}",
+        told(503)
+    );
+    assert!(told(200).contains("one of the two answers"), "{}", told(200));
 }

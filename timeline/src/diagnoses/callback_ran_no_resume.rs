@@ -7,7 +7,7 @@ use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::{Event, Marks};
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
-use crate::hold::{Half, Hold};
+use crate::hold::{Half, Hold, hostcalls_on, resumes};
 use crate::ids::Micros;
 use crate::story::{StillHeld, Story, span};
 
@@ -57,10 +57,8 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
     let end = story.end_of_stop(direction);
     let half = *story.state_before(end)?.of(direction);
     let grace = grace(&half)?;
-    let decided = story.timeline.events.iter().any(|e| {
-        let after = e.entry >= callback.entry && end.is_none_or(|end| e.order() < end.order());
-        after && NONE_OF.contains(&e.kind)
-    });
+    let tried = tried(story, callback, direction, end);
+    let decided = tried.iter().any(|(_, in_vain)| !in_vain);
     let until = callback.at.after(callback.took).after(grace);
     if decided || end.is_some_and(|end| end.at <= until) {
         return None;
@@ -75,9 +73,36 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
         return Some(Verdict::Unknown { gap });
     }
     match story.still_held(direction, end)? {
-        Ok(held) => found(story, Stuck { call, callback, direction, half, end, held }),
+        Ok(held) => {
+            let in_vain = tried.into_iter().map(|(event, _)| event).collect();
+            found(story, Stuck { call, callback, direction, half, end, held, in_vain })
+        }
         Err(gap) => Some(Verdict::Unknown { gap }),
     }
+}
+
+/// What was tried from the callback on that could have ended the pause or told that it goes on, and
+/// whether it was in vain: a refused dispatch, or a resume of the other direction.
+fn tried<'a>(
+    story: &Story<'a>,
+    callback: &Event,
+    direction: Direction,
+    end: Option<&Event>,
+) -> Vec<(&'a Event, bool)> {
+    let events = story.timeline.events.iter().filter(|e| {
+        let after = e.entry >= callback.entry && end.is_none_or(|end| e.order() < end.order());
+        after && NONE_OF.contains(&e.kind)
+    });
+    let other_way = |e: &Event| {
+        let step = story.step_of(e.sequence);
+        let mut own = step
+            .into_iter()
+            .flat_map(|step| hostcalls_on(story.timeline.context, story.hostcalls(step)));
+        resumes(e).is_some_and(|d| d != direction) && own.any(|own| own.sequence == e.sequence)
+    };
+    let refused =
+        |e: &Event| matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch()) && e.result != 0;
+    events.map(|e| (e, refused(e) || other_way(e))).collect()
 }
 
 /// The response callback that came last, if the stream was still there.
@@ -109,18 +134,20 @@ struct Stuck<'a> {
     half: Half,
     end: Option<&'a Event>,
     held: StillHeld,
+    /// What was done from the callback on, and let it not go.
+    in_vain: Vec<&'a Event>,
 }
 
 fn found(story: &Story<'_>, stuck: Stuck<'_>) -> Option<Verdict> {
-    let Stuck { call, callback, direction, half, end, held } = stuck;
+    let Stuck { call, callback, direction, half, end, held, in_vain } = stuck;
     let held_by = story.timeline.event(half.held_by?)?;
     let seen_until = end.map_or(story.instant.known_until, |end| end.at);
     let headline = format!(
-        "{} is held since {}; the response callback of {} ran and neither resumed nor answered, and \
-         nothing did in the {} {}.",
+        "{} is held since {}; the response callback of {} ran {}, and nothing let it go in the {} {}.",
         phrases::capital(&phrases::half(direction)),
         phrases::name(held_by),
         phrases::call(call),
+        in_vain.first().map_or_else(|| "and neither resumed nor answered".to_owned(), |e| why(e)),
         span(seen_until.since(callback.at)),
         if end.is_some() { "until the end" } else { "since" },
     );
@@ -165,12 +192,16 @@ fn found(story: &Story<'_>, stuck: Stuck<'_>) -> Option<Verdict> {
     let answered = story.calls().iter().filter_map(|c| Some((c.dispatch, c.outcome.answer()?)));
     let events = answered.flat_map(|(dispatch, answer)| [dispatch, answer.callback]);
     let events = events.chain([held_by.sequence]).chain(end.map(|e| e.sequence));
+    let events = events.chain(in_vain.iter().map(|e| e.sequence));
+    // A window tells of kinds: those of what was in vain are cited instead.
+    let none_of: Vec<Kind> =
+        NONE_OF.iter().copied().filter(|kind| in_vain.iter().all(|e| e.kind != *kind)).collect();
     Some(Verdict::Found(Box::new(Finding {
         details,
         evidence: Evidence {
             events: phrases::cited(events.chain(held.cited())),
             windows: vec![
-                story.window(callback.sequence, end.map(|e| e.sequence), NONE_OF),
+                story.window(callback.sequence, end.map(|e| e.sequence), &none_of),
                 held.window,
             ],
         },
@@ -184,6 +215,18 @@ fn found(story: &Story<'_>, stuck: Stuck<'_>) -> Option<Verdict> {
         ),
         ..Finding::cause(DIAGNOSIS.code, Severity::Hung, Subject::Call(call.id), headline)
     })))
+}
+
+/// What was in vain, as the end of "the callback ran".
+fn why(event: &Event) -> String {
+    match resumes(event) {
+        Some(other) => format!("and resumed {} instead", phrases::half(other)),
+        None => format!(
+            "and dispatched to {:?}, which the host refused (status {})",
+            event.text_lossy(),
+            event.result
+        ),
+    }
 }
 
 const EXAMPLE: &str = r#"
@@ -270,12 +313,13 @@ idle timeout of the host strikes.
 
 A held stream goes on only when the plugin resumes it or answers it. The handler returned without either:
 mostly an early return on a path for errors, such as a failed call, an unexpected status or a body that
-cannot be read. No other call of the stream is out, so nothing will bring the plugin back to it.
+cannot be read. Or it dispatched a further call and did not see that the host refused it, or resumed the
+request where the response is held. No other call of the stream is out, so nothing will bring the plugin back to it.
 
 ## How to be sure
 
-`http_call_response` of the stream's last call ran, and after it there is no `continue_stream`, no
-`send_local_response` and no further dispatch of the stream. A resume from the next tick is allowed for:
+`http_call_response` of the stream's last call ran, and after it there is no `continue_stream` of the held
+direction, no `send_local_response` and no further dispatch that the host accepted. A resume from the next tick is allowed for:
 the finding waits a moment, and one second where the host may still call the body phase.
 
 ## What to do

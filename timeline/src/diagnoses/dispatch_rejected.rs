@@ -26,12 +26,18 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
 fn is_rejected(event: &Event) -> bool {
     let status = Status::from_number(event.result);
     match event.kind {
+        Kind::Hostcall(hostcall) if hostcall.is_dispatch() && is_unknown(event) => true,
         Kind::Hostcall(Hostcall::HttpCall | Hostcall::RedisCall) => status == Status::BadArgument,
         Kind::Hostcall(Hostcall::GrpcCall | Hostcall::GrpcStream) => {
             matches!(status, Status::BadArgument | Status::ParseFailure)
         }
         _ => false,
     }
+}
+
+/// Does the host have no such calls at all?
+fn is_unknown(event: &Event) -> bool {
+    Status::from_number(event.result) == Status::Unimplemented
 }
 
 /// Pseudo headers that an HTTP dispatch lacks.
@@ -46,6 +52,9 @@ fn missing_pseudo_headers(event: &Event) -> Vec<&'static str> {
 
 /// Why the host refused it, a clause.
 fn cause(event: &Event) -> String {
+    if is_unknown(event) {
+        return "this host has no calls of this kind".to_owned();
+    }
     if event.marks.has(Marks::BAD_POINTER) {
         return "an argument lies outside the plugin's memory".to_owned();
     }
@@ -68,6 +77,7 @@ fn cause(event: &Event) -> String {
 /// Is there nothing wrong with it but the cluster?
 fn only_the_cluster(event: &Event) -> bool {
     !event.marks.has(Marks::BAD_POINTER)
+        && !is_unknown(event)
         && missing_pseudo_headers(event).is_empty()
         && event.arg(4) <= i32::MAX as u32
 }
@@ -129,6 +139,15 @@ const NEAR_MISSES: &[NearMiss] = &[
 "#,
     },
     NearMiss {
+        because: "redis is there (Higress)",
+        script: r#"
+module abi 0.2.100 host higress
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> 4
+0.000120 #12   dispatch redis "cache" query=14 -> ok call 7
+"#,
+    },
+    NearMiss {
         because: "another hostcall was refused, not a dispatch",
         script: r#"
 0.000000 #11 create 2 root 1
@@ -147,8 +166,8 @@ error, returns Pause and the request hangs.
 
 The host checks a dispatch before it makes the call. It answers status 2 when it knows no cluster of that
 name on this worker, when `:method`, `:path` or `:authority` is missing, when the timeout is negative, or
-when the headers cannot be read; gRPC dispatches answer 4 as well. There is no call id then and there will
-be no response callback.
+when the headers cannot be read; gRPC dispatches answer 4 as well. Status 12 says that the host has no such
+calls at all: redis on any host but Higress. There is no call id then and there will be no response callback.
 
 In the first seconds after a start or a push the cluster may not have been delivered yet.
 

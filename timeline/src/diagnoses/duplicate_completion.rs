@@ -21,12 +21,20 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
-    triggers: &[Kind::Hostcall(Hostcall::SendLocalResponse)],
+    triggers: &[
+        Kind::Hostcall(Hostcall::SendLocalResponse),
+        Kind::Hostcall(Hostcall::ContinueStream),
+        Kind::Hostcall(Hostcall::ContinueRequest),
+        Kind::Hostcall(Hostcall::ContinueResponse),
+    ],
     judge,
 };
 
 fn judge(story: &Story<'_>) -> Vec<Verdict> {
-    second(story).into_iter().collect()
+    match second(story) {
+        Some(verdict) => vec![verdict],
+        None => resumed_twice(story).into_iter().collect(),
+    }
 }
 
 /// What completes the request: a resume of it, or a local response.
@@ -49,7 +57,7 @@ fn is_reply(event: &Event) -> bool {
 
 fn second(story: &Story<'_>) -> Option<Verdict> {
     let completions: Vec<&Event> = completions(story).collect();
-    // Two resumes are one too many and harm nobody: only with an answer among them it matters.
+    // Two resumes at two times are of two waits.
     let pair = completions.windows(2).find(|pair| pair.iter().any(|e| is_reply(e)))?;
     let [first, second] = pair else { return None };
     // A request that was held again after its resume is another wait.
@@ -62,18 +70,81 @@ fn second(story: &Story<'_>) -> Option<Verdict> {
     if let Some(gap) = story.gap(first.sequence, Some(second.sequence)) {
         return Some(Verdict::Unknown { gap });
     }
-    let (severity, what) = match (is_reply(first), is_reply(second)) {
+    let (severity, what, details) = match (is_reply(first), is_reply(second)) {
         (false, _) => (
             Severity::Failed,
-            "had let the request go to the upstream before it answered it: what was denied was done",
+            "had let the request go to the upstream before it answered it: what was denied may be done"
+                .to_owned(),
+            "The host sends the request on as soon as it has a connection to the upstream, and the \
+             client may see either answer."
+                .to_owned(),
         ),
         (true, true) => (
             Severity::Failed,
-            "answered twice: the second answer is dropped, and on some hosts the first one with it",
+            format!("answered twice{}", which(story, first, second)),
+            "Which of two answers the client gets differs from phase to phase; Envoy 1.24 to 1.32, \
+             and Higress, answer the second one with status 2 and then hold the stream."
+                .to_owned(),
         ),
-        (true, false) => (Severity::Note, "resumed the request after it had answered it"),
+        (true, false) => (
+            Severity::Note,
+            "resumed the request after it had answered it".to_owned(),
+            "The resume has no effect.".to_owned(),
+        ),
     };
     let headline = format!("The plugin {what}.");
+    Some(found(story, [first, second], Direction::Request, severity, headline, details))
+}
+
+/// Which of two answers the client got, as far as the host said.
+fn which(story: &Story<'_>, first: &Event, second: &Event) -> String {
+    let status = |e: &Event| u64::from(e.arg(0));
+    let (a, b) = (status(first), status(second));
+    match story.timeline.stream.response_code.map(u64::from) {
+        Some(code) if a != b && code == a => {
+            format!(": the client got the first answer ({a}), not the second ({b})")
+        }
+        Some(code) if a != b && code == b => {
+            format!(": the client got the second answer ({b}), not the first ({a})")
+        }
+        _ => ": the client gets one of the two answers, on some hosts none".to_owned(),
+    }
+}
+
+/// Two resumes of one direction in one invocation: one is too many.
+fn resumed_twice(story: &Story<'_>) -> Option<Verdict> {
+    let own = story.timeline.context;
+    let ended = story.ended();
+    story.steps.iter().find_map(|step| {
+        [Direction::Request, Direction::Response].into_iter().find_map(|direction| {
+            let hostcalls = hostcalls_on(own, story.hostcalls(step));
+            let mut resumes = hostcalls.filter(|e| resumes(e) == Some(direction));
+            let (first, second) = (resumes.next()?, resumes.next()?);
+            if ended.is_some_and(|end| end.order() < second.order()) {
+                return None;
+            }
+            if let Some(gap) = story.gap(first.sequence, Some(second.sequence)) {
+                return Some(Verdict::Unknown { gap });
+            }
+            let half = phrases::half(direction);
+            let headline = format!("The plugin resumed {half} twice in one callback.");
+            let details =
+                "The first resume lets it go. The second has nothing to end; a crash of an old \
+                           host was reported for it on the way back."
+                    .to_owned();
+            Some(found(story, [first, second], direction, Severity::Note, headline, details))
+        })
+    })
+}
+
+fn found(
+    story: &Story<'_>,
+    [first, second]: [&Event; 2],
+    direction: Direction,
+    severity: Severity,
+    headline: String,
+    means: String,
+) -> Verdict {
     let details = vec![
         format!("First it called {}.", phrases::event(first)),
         format!(
@@ -81,22 +152,17 @@ fn second(story: &Story<'_>) -> Option<Verdict> {
             phrases::event(second),
             span(second.at.since(first.at))
         ),
-        match severity {
-            Severity::Note => "The resume has no effect.".to_owned(),
-            _ if is_reply(first) => "Envoy 1.24 to 1.32, and Higress, answer the second one with \
-                                     status 2 and then hold the stream."
-                .to_owned(),
-            _ => "The client may see either answer; the upstream has the request in any case."
-                .to_owned(),
-        },
+        means,
     ];
-    let events = [first.sequence, second.sequence];
-    Some(Verdict::Found(Box::new(Finding {
+    Verdict::Found(Box::new(Finding {
         details,
-        evidence: Evidence { events: phrases::cited(events), windows: Vec::new() },
+        evidence: Evidence {
+            events: phrases::cited([first.sequence, second.sequence]),
+            windows: Vec::new(),
+        },
         advice: phrases::advice(story.timeline.dialect.host, ADVICE),
-        ..Finding::cause(DIAGNOSIS.code, severity, Subject::Direction(Direction::Request), headline)
-    })))
+        ..Finding::cause(DIAGNOSIS.code, severity, Subject::Direction(direction), headline)
+    }))
 }
 
 const ADVICE: &[(Option<Host>, &str)] = &[
@@ -152,7 +218,7 @@ module abi 0.2.100 host higress
 "#,
     },
     NearMiss {
-        because: "two resumes harm nobody",
+        because: "each direction was resumed once",
         script: r#"
 0.000000 #11 create 2 root 1
 0.000113 #13 request_headers 2 n=10 end -> pause
@@ -160,7 +226,7 @@ module abi 0.2.100 host higress
 0.002377 #17 http_call_response root 1 call 4 headers=3 body=2 code=200
 0.002380 #14   set_effective_context context=2 -> ok
 0.002381 #15   continue_stream request -> ok
-0.002390 #16   continue_stream request -> ok
+0.002390 #16   continue_stream response -> ok
 "#,
     },
 ];
@@ -173,8 +239,10 @@ A request that the plugin denied reached the upstream all the same, or the clien
 
 Every stop is ended once: by a resume or by a local response. A plugin that does both, mostly because it goes
 on after the first, gets what neither of them meant. A resume followed by an answer lets the request out to
-the upstream before it is denied. Two answers are one too many: newer hosts drop the second, some older ones
-hold the stream for ever.
+the upstream before it is denied. Two answers are one too many: on newer hosts one of them is dropped (seen on
+Envoy 1.40: the second one when both were given in the headers phase, the first one when both were given in a
+response callback, or the second in a response phase), and some older ones hold the stream for ever. Two
+resumes in one callback are a note: the second does nothing.
 
 ## How to be sure
 

@@ -1,6 +1,6 @@
 //! For each diagnosis, its claim computed again from what it cites.
 
-use abi::{Callback, Hostcall, Kind};
+use abi::{Callback, Direction, Hostcall, Kind};
 use timeline::event::{Event, Marks};
 use timeline::finding::{Finding, Severity};
 
@@ -20,7 +20,7 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
         "dispatch-rejected" => cited
             .one(|e| {
                 let is_dispatch = matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch());
-                is_dispatch && matches!(e.result, 2 | 4)
+                is_dispatch && matches!(e.result, 2 | 4 | 12)
             })
             .map(|_| true),
         "dispatch-failed-inline" => cited
@@ -71,12 +71,20 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
         "duplicate-completion" => {
             let replies = |e: &&Event| e.kind == Kind::Hostcall(Hostcall::SendLocalResponse);
             let accepted = cited.0.len() == 2 && cited.0.iter().all(|e| e.result == 0);
+            let of_one = cited.0.windows(2).all(|pair| {
+                let [first, second] = pair else { return false };
+                first.entry == second.entry
+                    && first.kind == second.kind
+                    && first.arg(0) == second.arg(0)
+            });
+            let count = cited.0.iter().filter(replies).count();
             let severity = match cited.0.first().filter(replies) {
-                Some(_) if cited.0.iter().filter(replies).count() == 1 => Severity::Note,
+                Some(_) if count == 1 => Severity::Note,
+                None if count == 0 && of_one => Severity::Note,
+                None if count == 0 => return false,
                 _ => Severity::Failed,
             };
-            let is_reply = cited.0.iter().any(|e| replies(&e));
-            Some(accepted && is_reply && finding.severity == severity)
+            Some(accepted && finding.severity == severity)
         }
         "payload-too-large" => cited.one(|e| e.result != 0).map(|_| true),
         "recovered-panic-continue" => (|| {
@@ -256,13 +264,20 @@ fn stuck(finding: &Finding, cited: &Cited) -> Option<bool> {
     let (_, answer) = cited.answer(dispatch)?;
     let all_answered = cited.0.iter().all(|e| {
         let is_dispatch = matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch());
-        !is_dispatch || cited.answer(e).is_some()
+        !is_dispatch || e.result != 0 || cited.answer(e).is_some()
     });
     let end = finding.evidence.windows.first()?.to;
     let to = end.and_then(|to| cited.one(|e| e.sequence == to)).map(|(_, e)| e);
+    let is_request = |e: &Event| matches!(e.kind, Kind::Callback(c) if c.phase().is_some_and(|p| p.direction() == Direction::Request));
+    let held = u32::from(cited.one(|e| e.result != 0 && is_request(e)).is_none());
     let none = [Hostcall::ContinueStream, Hostcall::SendLocalResponse, Hostcall::HttpCall]
         .into_iter()
-        .all(|h| cited.none(finding, answer, to, Kind::Hostcall(h)));
+        .all(|h| {
+            // What is cited of the kind was in vain: refused, or a resume of the other direction.
+            let in_vain =
+                |e: &Event| e.kind == Kind::Hostcall(h) && (e.result != 0 || e.arg(0) != held);
+            cited.none(finding, answer, to, Kind::Hostcall(h)) || cited.one(in_vain).is_some()
+        });
     Some(all_answered && none && to.map(|e| e.sequence) == end && cited.held_until(finding, end))
 }
 

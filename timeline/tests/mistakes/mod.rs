@@ -1,0 +1,75 @@
+//! What plugins did wrong on a live Envoy 1.40, shortened, with all that must be said of it. Each of them
+//! was once told wrongly or not at all.
+
+/// A trace and its findings, code and severity, headline first.
+pub struct Mistake {
+    pub what: &'static str,
+    pub script: &'static str,
+    pub found: &'static [(&'static str, &'static str)],
+}
+
+pub const ALL: &[Mistake] = &[
+    Mistake {
+        what: "the callback dispatches once more, and does not see that the host refuses it",
+        script: r#"
+known_until 9.000000
+0.100000 #1 create 2 root 1
+0.100100 #3 request_headers 2 n=6 end -> 4
+0.100200 #2   dispatch http "auth" pseudo=7 timeout=5s -> ok call 4
+0.101000 #6 http_call_response root 1 call 4 headers=3 body=7 code=200
+0.101100 #4   set_effective_context context=2 -> ok
+0.101200 #5   dispatch http "no-such-cluster" pseudo=7 timeout=5s -> bad_argument
+1.600000 #7 log 2
+1.600100 #8 done 2
+1.600200 #9 delete 2
+"#,
+        found: &[("callback-ran-no-resume", "hung"), ("dispatch-rejected", "failed")],
+    },
+    Mistake {
+        what: "the callback resumes the request where the response is held",
+        script: r#"
+known_until 9.000000
+0.100000 #1 create 2 root 1
+0.100100 #2 request_headers 2 n=6 end -> continue
+0.102000 #4 response_headers 2 n=3 -> 4
+0.102100 #3   dispatch http "audit" pseudo=7 timeout=5s -> ok call 4
+0.103000 #7 http_call_response root 1 call 4 headers=3 body=7 code=200
+0.103100 #5   set_effective_context context=2 -> ok
+0.103200 #6   continue_stream request -> ok
+1.600000 #8 log 2
+1.600100 #9 done 2
+1.600200 #10 delete 2
+"#,
+        found: &[("callback-ran-no-resume", "hung")],
+    },
+    Mistake {
+        what: "a redis call on a host that has none",
+        script: r#"
+0.100000 #1 create 2 root 1
+0.100100 #3 request_headers 2 n=6 end -> continue
+0.100200 #2   dispatch redis "outbound|6379||redis.static" query=14 -> unimplemented
+0.102000 #4 response_headers 2 n=3 -> continue
+0.103000 #5 log 2
+0.103100 #6 done 2
+0.103200 #7 delete 2
+"#,
+        found: &[("dispatch-rejected", "failed")],
+    },
+    Mistake {
+        what: "two resumes in one callback",
+        script: r#"
+0.100000 #1 create 2 root 1
+0.100100 #3 request_headers 2 n=6 end -> 4
+0.100200 #2   dispatch http "auth" pseudo=7 timeout=5s -> ok call 4
+0.101000 #7 http_call_response root 1 call 4 headers=3 body=7 code=200
+0.101100 #4   set_effective_context context=2 -> ok
+0.101200 #5   continue_stream request -> ok
+0.101300 #6   continue_stream request -> ok
+0.102000 #8 response_headers 2 n=3 -> continue
+0.103000 #9 log 2
+0.103100 #10 done 2
+0.103200 #11 delete 2
+"#,
+        found: &[("duplicate-completion", "note")],
+    },
+];
