@@ -41,6 +41,18 @@ impl Request {
         Self { may_break_off: true, ..self }
     }
 
+    /// The same with one more segment in its path, behind the one that names the upstream's manner.
+    pub fn labelled(mut self, label: &str) -> Self {
+        let end = self.path.find('?').unwrap_or(self.path.len());
+        self.path.insert_str(end, &format!("/{label}"));
+        self
+    }
+
+    /// Where it goes, with its query.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// After how long the client gives up; 20 s when not said.
     pub fn patience(self, patience: Duration) -> Self {
         Self { patience, ..self }

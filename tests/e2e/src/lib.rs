@@ -4,15 +4,18 @@
 
 mod client;
 mod collector;
+pub mod corpus;
 mod environment;
 mod envoy;
 mod envoy_config;
 pub mod field;
+pub mod gate;
 mod guarded;
 mod http;
 mod lives;
 mod marker;
 mod plugin;
+mod random;
 mod stack;
 mod wait;
 
@@ -22,5 +25,6 @@ pub use environment::{artifact, tracer};
 pub use http::{Received, read_request};
 pub use lives::{Door, Entry, Lives, Said, Settings, Trace, send_to};
 pub use plugin::{FailurePolicy, Mode, Plugin, Sdk};
+pub use random::Random;
 pub use stack::{Builder, Cluster, Filter, Stack};
 pub use wait::{soon, until};

@@ -2,16 +2,13 @@
 //! recorder keeps what its buffer holds, counts the rest, says so in Envoy's log, and tells it all once
 //! the collector is back. One Envoy with one listener, one VM and one cluster an outage.
 
-#[path = "support/gate.rs"]
-mod gate;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use e2e::gate::{Accepted, Gate, Manner};
 use e2e::{Collector, Finding, Mode, Plugin, Request, Sdk, Stack, until};
-use gate::{Gate, Manner};
 use prost::Message;
 
 /// The recorder's smallest buffer, so that it is full soon.
@@ -319,7 +316,7 @@ impl Told {
     /// None as long as no instance with streams has been heard.
     fn by(gate: &Gate) -> Option<Self> {
         let accepted = gate.accepted();
-        let has_streams = |a: &&gate::Accepted| a.batch.roots.iter().any(|root| root.streams > 0);
+        let has_streams = |a: &&Accepted| a.batch.roots.iter().any(|root| root.streams > 0);
         let worker = accepted.iter().find(has_streams)?.batch.instance.clone();
         let mut told = Self::default();
         for accepted in accepted.iter().filter(|a| a.batch.instance == worker) {

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use e2e::read_request;
 use prost::Message;
 use proto::v1::Batch;
 use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::http::read_request;
+use crate::random::Random;
 
 /// What it does with a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,18 +24,27 @@ pub enum Manner {
     Refuse,
     /// Answers this status; the batch is gone.
     Status(u16),
+    /// As `Pass`, but of a hundred batches so many are answered 200 and thrown away.
+    Swallow {
+        /// Of a hundred.
+        percent: u64,
+        /// Which ones.
+        seed: u64,
+    },
     /// Gives it to the collector and answers so much later.
     Late(Duration),
     /// Gives it to the collector, and resets the connection within the answer's body.
     ResetInBody,
 }
 
-/// A batch that the collector accepted.
+/// A batch that was answered 200.
 pub struct Accepted {
     /// Decoded.
     pub batch: Batch,
     /// It came after the outage.
     pub afterwards: bool,
+    /// The collector has never seen it.
+    pub swallowed: bool,
 }
 
 /// A running gate.
@@ -45,14 +56,19 @@ pub struct Gate {
     attempts: AtomicU64,
     accepted: Mutex<Vec<Accepted>>,
     held: Mutex<Vec<TcpStream>>,
+    random: Mutex<Random>,
 }
 
 impl Gate {
     /// Starts a gate before a collector.
+    ///
+    /// # Panics
+    /// When there is no free port.
     pub fn start(manner: Manner, collector: SocketAddr) -> Arc<Self> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
         let address = socket.local_addr().expect("an address").as_socket().expect("of IP");
+        let seed = if let Manner::Swallow { seed, .. } = manner { seed } else { 0 };
         let gate = Arc::new(Self {
             address,
             collector,
@@ -61,6 +77,7 @@ impl Gate {
             attempts: AtomicU64::new(0),
             accepted: Mutex::default(),
             held: Mutex::default(),
+            random: Mutex::new(Random::new(seed)),
         });
         if manner != Manner::Refuse {
             gate.listen();
@@ -77,6 +94,7 @@ impl Gate {
         lock(&self.held).clear();
     }
 
+    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -86,9 +104,14 @@ impl Gate {
         self.attempts.load(Ordering::Relaxed)
     }
 
-    /// All batches that the collector accepted.
+    /// All batches that were answered 200, but for those taken away.
     pub fn accepted(&self) -> MutexGuard<'_, Vec<Accepted>> {
         lock(&self.accepted)
+    }
+
+    /// The same, and they are forgotten here.
+    pub fn take(&self) -> Vec<Accepted> {
+        std::mem::take(&mut *self.accepted())
     }
 
     fn listen(self: &Arc<Self>) {
@@ -120,6 +143,10 @@ impl Gate {
             }
             let status = match manner {
                 Manner::Status(status) => status,
+                Manner::Swallow { percent, .. } if lock(&self.random).below(100) < percent => {
+                    self.keep(&request.body, false, true);
+                    200
+                }
                 _ => self.hand_on(&request.body, manner == Manner::Pass),
             };
             match manner {
@@ -141,10 +168,14 @@ impl Gate {
             .header("content-type", "application/x-protobuf");
         let status = request.send(body).map_or(503, |answer| answer.status().as_u16());
         if status == 200 {
-            let batch = Batch::decode(body).expect("the collector took it");
-            lock(&self.accepted).push(Accepted { batch, afterwards });
+            self.keep(body, afterwards, false);
         }
         status
+    }
+
+    fn keep(&self, body: &[u8], afterwards: bool, swallowed: bool) {
+        let batch = Batch::decode(body).expect("a recorder writes what can be read");
+        lock(&self.accepted).push(Accepted { batch, afterwards, swallowed });
     }
 }
 

@@ -1,0 +1,172 @@
+//! The labelled corpus: requests of which is known what must be found of them, and nothing else. One row
+//! serves the scenarios, the soak and the recordings, so a new way to misuse a host is one row in
+//! [`rows`].
+//!
+//! Each row is played twice: on a host that calls the body phase while the headers are held
+//! (`allow_on_headers_stop_iteration`), and on one that holds the body back too.
+
+mod recorded;
+mod rows;
+mod subjects;
+
+use std::time::Duration;
+
+use crate::client::Request;
+use crate::collector::Finding;
+use crate::stack::Builder;
+
+pub use rows::ROWS;
+pub use subjects::{SUBJECTS, Subject};
+
+/// So long a client waits for an answer that may never come. A row whose request needs more says so.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// A request and what must be found of it.
+pub struct Row {
+    /// Unique, kebab-case. It stands in the path of the request: by it alone a timeline is judged.
+    pub label: &'static str,
+    /// Who does it.
+    pub subject: &'static Subject,
+    request: fn() -> Request,
+    finds: Finds,
+}
+
+/// Codes and severities.
+pub type Expected = &'static [(&'static str, &'static str)];
+
+enum Finds {
+    Always(Expected),
+    ByHost { calls_body: Expected, holds_all: Expected },
+}
+
+/// What a host does with the body while the headers are held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Holding {
+    /// Calls the body phase.
+    HeadersAlone,
+    /// Holds it back too: stock Envoy when nothing is said.
+    All,
+}
+
+impl Holding {
+    /// Both.
+    pub const BOTH: [Holding; 2] = [Holding::HeadersAlone, Holding::All];
+
+    /// That of a plugin's host, by its name ([`Subject::listener`]).
+    pub fn of_listener(name: &str) -> Option<Holding> {
+        Holding::BOTH.into_iter().find(|holding| name.ends_with(&format!("-{}", holding.name())))
+    }
+
+    /// In names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Holding::HeadersAlone => "headers-alone",
+            Holding::All => "all",
+        }
+    }
+}
+
+impl Row {
+    /// The row of a label.
+    pub fn of(label: &str) -> Option<&'static Row> {
+        ROWS.iter().find(|row| row.label == label)
+    }
+
+    /// The row whose request had this path, without its query.
+    pub fn of_path(path: &str) -> Option<&'static Row> {
+        path.rsplit_once('/').and_then(|(_, label)| Row::of(label))
+    }
+
+    /// The request, with the label in its path behind the manner that the path begins with.
+    pub fn request(&self) -> Request {
+        (self.request)().labelled(self.label)
+    }
+
+    /// All that must be found, facts too.
+    pub fn expected(&self, holding: Holding) -> Expected {
+        match (&self.finds, holding) {
+            (Finds::Always(expected), _) => expected,
+            (Finds::ByHost { calls_body, .. }, Holding::HeadersAlone) => calls_body,
+            (Finds::ByHost { holds_all, .. }, Holding::All) => holds_all,
+        }
+    }
+
+    /// The plugin that it goes through.
+    pub fn listener(&self, holding: Holding) -> String {
+        self.subject.listener(holding)
+    }
+
+    /// Keeps its timeline, in script notation, for the tests of `timeline`.
+    ///
+    /// # Errors
+    /// When it is no script, or cannot be written.
+    pub fn keep(&self, holding: Holding, script: &str) -> anyhow::Result<()> {
+        recorded::keep(self, holding, script)
+    }
+
+    /// What is found beyond what must be, and what is missing; None when it is exactly as it must be.
+    pub fn differs(&self, holding: Holding, findings: &[Finding]) -> Option<String> {
+        let mut found: Vec<(&str, &str)> =
+            findings.iter().map(|finding| (&*finding.code, &*finding.severity)).collect();
+        let mut expected = self.expected(holding).to_vec();
+        found.sort_unstable();
+        expected.sort_unstable();
+        (found != expected).then(|| {
+            let Row { label, .. } = self;
+            format!("{label} ({}): found {found:?}, wanted {expected:?}", holding.name())
+        })
+    }
+}
+
+/// Forgets the kept timelines of rows that there are no more.
+///
+/// # Errors
+/// When they cannot be removed.
+pub fn forget_others() -> anyhow::Result<()> {
+    recorded::forget_others(ROWS)
+}
+
+/// A stack with a listener for each of these subjects and both kinds of host.
+pub fn builder(subjects: &[&Subject]) -> Builder {
+    let mut builder = Builder::default();
+    for subject in subjects {
+        for holding in Holding::BOTH {
+            builder = builder.plugin(&subject.listener(holding), subject.plugin(holding));
+        }
+    }
+    builder.discovers(subjects::EMPTY, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Holding, ROWS, Row, SUBJECTS};
+
+    #[test]
+    fn labels_are_unique_and_kebab_case() {
+        for (at, row) in ROWS.iter().enumerate() {
+            let label = row.label;
+            let is_kebab = label.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+            assert!(is_kebab, "{label}");
+            assert!(ROWS[..at].iter().all(|other| other.label != label), "{label} stands twice");
+        }
+    }
+
+    #[test]
+    fn a_row_is_known_by_the_path_of_its_request() {
+        for row in ROWS {
+            let path = row.request().path().split('?').next().unwrap_or_default().to_owned();
+            assert_eq!(Row::of_path(&path).map(|found| found.label), Some(row.label), "{path}");
+        }
+    }
+
+    #[test]
+    fn every_subject_has_rows_and_listeners_of_its_own() {
+        for (at, subject) in SUBJECTS.iter().enumerate() {
+            assert!(ROWS.iter().any(|row| row.subject.name == subject.name), "{}", subject.name);
+            let before = SUBJECTS[..at].iter();
+            let mut names =
+                before.flat_map(|one| Holding::BOTH.map(|holding| one.listener(holding)));
+            assert!(names.all(|name| name != subject.listener(Holding::All)), "{}", subject.name);
+        }
+    }
+}
