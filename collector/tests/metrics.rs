@@ -66,6 +66,72 @@ fn calls_are_counted_from_what_recorders_counted_and_nothing_twice() {
 }
 
 #[test]
+fn durations_and_memory_come_from_what_recorders_counted() {
+    let collector = Collector::start();
+    let mut recorder = Recorder::new(1);
+    let mut batch = |calls: &[u64], pauses: &[u64], memory_pages| {
+        let mut batch = recorder.requests(1);
+        let histogram = |buckets: &[u64]| v1::Histogram {
+            buckets: buckets.to_vec(),
+            sum_micros: buckets.iter().sum::<u64>() * 50,
+        };
+        let call = v1::CallCount {
+            root: 1,
+            cluster: b"auth".to_vec(),
+            outcome: v1::CallOutcome::Answered.into(),
+            count: calls.iter().sum(),
+            duration: Some(histogram(calls)),
+        };
+        let pause = v1::PauseTimes { root: 1, direction: 1, duration: Some(histogram(pauses)) };
+        batch.counters = Some(v1::Counters {
+            calls: vec![call],
+            pauses: vec![pause],
+            memory_pages,
+            ..v1::Counters::default()
+        });
+        bytes(&batch)
+    };
+    let (first, second) = (batch(&[2, 1], &[1], 16), batch(&[3, 1, 4], &[1], 20));
+    for bytes in [&second, &first, &first] {
+        assert_eq!(collector.send(bytes).0, 200);
+    }
+    let call = |ending: &str| {
+        let labels = "plugin=\"body-call\",cluster=\"auth\"}";
+        format!("wasm_tracer_call_duration_seconds_{ending}{labels}")
+    };
+    collector.until_metric(&call("count{"), |n| n == 8.0);
+    collector.until_metric(&call("bucket{le=\"0.000128\","), |n| n == 4.0);
+    collector.until_metric(&call("bucket{le=\"+Inf\","), |n| n == 8.0);
+    let pause =
+        "wasm_tracer_pause_duration_seconds_count{plugin=\"body-call\",direction=\"response\"}";
+    collector.until_metric(pause, |n| n == 1.0);
+    for memory in ["vm_memory", "vm_memory_largest"] {
+        let line = format!("wasm_tracer_{memory}_bytes{{plugin=\"body-call\"}}");
+        collector.until_metric(&line, |bytes| bytes == 20.0 * 65_536.0);
+    }
+}
+
+#[test]
+fn a_finding_is_counted_with_its_cluster_and_the_timeline_that_shows_it() {
+    let collector = Collector::start();
+    assert_eq!(collector.send(&bytes(&Recorder::new(1).requests(1))).0, 200);
+    let timeline = collector.closed(1)[0]["id"].as_str().expect("an id").to_owned();
+    let code = "headers-forwarded-before-body-call";
+    let line = format!(
+        "wasm_tracer_findings_total{{plugin=\"body-call\",cluster=\"slow\",code=\"{code}\",severity=\"lost\"}}"
+    );
+    collector.until_metric(&line, |n| n == 1.0);
+    let count = "wasm_tracer_plugin_time_seconds_count{plugin=\"body-call\"}";
+    collector.until_metric(count, |n| n == 1.0);
+    let (_, text) = collector.get("/metrics", &[]);
+    let exemplar = format!("# {{trace_id=\"{timeline}\"}}");
+    for name in [&line, "wasm_tracer_plugin_time_seconds_bucket{"] {
+        let is_named = text.lines().any(|l| l.starts_with(name) && l.contains(&exemplar));
+        assert!(is_named, "{name} in {text}");
+    }
+}
+
+#[test]
 fn a_flood_of_names_does_not_flood_the_metrics() {
     let collector = Collector::start();
     let mut batch = Recorder::new(1).requests(1);

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use abi::Direction;
 use proto::v1;
+
+use crate::metrics::Buckets;
 
 /// Cumulative counts of a recorder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +26,12 @@ pub struct SourceCounters {
     pub fuse_trips: u64,
     /// Calls of the plugins by what became of them.
     pub calls: BTreeMap<CallKey, u64>,
+    /// How long these took.
+    pub call_times: BTreeMap<CallKey, Buckets>,
+    /// How long streams were held, by root context and direction.
+    pub pauses: BTreeMap<(u32, Direction), Buckets>,
+    /// The VM's memory in pages of 64 KiB; it never shrinks.
+    pub memory_pages: u32,
 }
 
 /// Which calls.
@@ -40,9 +49,22 @@ impl SourceCounters {
     pub(super) fn of(batch: &v1::Batch) -> Option<SourceCounters> {
         let counters = batch.counters.as_ref()?;
         let mut calls = BTreeMap::new();
+        let mut call_times: BTreeMap<CallKey, Buckets> = BTreeMap::new();
         for call in &counters.calls {
             let counted: &mut u64 = calls.entry(CallKey::of(call)).or_default();
             *counted = counted.saturating_add(call.count);
+            if let Some(duration) = &call.duration {
+                call_times.entry(CallKey::of(call)).or_default().add(&buckets(duration));
+            }
+        }
+        let mut pauses: BTreeMap<(u32, Direction), Buckets> = BTreeMap::new();
+        for pause in &counters.pauses {
+            let Some(duration) = &pause.duration else { continue };
+            let direction = match pause.direction {
+                0 => Direction::Request,
+                _ => Direction::Response,
+            };
+            pauses.entry((pause.root, direction)).or_default().add(&buckets(duration));
         }
         Some(SourceCounters {
             events: counters.events,
@@ -58,6 +80,9 @@ impl SourceCounters {
             log_lines_dropped: counters.log_lines_dropped,
             fuse_trips: counters.fuse_trips,
             calls,
+            call_times,
+            pauses,
+            memory_pages: counters.memory_pages,
         })
     }
 
@@ -78,7 +103,25 @@ impl SourceCounters {
             let known = self.calls.entry(key).or_default();
             *known = count.max(*known);
         }
+        for (key, times) in other.call_times {
+            self.call_times.entry(key).or_default().raise_to(&times);
+        }
+        for (key, times) in other.pauses {
+            self.pauses.entry(key).or_default().raise_to(&times);
+        }
+        self.memory_pages = self.memory_pages.max(other.memory_pages);
     }
+}
+
+/// A recorder's histogram; what a newer one has beyond the last bucket counts as beyond every bound.
+fn buckets(histogram: &v1::Histogram) -> Buckets {
+    let mut buckets = Buckets { sum_micros: histogram.sum_micros, ..Buckets::default() };
+    let last = buckets.counts.len() - 1;
+    for (at, count) in histogram.buckets.iter().enumerate() {
+        let counted = &mut buckets.counts[at.min(last)];
+        *counted = counted.saturating_add(*count);
+    }
+    buckets
 }
 
 impl CallKey {

@@ -1,5 +1,6 @@
 //! Every metric of the collector, its name, help and labels. Nothing else names one.
 
+mod durations;
 mod labels;
 
 use std::sync::atomic::AtomicU64;
@@ -8,12 +9,14 @@ use std::time::Duration;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::exemplar::{CounterWithExemplar, HistogramWithExemplars};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-pub use labels::Bounded;
+pub use durations::{Buckets, Durations};
+pub use labels::Names;
 
 /// Media type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -26,6 +29,8 @@ type Label = [(&'static str, &'static str); 1];
 pub struct FindingLabels {
     /// Plugin, or `other`.
     pub plugin: String,
+    /// Cluster of the call that it is about, or `other`; empty if it is about none.
+    pub cluster: String,
     /// Code of the diagnosis.
     pub code: String,
     /// Word of its severity.
@@ -41,6 +46,38 @@ pub struct CallLabels {
     pub cluster: String,
     /// What became of them: `answered`, `failed`, `late` or `rejected`.
     pub outcome: &'static str,
+}
+
+/// Labels of durations of calls.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CallTimeLabels {
+    /// Plugin, or `other`.
+    pub plugin: String,
+    /// Cluster, or `other`.
+    pub cluster: String,
+}
+
+/// Labels of durations of pauses.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PauseLabels {
+    /// Plugin, or `other`.
+    pub plugin: String,
+    /// `request` or `response`.
+    pub direction: &'static str,
+}
+
+/// The label of a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PluginLabel {
+    /// Plugin, or `other`.
+    pub plugin: String,
+}
+
+/// What an exemplar names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Exemplar {
+    /// Id of a timeline, which the trace API takes as the id of a trace.
+    pub trace_id: String,
 }
 
 /// All metrics.
@@ -67,8 +104,18 @@ pub struct Metrics {
     pub gaps: Counter,
     /// Calls of plugins, recorded or not.
     pub calls: Family<CallLabels, Counter>,
+    /// How long calls took, recorded or not.
+    pub call_times: Family<CallTimeLabels, Durations>,
+    /// How long streams were held, recorded or not.
+    pub pause_times: Family<PauseLabels, Durations>,
+    /// Time in the plugin per recorded stream.
+    pub plugin_times: Family<PluginLabel, HistogramWithExemplars<Exemplar>, PluginTimes>,
+    /// Memory of the VMs of a plugin.
+    pub memory: Family<PluginLabel, Gauge>,
+    /// Memory of the largest VM of a plugin.
+    pub memory_largest: Family<PluginLabel, Gauge>,
     /// Findings of closed timelines.
-    pub findings: Family<FindingLabels, Counter>,
+    pub findings: Family<FindingLabels, CounterWithExemplar<Exemplar>>,
     /// Timelines closed.
     pub closed: Counter,
     /// Timelines evicted for want of room.
@@ -94,6 +141,13 @@ pub struct Metrics {
     pub store_failures: Counter,
     /// Clients of the live stream.
     pub live_clients: Gauge,
+}
+
+/// Makes a histogram of the time that plugins take.
+type PluginTimes = fn() -> HistogramWithExemplars<Exemplar>;
+
+fn plugin_histogram() -> HistogramWithExemplars<Exemplar> {
+    HistogramWithExemplars::new((0..12).map(|i| 64e-6 * f64::from(1u32 << (2 * i))))
 }
 
 fn stage_histogram() -> Histogram {
@@ -167,7 +221,22 @@ impl Metrics {
         r.register("batches", "Batches by what became of them", batches.clone());
         let help = "Calls that plugins dispatched, by what became of them, at any sampling rate";
         r.register("calls", help, calls.clone());
-        r.register("findings", "Findings of timelines, counted when these close", findings.clone());
+        let help = "Findings of timelines, counted when these close; the cluster is that of the call they are about";
+        r.register("findings", help, findings.clone());
+        let (call_times, pause_times) = (Family::default(), Family::default());
+        let help = "From dispatch to response callback, at any sampling rate";
+        r.register_with_unit("call_duration", help, Unit::Seconds, call_times.clone());
+        let help = "How long plugins held streams, at any sampling rate";
+        r.register_with_unit("pause_duration", help, Unit::Seconds, pause_times.clone());
+        let plugin_times: Family<PluginLabel, HistogramWithExemplars<Exemplar>, PluginTimes> =
+            Family::new_with_constructor(plugin_histogram);
+        let help = "Time in the plugin's callbacks per stream, of recorded streams only";
+        r.register_with_unit("plugin_time", help, Unit::Seconds, plugin_times.clone());
+        let (memory, memory_largest) = (Family::default(), Family::default());
+        let help = "Memory of all VMs with the plugin that were heard of lately";
+        r.register_with_unit("vm_memory", help, Unit::Bytes, memory.clone());
+        let help = "Memory of the largest VM with the plugin that was heard of lately";
+        r.register_with_unit("vm_memory_largest", help, Unit::Bytes, memory_largest.clone());
         r.register_with_unit("stage", "Time per batch and stage", Unit::Seconds, stages.clone());
         r.register_with_unit(
             "journal_size",
@@ -189,6 +258,11 @@ impl Metrics {
             fuse_trips_at_source,
             gaps,
             calls,
+            call_times,
+            pause_times,
+            plugin_times,
+            memory,
+            memory_largest,
             findings,
             closed,
             evicted,
@@ -277,17 +351,29 @@ mod tests {
         metrics.batch("accepted");
         metrics.stage("decode", Duration::ZERO);
         metrics.turned_down.get_or_create(&[("reason", "loss")]).set(0);
-        let (plugin, code, cluster) = (String::new(), String::new(), String::new());
-        let finding = FindingLabels { plugin: plugin.clone(), code, severity: "lost" };
-        metrics.findings.get_or_create(&finding).inc();
-        metrics.calls.get_or_create(&CallLabels { plugin, cluster, outcome: "late" }).inc();
+        let (plugin, cluster, code) = (String::new(), String::new(), String::new());
+        let none = PluginLabel { plugin: plugin.clone() };
+        metrics.memory.get_or_create(&none).set(0);
+        metrics.memory_largest.get_or_create(&none).set(0);
+        drop(metrics.plugin_times.get_or_create(&none));
+        let pauses = PauseLabels { plugin: plugin.clone(), direction: "request" };
+        drop(metrics.pause_times.get_or_create(&pauses));
+        let times = CallTimeLabels { plugin: plugin.clone(), cluster: cluster.clone() };
+        drop(metrics.call_times.get_or_create(&times));
+        let calls =
+            CallLabels { plugin: plugin.clone(), cluster: cluster.clone(), outcome: "late" };
+        metrics.calls.get_or_create(&calls).inc();
+        let finding = FindingLabels { plugin, cluster, code, severity: "lost" };
+        metrics.findings.get_or_create(&finding).inc_by(1, None, None);
         metrics
     }
 
     /// Names of the labels of the first series with some.
     fn labels(text: &str, name: &str) -> String {
         let series = text.lines().find_map(|l| l.strip_prefix(name)?.split_once('{'));
-        let Some((_, labels)) = series.filter(|(suffix, _)| suffix.starts_with('_')) else {
+        let Some((_, labels)) =
+            series.filter(|(suffix, _)| suffix.is_empty() || suffix.starts_with('_'))
+        else {
             return String::new();
         };
         let names = labels.split(',').filter_map(|label| label.split_once('='));

@@ -2,8 +2,8 @@
 //!
 //! Its inputs are a closed enum; nothing else touches the state, so there is no lock.
 
+mod counts;
 mod keeper;
-mod sources;
 mod state;
 mod vm;
 

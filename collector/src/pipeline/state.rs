@@ -14,14 +14,14 @@ use timeline::timeline::{State as TimelineState, Timeline, Update};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::WeakUnboundedSender;
 
-use super::sources::{PLUGINS, Sources};
+use super::counts;
 use super::vm::Vm;
 use super::{Arrived, Question};
 use crate::clock::{Clock, wall_millis};
 use crate::decode::{REASONS, SourceCounters};
 use crate::ingest::Command;
 use crate::live::Live;
-use crate::metrics::{Bounded, FindingLabels, Metrics};
+use crate::metrics::{Metrics, Names};
 use crate::store::{Cursor, Resume, Row, Store};
 
 /// Uses of one context id in one instance that are told apart after a restart.
@@ -65,8 +65,7 @@ pub struct State {
     /// Closed and not stored.
     unstored: usize,
     waiting: Vec<OwnedSemaphorePermit>,
-    plugins: Bounded,
-    sources: Sources,
+    names: Names,
     is_replay: bool,
     /// Where instances go on that a process before this one knew.
     resume: HashMap<InstanceId, Resume>,
@@ -104,8 +103,7 @@ impl State {
             known: HashMap::new(),
             unstored: 0,
             waiting: Vec::new(),
-            plugins: Bounded::new(PLUGINS),
-            sources: Sources::new(),
+            names: Names::new(),
             is_replay: true,
             resume,
             added: HashMap::new(),
@@ -136,7 +134,8 @@ impl State {
         if let Some(counters) = decoded.counters {
             let before = vm.counted.get_or_insert_with(|| counters.clone());
             if !self.is_replay {
-                self.sources.count(&self.wiring.metrics, &vm.plugins, before, &counters);
+                let (metrics, names) = (&self.wiring.metrics, &mut self.names);
+                counts::count_sources(metrics, names, &vm.plugins, before, &counters);
             }
             before.raise_to(counters);
             vm.tell(decoded.fuse, delivery.clock.monotonic);
@@ -301,8 +300,9 @@ impl State {
         metrics.pending.set(self.known.values().map(|k| k.timeline.pending.len() as i64).sum());
     }
 
-    fn count_instances(&self) {
+    fn count_instances(&mut self) {
         let metrics = &self.wiring.metrics;
+        counts::gauge_memory(metrics, &mut self.names, self.vms.values());
         metrics.instances.set(self.vms.len() as i64);
         let of = |is: fn(&Vm) -> bool| self.vms.values().filter(|vm| is(vm)).count() as i64;
         metrics.trapped.set(of(|vm| vm.instance.has_trapped()));
@@ -362,29 +362,15 @@ impl State {
             (Some(false), false) => self.unstored -= 1,
             _ => {}
         }
-        if is_closed && !self.is_replay && before != Some(false) {
-            self.count_close(&timeline, before.is_none() && update.revision > 1);
+        let is_again = before == Some(false) || before.is_none() && update.revision > 1;
+        if is_closed && !self.is_replay && !is_again {
+            counts::count_close(&self.wiring.metrics, &mut self.names, &timeline);
         }
         if !self.is_replay {
             self.wiring.live.send(&timeline);
         }
         let closed_millis = wall_millis();
         is_closed.then_some(Row { timeline, started_nanos, closed_millis, may_be_stored })
-    }
-
-    fn count_close(&mut self, timeline: &Timeline, is_second: bool) {
-        if is_second {
-            return;
-        }
-        self.wiring.metrics.closed.inc();
-        for finding in &timeline.findings {
-            let labels = FindingLabels {
-                plugin: self.plugins.value(&timeline.root.plugin).to_owned(),
-                code: finding.code.clone(),
-                severity: finding.severity.name(),
-            };
-            self.wiring.metrics.findings.get_or_create(&labels).inc();
-        }
     }
 
     fn reschedule(&mut self, instance: InstanceId) {

@@ -149,9 +149,11 @@ impl Collector {
         let begun = Instant::now();
         loop {
             let (_, text) = self.get("/metrics", &[]);
-            let value = text
-                .lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<f64>().ok());
+            // An exemplar may follow the value.
+            let value = text.lines().find_map(|line| {
+                let value = line.strip_prefix(name)?.strip_prefix(' ')?;
+                value.split(' ').next()?.parse::<f64>().ok()
+            });
             if value.is_some_and(&holds) {
                 return;
             }

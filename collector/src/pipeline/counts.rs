@@ -1,0 +1,130 @@
+//! What is added to the collector's metrics: of what recorders counted the differences, so nothing twice,
+//! and what closed timelines say.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::SystemTime;
+
+use abi::Kind;
+use timeline::finding::Finding;
+use timeline::timeline::Timeline;
+
+use super::vm::Vm;
+use crate::decode::SourceCounters;
+use crate::metrics::{
+    Buckets, CallLabels, CallTimeLabels, Exemplar, FindingLabels, Metrics, Names, PauseLabels,
+    PluginLabel,
+};
+
+/// Bytes of a page of memory.
+const PAGE: i64 = 65_536;
+
+/// Adds what a recorder counted since `before`. `plugins`: names by root.
+pub(super) fn count_sources(
+    metrics: &Metrics,
+    names: &mut Names,
+    plugins: &BTreeMap<u32, String>,
+    before: &SourceCounters,
+    now: &SourceCounters,
+) {
+    let refused = |counters: &SourceCounters| counters.streams_refused.values().sum::<u64>();
+    let counts = [
+        (&metrics.events_lost_at_source, now.events_lost, before.events_lost),
+        (&metrics.streams_refused_at_source, refused(now), refused(before)),
+        (
+            &metrics.streams_not_watched_at_source,
+            now.streams_not_watched,
+            before.streams_not_watched,
+        ),
+        (
+            &metrics.dispatches_rejected_at_source,
+            now.dispatches_rejected,
+            before.dispatches_rejected,
+        ),
+        (&metrics.log_lines_dropped_at_source, now.log_lines_dropped, before.log_lines_dropped),
+        (&metrics.fuse_trips_at_source, now.fuse_trips, before.fuse_trips),
+    ];
+    for (counter, now, before) in counts {
+        counter.inc_by(now.saturating_sub(before));
+    }
+    let plugin_of = |root: u32| plugins.get(&root).map_or("", String::as_str);
+    for (key, count) in &now.calls {
+        let more = count.saturating_sub(before.calls.get(key).copied().unwrap_or(0));
+        if more > 0 {
+            let (plugin, cluster) = names.pair(plugin_of(key.root), &key.cluster);
+            let labels = CallLabels { plugin, cluster, outcome: key.outcome };
+            metrics.calls.get_or_create(&labels).inc_by(more);
+        }
+    }
+    for (key, times) in &now.call_times {
+        if let Some(more) = more(times, before.call_times.get(key)) {
+            let (plugin, cluster) = names.pair(plugin_of(key.root), &key.cluster);
+            metrics.call_times.get_or_create(&CallTimeLabels { plugin, cluster }).add(&more);
+        }
+    }
+    for (key, times) in &now.pauses {
+        if let Some(more) = more(times, before.pauses.get(key)) {
+            let (root, direction) = *key;
+            let plugin = names.plugin(plugin_of(root));
+            let labels = PauseLabels { plugin, direction: direction.name() };
+            metrics.pause_times.get_or_create(&labels).add(&more);
+        }
+    }
+}
+
+fn more(now: &Buckets, before: Option<&Buckets>) -> Option<Buckets> {
+    let more = before.map_or_else(|| now.clone(), |before| now.since(before));
+    (more != Buckets::default()).then_some(more)
+}
+
+/// Counts a timeline that is closed for the first time.
+pub(super) fn count_close(metrics: &Metrics, names: &mut Names, timeline: &Timeline) {
+    metrics.closed.inc();
+    let exemplar = || Some(Exemplar { trace_id: timeline.id.to_string() });
+    let now = Some(SystemTime::now());
+    let plugin = names.plugin(&timeline.root.plugin);
+    let is_callback = |kind: Kind| matches!(kind, Kind::Callback(_));
+    let callbacks = timeline.events.iter().filter(|e| is_callback(e.kind));
+    let seconds = callbacks.map(|e| e.took.0).sum::<u64>() as f64 / 1e6;
+    metrics.plugin_times.get_or_create(&PluginLabel { plugin }).observe(seconds, exemplar(), now);
+    for finding in &timeline.findings {
+        let (plugin, cluster) = names.pair(&timeline.root.plugin, cluster_of(timeline, finding));
+        let (code, severity) = (finding.code.clone(), finding.severity.name());
+        let labels = FindingLabels { plugin, cluster, code, severity };
+        metrics.findings.get_or_create(&labels).inc_by(1, exemplar(), now);
+    }
+}
+
+/// The cluster of the first call that a finding cites; empty if it cites none.
+fn cluster_of<'a>(timeline: &'a Timeline, finding: &Finding) -> &'a str {
+    let call = timeline.calls.iter().find(|c| finding.evidence.events.contains(&c.dispatch));
+    call.map_or("", |call| &call.cluster)
+}
+
+/// Sets how much memory the VMs have now.
+pub(super) fn gauge_memory<'a>(
+    metrics: &Metrics,
+    names: &mut Names,
+    vms: impl Iterator<Item = &'a Vm>,
+) {
+    let mut memory: HashMap<String, (i64, i64)> = HashMap::new();
+    for vm in vms {
+        let pages = vm.counted.as_ref().map_or(0, |counted| counted.memory_pages);
+        let bytes = i64::from(pages) * PAGE;
+        let mut plugins: Vec<&String> = vm.plugins.values().collect();
+        plugins.sort_unstable();
+        plugins.dedup();
+        for plugin in plugins {
+            let (all, largest) = memory.entry(names.plugin(plugin)).or_default();
+            *all += bytes;
+            *largest = bytes.max(*largest);
+        }
+    }
+    // Plugins that are gone have no memory.
+    metrics.memory.clear();
+    metrics.memory_largest.clear();
+    for (plugin, (all, largest)) in memory {
+        let label = PluginLabel { plugin };
+        metrics.memory.get_or_create(&label).set(all);
+        metrics.memory_largest.get_or_create(&label).set(largest);
+    }
+}
