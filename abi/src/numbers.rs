@@ -5,6 +5,10 @@
 pub mod map {
     /// The headers of the stream's request.
     pub const REQUEST_HEADERS: u32 = 0;
+    /// The initial metadata of a gRPC call's answer.
+    pub const GRPC_INITIAL_METADATA: u32 = 4;
+    /// The trailing metadata of a gRPC call's answer.
+    pub const GRPC_TRAILING_METADATA: u32 = 5;
     /// The headers of the answer to a call.
     pub const CALL_RESPONSE_HEADERS: u32 = 6;
 }
@@ -13,6 +17,8 @@ pub mod map {
 pub mod buffer {
     /// The body of the answer to a call.
     pub const CALL_RESPONSE_BODY: u32 = 4;
+    /// The message of a gRPC call's answer.
+    pub const GRPC_MESSAGE: u32 = 5;
     /// The configuration of the plugin.
     pub const PLUGIN_CONFIGURATION: u32 = 7;
 }

@@ -76,6 +76,8 @@ fn the_scripts_show_every_severity_of_every_finding() {
     assert_eq!(of("response-while-request-held"), ["failed", "lost", "note"]);
     assert_eq!(of("waiting-on-call"), ["hung"]);
     assert_eq!(of("callback-ran-no-resume"), ["hung"]);
+    assert_eq!(of("callback-failure-unhandled"), ["hung", "lost"]);
+    assert_eq!(of("watermark-deadlock"), ["hung", "note"]);
     assert_eq!(of("dispatch-rejected"), ["failed"]);
     assert_eq!(of("vm-trap-collateral"), ["failed", "hung", "lost"]);
 }
@@ -112,7 +114,8 @@ fn the_callback_moved_before_the_delete_changes_the_verdict() {
     let mut moves = 0;
     for timeline in timelines() {
         // A trap loses the callback itself.
-        let lost = |f: &&Finding| f.severity == Severity::Lost && f.code != "vm-trap-collateral";
+        let traps = ["vm-trap-collateral", "callback-failure-unhandled"];
+        let lost = |f: &&Finding| f.severity == Severity::Lost && !traps.contains(&&*f.code);
         for finding in timeline.findings.iter().filter(lost) {
             let first = timeline
                 .events

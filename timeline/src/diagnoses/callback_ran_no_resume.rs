@@ -1,14 +1,14 @@
 //! The last call was answered, its callback ran, and nobody resumed the stream (host-semantics PW203).
 
-use abi::{CallKind, Direction, Hostcall, Kind};
+use abi::{CallKind, Direction, Host, Hostcall, Kind};
 
-use super::{kinds, phrases};
+use super::{callback_failure_unhandled as unhandled, failed_call, kinds, phrases};
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::{Event, Marks};
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
 use crate::hold::{Half, Hold, hostcalls_on, resumes};
-use crate::ids::Micros;
+use crate::ids::{Micros, Sequence};
 use crate::story::{StillHeld, Story, span};
 
 /// A plugin may resume from its next tick or from the callback of another stream.
@@ -45,6 +45,37 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
 };
 
 fn judge(story: &Story<'_>) -> Option<Verdict> {
+    judge_as(story, |call, callback| {
+        let told =
+            Told { code: DIAGNOSIS.code, details: Vec::new(), events: Vec::new(), advice: ADVICE };
+        unhandled::unread(story, call, callback).is_empty().then_some(told)
+    })
+}
+
+/// Is it found of the call?
+pub fn names(story: &Story<'_>, call: &Call) -> bool {
+    let of_call =
+        |verdict| matches!(verdict, Verdict::Found(f) if f.subject == Subject::Call(call.id));
+    judge(story).is_some_and(of_call)
+}
+
+/// What a diagnosis tells of a callback that ran and decided nothing.
+pub struct Told {
+    /// Code of the diagnosis.
+    pub code: &'static str,
+    /// Further sentences.
+    pub details: Vec<String>,
+    /// Further events to cite.
+    pub events: Vec<Sequence>,
+    /// What to do.
+    pub advice: &'static [(Option<Host>, &'static str)],
+}
+
+/// The verdict about the response callback that came last, if the diagnosis tells anything of it.
+pub fn judge_as(
+    story: &Story<'_>,
+    told: impl FnOnce(&Call, &Event) -> Option<Told>,
+) -> Option<Verdict> {
     if story.out().next().is_some() {
         return None;
     }
@@ -53,6 +84,7 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
     if callback.marks.has(Marks::UNFINISHED) {
         return None;
     }
+    let told = told(call, callback)?;
     let direction = story.is_awaited(call)?;
     let end = story.end_of_stop(direction);
     let half = *story.state_before(end)?.of(direction);
@@ -75,7 +107,7 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
     match story.still_held(direction, end)? {
         Ok(held) => {
             let in_vain = tried.into_iter().map(|(event, _)| event).collect();
-            found(story, Stuck { call, callback, direction, half, end, held, in_vain })
+            found(story, Stuck { call, callback, direction, half, end, held, in_vain }, told)
         }
         Err(gap) => Some(Verdict::Unknown { gap }),
     }
@@ -138,12 +170,16 @@ struct Stuck<'a> {
     in_vain: Vec<&'a Event>,
 }
 
-fn found(story: &Story<'_>, stuck: Stuck<'_>) -> Option<Verdict> {
+fn found(story: &Story<'_>, stuck: Stuck<'_>, told: Told) -> Option<Verdict> {
     let Stuck { call, callback, direction, half, end, held, in_vain } = stuck;
     let held_by = story.timeline.event(half.held_by?)?;
     let seen_until = end.map_or(story.instant.known_until, |end| end.at);
+    let failed = failed_call::failure(call, callback)
+        .map(|why| format!(", which had failed ({why}),"))
+        .unwrap_or_default();
     let headline = format!(
-        "{} is held since {}; the response callback of {} ran {}, and nothing let it go in the {} {}.",
+        "{} is held since {}; the response callback of {}{failed} ran {}, and nothing let it go in the {} \
+         {}.",
         phrases::capital(&phrases::half(direction)),
         phrases::name(held_by),
         phrases::call(call),
@@ -176,8 +212,10 @@ fn found(story: &Story<'_>, stuck: Stuck<'_>) -> Option<Verdict> {
             true => "In it the plugin made no recorded hostcall.".to_owned(),
             false => format!("In it the plugin called {}.", did.join(", ")),
         },
-        "Every call that the stream dispatched has been answered: none is out that could resume it.".to_owned(),
+        "Every call that the stream dispatched has been answered: none is out that could resume it."
+            .to_owned(),
     ];
+    details.extend(told.details);
     if let Some(end) = end {
         details.push(format!("The wait ended with {}.", phrases::event(end)));
     }
@@ -196,6 +234,7 @@ fn found(story: &Story<'_>, stuck: Stuck<'_>) -> Option<Verdict> {
     // A window tells of kinds: those of what was in vain are cited instead.
     let none_of: Vec<Kind> =
         NONE_OF.iter().copied().filter(|kind| in_vain.iter().all(|e| e.kind != *kind)).collect();
+    let events = events.chain(told.events);
     Some(Verdict::Found(Box::new(Finding {
         details,
         evidence: Evidence {
@@ -205,15 +244,8 @@ fn found(story: &Story<'_>, stuck: Stuck<'_>) -> Option<Verdict> {
                 held.window,
             ],
         },
-        advice: phrases::advice(
-            None,
-            &[(
-                None,
-                "End every path of the response callback with a resume or a local response, also \
-                 those for a failed call, an unexpected status and an unreadable body.",
-            )],
-        ),
-        ..Finding::cause(DIAGNOSIS.code, Severity::Hung, Subject::Call(call.id), headline)
+        advice: phrases::advice(story.timeline.dialect.host, told.advice),
+        ..Finding::cause(told.code, Severity::Hung, Subject::Call(call.id), headline)
     })))
 }
 
@@ -228,6 +260,12 @@ fn why(event: &Event) -> String {
         ),
     }
 }
+
+const ADVICE: &[(Option<Host>, &str)] = &[(
+    None,
+    "End every path of the response callback with a resume or a local response, also those for a failed \
+     call, an unexpected status and an unreadable body.",
+)];
 
 const EXAMPLE: &str = r#"
 known_until 9.000000

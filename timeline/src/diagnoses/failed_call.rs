@@ -2,7 +2,9 @@
 
 use abi::{CallFailure, CallKind, Callback, Host, Kind};
 
-use super::phrases;
+use super::{
+    callback_failure_unhandled as unhandled, callback_ran_no_resume as no_resume, phrases,
+};
 use crate::calls::{Call, Outcome};
 use crate::event::Event;
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
@@ -54,6 +56,31 @@ pub fn why(call: &Call, callback: &Event) -> Option<Why> {
     })
 }
 
+/// What a response callback says of a failure, a clause; None if it says of none: the call was answered
+/// well, or what came with the callback is not known. A status from 500 on counts, by whomever it was sent.
+pub fn failure(call: &Call, callback: &Event) -> Option<String> {
+    if let Some(why) = why(call, callback) {
+        return Some(match why {
+            Why::Timeout => format!("its {} had struck", timeout(call)),
+            Why::Connect => "no connection, or it broke before an answer came".to_owned(),
+            Why::Reset => {
+                "no headers: the response broke off, or is larger than the host keeps".to_owned()
+            }
+            Why::NoHealthyHost => "no healthy host".to_owned(),
+            Why::Redis => format!("status {} of the Redis client", callback.arg(0)),
+        });
+    }
+    match callback.kind {
+        Kind::Callback(Callback::HttpCallResponse) if callback.arg(3) >= 500 => {
+            Some(format!("status {}", callback.arg(3)))
+        }
+        Kind::Callback(Callback::GrpcClose) if callback.arg(0) != 0 => {
+            Some(format!("gRPC status {}", callback.arg(0)))
+        }
+        _ => None,
+    }
+}
+
 /// Within 50 ms or a tenth of the timeout.
 fn is_at_timeout(call: &Call, age: Micros) -> bool {
     call.timeout.is_some_and(|timeout| {
@@ -81,6 +108,10 @@ fn found(story: &Story<'_>, rule: &Rule, call: &Call) -> Option<Verdict> {
     let callback = story.answer(call)?;
     let age = callback.at.since(call.dispatched_at);
     let told = (rule.told)(why(call, callback)?, call, age)?;
+    // What it led to is named instead, and says why the call failed.
+    if no_resume::names(story, call) || unhandled::names(story, call) {
+        return None;
+    }
     let dispatch = story.timeline.event(call.dispatch)?;
     let phase = story.dispatch_step(call).and_then(|step| story.invocation(step));
     let within = phase.map(|phase| format!(" in {}", phrases::name(phase))).unwrap_or_default();

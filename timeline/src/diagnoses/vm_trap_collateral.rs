@@ -3,7 +3,7 @@
 
 use abi::{Callback, Direction, Host, Kind};
 
-use super::{kinds, phrases};
+use super::{callback_failure_unhandled as unhandled, kinds, phrases};
 use crate::black_box::Panic;
 use crate::calls::Call;
 use crate::diagnose::{Diagnosis, NearMiss};
@@ -58,10 +58,10 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
             ),
         });
     }
-    let unfinished = story.timeline.events.iter().filter(|e| e.marks.has(Marks::UNFINISHED));
-    let trap = unfinished.max_by_key(|e| e.order())?;
+    let trap = trap(story)?;
     if is_own(story, trap) {
-        return Some(culprit(story, trap));
+        // What led to it is named instead where it is known.
+        return (!unhandled::names_trap(story, trap)).then(|| culprit(story, trap));
     }
     // An end that came before the trap left nothing to lose.
     if story.ended().is_some_and(|end| end.order() < trap.order()) {
@@ -70,8 +70,14 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
     Some(Stranded::of(story, trap)?.map_or_else(|gap| Verdict::Unknown { gap }, |s| s.found(story)))
 }
 
+/// The invocation that did not return; of nested ones the innermost.
+pub fn trap<'a>(story: &Story<'a>) -> Option<&'a Event> {
+    let unfinished = story.timeline.events.iter().filter(|e| e.marks.has(Marks::UNFINISHED));
+    unfinished.max_by_key(|e| e.order())
+}
+
 /// Did the stream's own invocation trap, or the response callback of one of its calls?
-fn is_own(story: &Story<'_>, trap: &Event) -> bool {
+pub fn is_own(story: &Story<'_>, trap: &Event) -> bool {
     let answers = |call: &Call| call.outcome.answer().is_some_and(|a| a.callback == trap.sequence);
     trap.context == story.timeline.context || story.calls().iter().any(answers)
 }
@@ -187,7 +193,7 @@ impl<'a> Stranded<'a> {
 }
 
 /// What the plugin wrote at its end: for the headline, and as a sentence.
-fn last_words(trap: &Event) -> (String, Option<String>) {
+pub fn last_words(trap: &Event) -> (String, Option<String>) {
     match Panic::of(&trap.text_lossy()) {
         Some(panic) => {
             let said = panic.sentence();

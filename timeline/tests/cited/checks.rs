@@ -37,6 +37,38 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
             Kind::Callback(Callback::HttpCallResponse) => matches!(answer.arg(4), 2..=4),
             _ => answer.arg(0) != 0,
         }),
+        "callback-failure-unhandled" => unhandled(finding, cited),
+        "watermark-deadlock" => (|| {
+            let body = [Callback::RequestBody, Callback::ResponseBody];
+            let is_body = |e: &Event| body.iter().any(|c| e.kind == Kind::Callback(*c));
+            let (_, phase) = cited.one(|e| is_body(e) && e.result == 2 && e.arg(1) == 0)?;
+            let to = cited.ended_by(finding);
+            let dispatch = Kind::Hostcall(Hostcall::HttpCall);
+            let no_call = cited.none(finding, cited.0.first()?, cited.at(to), dispatch);
+            let severity = match (to, phase.arg(0)) {
+                (Some(_), 0x10_0000..) => Severity::Hung,
+                (Some(_), 0x8000..) | (None, 0x10_0000..) => Severity::Note,
+                _ => return None,
+            };
+            Some(no_call && cited.held_until(finding, to) && finding.severity == severity)
+        })(),
+        "body-released-by-other" => (|| {
+            let is_body = |e: &&Event| e.kind == Kind::Callback(Callback::RequestBody);
+            let bodies: Vec<&Event> = cited.0.iter().filter(is_body).collect();
+            let [kept, next] = bodies[..] else { return None };
+            let shrinks = next.arg(0) < kept.arg(0) && matches!(kept.result, 1 | 2);
+            Some(shrinks && cited.held_until(finding, Some(next.sequence)))
+        })(),
+        "impossible-sequence" => (|| {
+            let [first, second] = &cited.0[..] else { return None };
+            let is_new = Kind::Callback(Callback::ContextCreate);
+            let since = cited.none(finding, first, Some(second), is_new);
+            let again = first.kind == second.kind && first.context == second.context;
+            let deleted = first.kind == Kind::Callback(Callback::Delete);
+            let within = second.marks.has(Marks::NESTED)
+                && first.at.after(first.took) >= second.at.after(second.took);
+            Some((since && (again || deleted)) || within)
+        })(),
         "paused-without-pending-call" => stopped(finding, cited, |phase| phase.result != 0),
         "header-pause-starves-body" => stopped(finding, cited, |phase| phase.arg(1) == 0),
         "waiting-for-body-that-cannot-come" => stopped(finding, cited, |phase| phase.arg(1) != 0),
@@ -170,6 +202,36 @@ fn failed(finding: &Finding, cited: &Cited, so: impl Fn(&Event) -> bool) -> Opti
     let (_, dispatch) = cited.dispatch(finding)?;
     let (_, answer) = cited.answer(dispatch)?;
     Some(so(answer))
+}
+
+/// The call's response callback says of a failure, something was asked for in vain in it, and it came to
+/// nothing or did not return; one that did not return may also have asked for what was gone.
+fn unhandled(finding: &Finding, cited: &Cited) -> Option<bool> {
+    let reads = [
+        Hostcall::GetHeaderMapValue,
+        Hostcall::GetHeaderMapPairs,
+        Hostcall::GetHeaderMapSize,
+        Hostcall::GetBufferBytes,
+        Hostcall::GetBufferStatus,
+    ];
+    let is_failure = |e: &Event| match e.kind {
+        Kind::Callback(Callback::HttpCallResponse) => e.arg(4) == 3 || e.arg(3) >= 500,
+        _ => e.arg(0) != 0,
+    };
+    let asked = |within: &Event, refused: bool| {
+        cited.one(|e| {
+            let is_read = reads.iter().any(|h| e.kind == Kind::Hostcall(*h));
+            is_read && e.entry == within.entry && (e.result != 0 || !refused)
+        })
+    };
+    if let Some((_, trap)) = cited.one(|e| e.marks.has(Marks::UNFINISHED) && e.result == 0) {
+        let told = is_failure(trap) || asked(trap, true).is_some();
+        return Some(told && finding.severity == Severity::Lost);
+    }
+    let (_, dispatch) = cited.dispatch(finding)?;
+    let (_, answer) = cited.answer(dispatch)?;
+    let in_vain = is_failure(answer) && asked(answer, false).is_some();
+    Some(in_vain && finding.severity == Severity::Hung && stuck(finding, cited)?)
 }
 
 /// Something did not return; if that was not the stream's own, the stream was there until then, held

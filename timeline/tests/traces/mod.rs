@@ -374,8 +374,92 @@ pub const ANOTHER_REQUEST_TRAPS_WHILE_A_RESPONSE_WAITS: &str = r#"
 0.372110 #8 request_headers 3 "abort()\n" -> (unfinished)
 "#;
 
+pub const A_CALLBACK_UNWRAPS_AN_ANSWER_THAT_IS_NONE: &str = r#"
+0.222000 #1 create 2 root 1
+0.222100 #3 request_headers 2 n=10 end -> pause
+0.222110 #2   dispatch http "auth" pseudo=7 timeout=5s -> ok call 4
+0.322110 #6 http_call_response root 1 call 4 failure=3 "panicked at src/lib.rs:31:9:\nunexpected status: 2\n" -> (unfinished)
+0.322120 #4   set_effective_context context=2 -> ok
+0.322130 #5   get_header_map_value ":status" map=6 -> bad_argument
+"#;
+
+pub const THE_LOG_PHASE_UNWRAPS_A_HEADER_THAT_IS_GONE: &str = r#"
+0.222000 #1 create 2 root 1
+0.222100 #2 request_headers 2 n=10 end -> continue
+0.322110 #4 log 2 "panicked at src/lib.rs:31:9:\nno such header\n" -> (unfinished)
+0.322120 #3   get_header_map_value ":path" -> not_found
+"#;
+
+pub const A_GRPC_CALL_FAILS_AND_ITS_METADATA_IS_READ: &str = r#"
+known_until 9.000000
+0.222000 #1 create 2 root 1
+0.222100 #3 request_headers 2 n=10 end -> pause
+0.222110 #2   dispatch grpc "auth" timeout=5s -> ok call 5
+0.322110 #6 grpc_close root 1 call 5 status=14
+0.322120 #4   set_effective_context context=2 -> ok
+0.322130 #5   get_header_map_pairs map=5 -> bad_argument
+"#;
+
+pub const A_LARGE_BODY_IS_WAITED_FOR_UNTIL_THE_HOST_GIVES_UP: &str = r#"
+response code 408 flags 0x10000 details "stream_idle_timeout"
+known_until 400.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001800 #13 request_body 2 size=524288 -> 2
+0.003100 #14 request_body 2 size=1064960 -> 2
+300.003500 #15 response_headers 2 n=5 -> continue
+300.003600 #16 response_body 2 size=14 end -> continue
+300.004000 #17 log 2
+300.004100 #18 done 2
+300.004200 #19 delete 2
+"#;
+
+pub const A_BODY_ABOVE_A_LOW_LIMIT_IS_WAITED_FOR_UNTIL_THE_CLIENT_LEAVES: &str = r#"
+response code 0 flags 0x4000 details "downstream_remote_disconnect"
+known_until 12.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001800 #13 request_body 2 size=40960 -> 2
+10.004000 #14 log 2
+10.004100 #15 done 2
+10.004200 #16 delete 2
+"#;
+
+pub const A_HELD_BODY_SHRINKS_IN_A_PLUGIN_THAT_CANNOT_SHORTEN_IT: &str = r#"
+module hostcalls 64,72
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001800 #14 request_body 2 size=65536 -> pause
+0.001810 #13   dispatch http "scan" timeout=5s -> ok call 4
+0.203100 #15 request_body 2 size=4096 end -> pause
+"#;
+
+pub const A_PHASE_WITHIN_A_PHASE: &str = r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 -> continue took=100us
+0.000150 #12 request_body 2 size=9 end -> continue took=10us +nested
+"#;
+
+pub const A_PHASE_AFTER_THE_DELETE: &str = r#"
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001000 #13 log 2
+0.001100 #14 done 2
+0.001200 #15 delete 2
+0.002000 #16 response_headers 2 n=3 -> continue
+"#;
+
 /// All of them.
 pub const ALL: &[&str] = &[
+    A_CALLBACK_UNWRAPS_AN_ANSWER_THAT_IS_NONE,
+    THE_LOG_PHASE_UNWRAPS_A_HEADER_THAT_IS_GONE,
+    A_GRPC_CALL_FAILS_AND_ITS_METADATA_IS_READ,
+    A_LARGE_BODY_IS_WAITED_FOR_UNTIL_THE_HOST_GIVES_UP,
+    A_BODY_ABOVE_A_LOW_LIMIT_IS_WAITED_FOR_UNTIL_THE_CLIENT_LEAVES,
+    A_HELD_BODY_SHRINKS_IN_A_PLUGIN_THAT_CANNOT_SHORTEN_IT,
+    A_PHASE_WITHIN_A_PHASE,
+    A_PHASE_AFTER_THE_DELETE,
     THE_PLUGIN_PANICS_IN_ITS_OWN_REQUEST,
     THE_PLUGIN_PANICS_IN_A_RESPONSE_CALLBACK,
     A_TICK_TRAPS_WHILE_A_REQUEST_IS_HELD,

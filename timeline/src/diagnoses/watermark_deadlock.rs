@@ -1,0 +1,261 @@
+//! The plugin gathers a body in a way that lets the host stop reading it, and waits for its end
+//! (host-semantics PW207).
+
+use abi::{Callback, Direction, EffectiveAction, Host, Kind, effective_action};
+
+use super::kinds;
+use super::stuck::{self, Stuck, Told};
+use crate::diagnose::{Diagnosis, NearMiss};
+use crate::finding::{Severity, Verdict};
+use crate::story::{Ending, Story};
+
+/// What Envoy buffers of a connection unless told otherwise.
+const USUAL_LIMIT: u32 = 1 << 20;
+/// What proxies at the edge are advised to buffer, and Higress does unless told otherwise.
+const LOW_LIMIT: u32 = 32 << 10;
+
+/// See the head of this file.
+pub const DIAGNOSIS: Diagnosis = Diagnosis {
+    code: "watermark-deadlock",
+    title: "The plugin waits for the end of a body that the host may have stopped reading",
+    severity: Severity::Hung,
+    is_fact: false,
+    explanation: EXPLANATION,
+    explanation_zh: include_str!("watermark-deadlock.zh-CN.md"),
+    example: EXAMPLE,
+    near_misses: NEAR_MISSES,
+    overlaps: &[],
+    argues_from_absence: true,
+    triggers: &[Kind::Callback(Callback::RequestBody), Kind::Callback(Callback::ResponseBody)],
+    judge,
+};
+
+fn judge(story: &Story<'_>) -> Vec<Verdict> {
+    // A plugin that calls may have stopped for that.
+    if !story.calls().is_empty() {
+        return Vec::new();
+    }
+    let stuck = stuck::all(story).into_iter().filter(|stuck| waits_for_the_end(story, stuck));
+    stuck.filter_map(|stuck| of(story, &stuck)).collect()
+}
+
+/// Did the last body phase hold what came, so that the host may stop reading, with more to come?
+fn waits_for_the_end(story: &Story<'_>, stuck: &Stuck<'_>) -> bool {
+    let Kind::Callback(callback @ (Callback::RequestBody | Callback::ResponseBody)) =
+        stuck.phase.kind
+    else {
+        return false;
+    };
+    let action = callback
+        .phase()
+        .map(|phase| effective_action(phase, stuck.phase.result, false, story.timeline.dialect));
+    let is_bounded = action == Some(EffectiveAction::StopIterationAndWatermark);
+    is_bounded && !stuck.half.ended && !stuck.replied
+}
+
+fn of(story: &Story<'_>, stuck: &Stuck<'_>) -> Option<Verdict> {
+    let held = stuck.phase.arg(0);
+    let ended = story.end_of_stop(stuck.direction).is_some();
+    let in_vain = matches!(story.ending(), Ending::ClientLeft | Ending::HostTimeout);
+    let severity = match ended {
+        true if in_vain && held >= USUAL_LIMIT => Severity::Hung,
+        true if in_vain && held >= LOW_LIMIT => Severity::Note,
+        false if held >= USUAL_LIMIT => Severity::Note,
+        _ => return None,
+    };
+    let verdict = stuck.judge(story, kinds::DISPATCHES, told(story, stuck, held, ended))?;
+    Some(match verdict {
+        Verdict::Found(mut finding) => {
+            finding.severity = severity;
+            Verdict::Found(finding)
+        }
+        other => other,
+    })
+}
+
+fn told(story: &Story<'_>, stuck: &Stuck<'_>, held: u32, ended: bool) -> Told {
+    let why = format!(
+        "if the host's buffer holds no more than the {held} bytes that had come, it reads no further: \
+         the end of the body, which the plugin waits for, cannot come"
+    );
+    let other = match stuck.direction {
+        Direction::Request => "client",
+        Direction::Response => "upstream",
+    };
+    let limit = match held >= USUAL_LIMIT {
+        true => "That is as much as Envoy buffers unless told otherwise, 1 MiB, or more.",
+        false => "Envoy buffers 1 MiB unless told otherwise; many proxies are told 32 KiB.",
+    };
+    let mut details = vec![
+        format!(
+            "It answered StopIterationAndWatermark with {held} bytes held and the end not seen: over its \
+             limit the host then stops reading, and answers no 413."
+        ),
+        limit.to_owned(),
+        "No call was dispatched whose callback could resume.".to_owned(),
+        format!("A {other} that is slow, or has stopped, looks the same."),
+    ];
+    if ended {
+        let mut clause = story.ending().clause(story);
+        clause.insert_str(0, "In the end ");
+        details.push(format!("{clause}."));
+    }
+    Told { code: DIAGNOSIS.code, why, details, events: Vec::new(), advice: ADVICE }
+}
+
+const ADVICE: &[(Option<Host>, &str)] = &[
+    (
+        None,
+        "Do not wait for the end of a body with an answer under which the host stops reading: gather it \
+         with StopIterationAndBuffer, so that one that is too large is answered 413, or look at it as it \
+         streams by.",
+    ),
+    (
+        Some(Host::Higress),
+        "On Higress return types.ActionPause (DataStopIterationAndBuffer) from the body handler, and raise \
+         the limit with ctx.SetRequestBodyBufferLimit or ctx.SetResponseBodyBufferLimit in the headers \
+         handler.",
+    ),
+    (
+        Some(Host::Envoy),
+        "On stock Envoy Pause from a body phase is StopIterationAndBuffer; the limit is the listener's or \
+         cluster's per_connection_buffer_limit_bytes.",
+    ),
+];
+
+const EXAMPLE: &str = r#"
+known_until 9.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001800 #13 request_body 2 size=524288 -> 2
+0.003100 #14 request_body 2 size=1064960 -> 2
+"#;
+
+const NEAR_MISSES: &[NearMiss] = &[
+    NearMiss {
+        because: "the rest of the body came",
+        script: r#"
+known_until 9.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001800 #13 request_body 2 size=524288 -> 2
+0.003100 #14 request_body 2 size=1064960 -> 2
+0.004100 #15 request_body 2 size=1064990 end -> continue
+"#,
+    },
+    NearMiss {
+        because: "little is held: the client is slow",
+        script: r#"
+response code 0 flags 0x4000 details "downstream_remote_disconnect"
+known_until 9.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001800 #13 request_body 2 size=1400 -> 2
+7.006020 #14 log 2
+7.006031 #15 done 2
+7.006040 #16 delete 2
+"#,
+    },
+    NearMiss {
+        because: "less is held than hosts buffer, and the stream may still go on",
+        script: r#"
+known_until 9.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001800 #13 request_body 2 size=65536 -> 2
+"#,
+    },
+    NearMiss {
+        because: "the client left within the moment in which its next part might have come",
+        script: r#"
+response code 0 flags 0x4000 details "downstream_remote_disconnect"
+known_until 9.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001800 #13 request_body 2 size=1064960 -> 2
+0.306020 #14 log 2
+0.306031 #15 done 2
+0.306040 #16 delete 2
+"#,
+    },
+    NearMiss {
+        because: "with this answer the host keeps reading, and answers 413 over its limit",
+        script: r#"
+known_until 9.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001800 #13 request_body 2 size=1064960 -> pause
+"#,
+    },
+    NearMiss {
+        because: "the plugin waits for a call",
+        script: r#"
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001800 #14 request_body 2 size=1064960 -> 2
+0.001900 #13   dispatch http "scan" timeout=5s -> ok call 4
+"#,
+    },
+];
+
+const EXPLANATION: &str = r#"## What you see
+
+Small uploads work. Large ones stop in the middle and hang until the client gives up or an idle timeout of the
+host strikes; there is no 413, and nothing in the plugin's log after the part of the body that came last.
+
+## Why it happens
+
+A body phase that answers StopIterationAndWatermark (2) has the host keep what came and stop reading once its
+buffer is full, until the plugin resumes. The plugin resumes at the end of the body. So each waits for the
+other: the host does not read the end, and without the end the plugin does not resume.
+
+## How to be sure
+
+The last body phase answered 2 without having seen the end, the plugin made no call, and nothing came for a second or
+more. While the stream is open that is a note, and said only from 1 MiB on, which Envoy buffers unless told
+otherwise. It counts as hung once the stream has ended by a client that left or a timeout of the host, with
+that much held; with less, from 32 KiB on, it stays a note. Compare the bytes with the limit of the listener
+(`per_connection_buffer_limit_bytes`; for responses that of the upstream's cluster).
+
+## What to do
+
+Gather the body with StopIterationAndBuffer, and raise the limit to what must be seen whole. On Higress:
+
+```go
+ctx.SetRequestBodyBufferLimit(10 << 20) // in the headers handler
+return types.ActionPause                // from the body handler, until the end
+```
+
+On stock Envoy with the proxy-wasm crate `Pause` is StopIterationAndBuffer. Or do not gather:
+
+```rust
+fn on_http_request_body(&mut self, size: usize, _end: bool) -> Action {
+    self.scan(self.get_http_request_body(0, size)); // a part of it
+    Action::Continue
+}
+```
+
+## What this cannot see
+
+The limit, and how much of the body was still to come. Hence the "if": a peer that is slow, or stopped sending
+for a reason of its own, looks the same. Headers held with everything behind them show no body at all; that is
+`header-pause-starves-body`. Not run on Higress.
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use abi::Dialect;
+
+    #[test]
+    fn only_one_answer_of_a_body_phase_lets_the_host_stop_reading() {
+        let dialect = Dialect::from_tables(None, None);
+        let bounded = |raw| {
+            let phase = abi::Phase::RequestBody;
+            effective_action(phase, raw, false, dialect)
+                == EffectiveAction::StopIterationAndWatermark
+        };
+        assert_eq!((0..5).filter(|raw| bounded(*raw)).collect::<Vec<u32>>(), [2]);
+    }
+}
