@@ -6,7 +6,11 @@ use crate::event::Event;
 use crate::ids::{CallId, Entry, Micros, Sequence};
 use crate::timeline::Timeline;
 
-/// A dispatch of a stream and what became of it.
+/// So many events of a root's life, or of an errand, and it is full: what a response callback dispatches
+/// then begins an errand of its own.
+pub(crate) const FULL: usize = 256;
+
+/// A dispatch and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// The dispatch.
@@ -79,10 +83,12 @@ impl Outcome {
 /// The calls a timeline owns, in the order of their dispatch (host-semantics §4.0: owner).
 ///
 /// A dispatch belongs to the stream whose phase it was made in; one made in a response callback to the
-/// owner of the call answered there; one made on the root (tick, queue, configure) to no stream, also
+/// owner of the call answered there; one made on the root (tick, queue, configure) to the root, also
 /// after set_effective_context, since that is how SDKs attribute it.
 pub fn of(timeline: &Timeline) -> Vec<Call> {
     let mut calls: Vec<Call> = Vec::new();
+    let last = timeline.events.get(FULL - 1).filter(|_| timeline.is_root()).map(|e| e.entry);
+    let is_beyond = |entry: Entry| last.is_some_and(|last| entry > last);
     let mut owned_entry = None;
     let mut deleted = false;
     for event in &timeline.events {
@@ -104,6 +110,7 @@ pub fn of(timeline: &Timeline) -> Vec<Call> {
             }
             Kind::Hostcall(hostcall)
                 if hostcall.is_dispatch()
+                    && !is_beyond(event.entry)
                     && (event.context == timeline.context || owned_entry == Some(event.entry)) =>
             {
                 calls.extend(dispatched(hostcall, event));

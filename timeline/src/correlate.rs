@@ -1,7 +1,8 @@
-//! Events of one VM, in order, to timelines: which stream an invocation belongs to, what has to be
-//! judged anew.
+//! Events of one VM, in order, to timelines: which stream or root an invocation belongs to, what has to
+//! be judged anew.
 
 mod closing;
+mod errands;
 mod generations;
 mod late;
 mod roots;
@@ -37,8 +38,12 @@ pub(crate) struct Correlator {
     clock: Clock,
     next_key: Key,
     held: HashMap<Key, Held>,
-    /// The latest timeline of each context.
+    /// The latest timeline of each stream context.
     current: HashMap<ContextId, Key>,
+    /// The lives of roots that have not ended.
+    lives: HashMap<ContextId, Key>,
+    /// Timelines of streams that still grow.
+    open_streams: usize,
     /// Calls that are out, and who awaits them.
     owners: HashMap<CallId, Key>,
     /// Hostcalls whose invocation has not returned yet.
@@ -63,9 +68,12 @@ struct Held {
     /// Shared with who shows it; copied when it changes meanwhile.
     timeline: Arc<Timeline>,
     watch: [Watch; 2],
+    /// Nothing follows but response callbacks: a stream was deleted; of a root what follows is another errand.
     deleted: bool,
     /// Closed, and among the dormant ones.
     resting: bool,
+    /// There is something to tell: of a root not before it has a call or a finding.
+    told: bool,
     deadline: Option<Micros>,
     idle: Micros,
 }
@@ -84,6 +92,8 @@ impl Correlator {
             next_key: 0,
             held: HashMap::new(),
             current: HashMap::new(),
+            lives: HashMap::new(),
+            open_streams: 0,
             owners: HashMap::new(),
             unfinished: Vec::new(),
             touched: BTreeSet::new(),
@@ -100,7 +110,12 @@ impl Correlator {
 
     /// Timelines that still grow.
     pub fn open(&self) -> usize {
-        self.held.len() - self.dormant.len()
+        self.idle.len()
+    }
+
+    /// Those of streams among them.
+    pub fn open_streams(&self) -> usize {
+        self.open_streams
     }
 
     /// When the next timeline is idle, on the instance's clock.
@@ -166,24 +181,22 @@ impl Correlator {
                     self.roots.entry(context).or_insert_with(|| {
                         Arc::new(Root { context, since: event.at, ..Root::default() })
                     });
-                    None
+                    Some(self.life(context))
                 }
                 root => Some(self.begin(context, ContextId(root))),
             },
             (Some(callback), Some(event)) if callback.is_response() => {
-                self.owners.get(&event.call).copied()
+                self.of_answer(event, &hostcalls)
             }
-            (Some(callback), _) if callback.is_on_root() => None,
-            _ if self.roots.contains_key(&context) => {
-                if callback == Some(Callback::Delete) {
-                    self.ended_roots.push(context);
-                }
-                None
+            (Some(callback), Some(event)) if self.is_of_root(callback, context) => {
+                self.of_root(callback, event, &hostcalls)
             }
+            _ if self.roots.contains_key(&context) => None,
             _ => Some(self.of_context(context)),
         };
         let is_placed = self.borrowed(home, &hostcalls);
-        let is_unowned = home.is_none() && callback.is_some_and(Callback::is_response);
+        let is_unowned = callback.is_some_and(Callback::is_response)
+            && invocation.as_ref().is_some_and(|e| !self.owners.contains_key(&e.call));
         if is_unowned || !is_placed {
             self.orphans.keep(invocation.as_ref(), &hostcalls);
         }
@@ -238,22 +251,30 @@ impl Correlator {
             Some(before) => before.timeline.generation + 1,
             None => self.generations.next(context),
         };
+        self.streams_seen += 1;
+        self.open_streams += 1;
+        let key = self.hold(context, generation, root, false);
+        self.current.insert(context, key);
+        key
+    }
+
+    /// An empty timeline.
+    fn hold(&mut self, context: ContextId, generation: u32, root: ContextId, deleted: bool) -> Key {
         let key = self.next_key;
         self.next_key += 1;
-        self.streams_seen += 1;
         let mut timeline = Timeline::new(self.id, context, generation);
         timeline.stream.root = root;
         timeline.root = self.root(root);
         let held = Held {
             timeline: Arc::new(timeline),
             watch: Default::default(),
-            deleted: false,
+            deleted,
             resting: false,
+            told: false,
             deadline: None,
             idle: Micros(u64::MAX),
         };
         self.held.insert(key, held);
-        self.current.insert(context, key);
         key
     }
 
@@ -282,6 +303,7 @@ impl Correlator {
         if let Some(held) = self.held.get_mut(&key)
             && std::mem::take(&mut held.resting)
         {
+            self.open_streams += usize::from(!held.timeline.is_root());
             self.dormant.retain(|k| *k != key);
         }
     }

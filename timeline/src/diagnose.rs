@@ -4,7 +4,7 @@ use abi::Kind;
 
 use crate::finding::{Finding, Severity, Subject, Verdict};
 use crate::ids::Micros;
-use crate::registry::DIAGNOSES;
+use crate::registry::{ABOUT_ROOTS, DIAGNOSES};
 use crate::story::Story;
 use crate::timeline::{PendingVerdict, Timeline, UnknownVerdict};
 
@@ -79,8 +79,9 @@ pub struct Verdicts {
 pub fn diagnose(timeline: &Timeline, instant: Instant) -> Verdicts {
     let mut verdicts = Verdicts::default();
     let seen = kinds(timeline.events.iter().map(|e| e.kind));
-    let mut asked =
-        DIAGNOSES.iter().filter(|d| seen & kinds(d.triggers.iter().copied()) != 0).peekable();
+    let is_apt = |d: &&Diagnosis| !timeline.is_root() || ABOUT_ROOTS.contains(&d.code);
+    let is_due = |d: &&Diagnosis| seen & kinds(d.triggers.iter().copied()) != 0;
+    let mut asked = DIAGNOSES.iter().filter(is_due).filter(is_apt).peekable();
     if asked.peek().is_none() {
         return verdicts;
     }

@@ -204,7 +204,7 @@ impl Instance {
     /// Would silence mean something, and has it not been told?
     fn is_to_be_heard(&self) -> bool {
         let ended = self.is_final || !self.black_box.is_empty();
-        !ended && self.correlator.silence.is_none() && self.correlator.open() > 0
+        !ended && self.correlator.silence.is_none() && self.correlator.open_streams() > 0
     }
 
     /// A trap that leaves no black box shows only as silence (design §6, death).
@@ -212,7 +212,7 @@ impl Instance {
         if arrived < self.last_heard.after(SILENT_AFTER) {
             self.correlator.heard(None);
         } else if self.is_to_be_heard() {
-            let open = u32::try_from(self.correlator.open()).unwrap_or(u32::MAX);
+            let open = u32::try_from(self.correlator.open_streams()).unwrap_or(u32::MAX);
             let since = self.known_until;
             self.correlator.heard(Some(Silence { since, open }));
         }

@@ -52,6 +52,10 @@ registry! {
     response_while_request_held,
 }
 
+/// The diagnoses that speak of the calls of roots too; all others are about streams alone.
+pub(crate) const ABOUT_ROOTS: &[&str] =
+    &["dispatch-rejected", "dispatch-failed-inline", "call-timeout", "call-connect-failure"];
+
 /// Headings of every explanation, in this order.
 pub const HEADINGS: [&str; 5] =
     ["What you see", "Why it happens", "How to be sure", "What to do", "What this cannot see"];

@@ -1,4 +1,4 @@
-//! A timeline: everything known of one stream context of one plugin, in order.
+//! A timeline: everything known of one context of one plugin, in order: of a stream, or of a root.
 
 use std::sync::Arc;
 
@@ -9,9 +9,14 @@ use crate::delivery::{Clock, Module, Root, StreamInfo};
 use crate::diagnose::{Instant, diagnose};
 use crate::event::Event;
 use crate::finding::{Finding, Severity};
-use crate::ids::{ContextId, InstanceId, Micros, Sequence, TimelineId};
+use crate::ids::{ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
 
-/// Everything known of one stream context of one plugin.
+/// Everything known of one context of one plugin.
+///
+/// A stream has one. A root has one for its life (generation 0: create, vm_start, configure, done, delete,
+/// the calls made in them and their response callbacks) and one for each errand: another invocation of the
+/// root that dispatches (a tick, a queue item), with the response callbacks of its calls and what these
+/// dispatch in turn.
 ///
 /// `calls`, `findings`, `pending` and `unknown` follow from the rest ([`Timeline::assess`]); neither
 /// the script nor the stored form carries them.
@@ -25,9 +30,10 @@ pub struct Timeline {
     pub state: State,
     /// The VM.
     pub instance: InstanceId,
-    /// The stream context.
+    /// The stream context, or the root.
     pub context: ContextId,
-    /// How often the context id had been used before in this instance.
+    /// Of a stream: how often the context id had been used before in this instance. Of a root: 0 for its
+    /// life; for an errand the number of the invocation that it began with.
     pub generation: u32,
     /// The plugin.
     pub root: Arc<Root>,
@@ -71,7 +77,7 @@ pub enum State {
 /// Why a timeline is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// The stream ended and no call is out.
+    /// The stream ended, or the root has done what it began, and no call is out.
     Ended,
     /// The stream ended, and the last timeout of a call passed without its response callback.
     TimedOut,
@@ -224,7 +230,9 @@ impl Timeline {
 
     /// How long the stream lived: from its first event to its delete, or so far.
     pub fn duration(&self) -> Micros {
-        let deleted = self.events.iter().find(|e| e.kind == Kind::Callback(Callback::Delete));
+        let is_delete =
+            |e: &&Event| e.kind == Kind::Callback(Callback::Delete) && e.context == self.context;
+        let deleted = self.events.iter().find(is_delete);
         deleted.map_or_else(
             || self.span(),
             |delete| delete.at.after(delete.took).since(self.started()),
@@ -241,8 +249,44 @@ impl Timeline {
         u64::try_from(nanos).ok()
     }
 
+    /// Is it a root's: of its life, or of an errand?
+    pub fn is_root(&self) -> bool {
+        self.context == self.root.context
+    }
+
+    /// Is it of an errand of a root?
+    pub fn is_errand(&self) -> bool {
+        self.is_root() && self.generation != 0
+    }
+
+    /// Does it have its beginning?
+    pub fn begins(&self) -> bool {
+        self.events.first().is_some_and(|e| match self.is_errand() {
+            true => errand(e.entry) == self.generation,
+            false => e.kind == Kind::Callback(Callback::ContextCreate),
+        })
+    }
+
+    /// What it is of where it is a root's, for people: `root of auth (tick)`, `root of auth (life)`.
+    pub fn root_phrase(&self) -> Option<String> {
+        let began = match self.events.first()?.kind {
+            Kind::Callback(callback) if self.is_errand() => callback.row().name,
+            _ => "life",
+        };
+        let plugin = match self.root.plugin.as_str() {
+            "" => "a plugin without a name",
+            name => name,
+        };
+        self.is_root().then(|| format!("root of {plugin} ({began})"))
+    }
+
     /// The event with a number.
     pub fn event(&self, sequence: Sequence) -> Option<&Event> {
         self.events.iter().find(|e| e.sequence == sequence)
     }
+}
+
+/// Generation of the errand that begins with an invocation: the same whatever else was seen of its root.
+pub(crate) fn errand(entry: Entry) -> u32 {
+    (entry.0 as u32).max(1)
 }

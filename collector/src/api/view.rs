@@ -19,9 +19,15 @@ pub struct Summary {
     pub plugin: String,
     /// Its root id.
     pub root: String,
-    /// Context id of the stream.
+    /// `stream`, or `root`: then it has no request, and `subject` says what it is.
+    pub kind: &'static str,
+    /// `METHOD PATH`; of a root: `root of PLUGIN (life)`, or with the callback that it began with in the
+    /// place of `life`.
+    pub subject: String,
+    /// Context id of the stream, or of the root.
     pub context: u32,
-    /// How often the context id had been used before.
+    /// How often the context id had been used before; of a root 0 for its life, else the number of the
+    /// invocation that it began with.
     pub generation: u32,
     /// `x-request-id`, empty if not known.
     pub request_id: String,
@@ -244,6 +250,8 @@ impl Summary {
             instance: timeline.instance.to_string(),
             plugin: timeline.root.plugin.clone(),
             root: timeline.root.root_id.clone(),
+            kind: if timeline.is_root() { "root" } else { "stream" },
+            subject: subject(timeline),
             context: timeline.context.0,
             generation: timeline.generation,
             request_id: timeline.stream.request_id.clone(),
@@ -388,6 +396,12 @@ impl ListedFinding {
             state: state_name(timeline.state),
         })
     }
+}
+
+fn subject(timeline: &Timeline) -> String {
+    let stream = &timeline.stream;
+    let request = || format!("{} {}", stream.method, stream.path).trim().to_owned();
+    timeline.root_phrase().unwrap_or_else(request)
 }
 
 fn kind_of(finding: &Finding) -> &'static str {

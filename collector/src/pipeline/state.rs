@@ -349,7 +349,7 @@ impl State {
                 (Some(was_open), known.may_be_stored, known.started_nanos)
             }
             Entry::Vacant(entry) => {
-                let may_be_stored = self.is_replay || update.revision > 1 || !begins(&timeline);
+                let may_be_stored = self.is_replay || update.revision > 1 || !timeline.begins();
                 vm.need(first, update.id);
                 let started_nanos = started_nanos(&timeline);
                 let timeline = timeline.clone();
@@ -438,9 +438,4 @@ impl State {
 fn started_nanos(timeline: &Timeline) -> i64 {
     let read = timeline.wall_nanos(timeline.started()).and_then(|nanos| i64::try_from(nanos).ok());
     read.unwrap_or_else(|| wall_millis().saturating_mul(1_000_000))
-}
-
-/// Does it have its beginning?
-fn begins(timeline: &Timeline) -> bool {
-    timeline.events.first().is_some_and(|e| e.kind == Kind::Callback(Callback::ContextCreate))
 }

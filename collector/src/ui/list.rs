@@ -79,7 +79,7 @@ impl Row {
             id: timeline.id,
             plugin: timeline.root.plugin.clone(),
             method: stream.method.clone(),
-            path: stream.path.clone(),
+            path: timeline.root_phrase().unwrap_or_else(|| stream.path.clone()),
             request_id: stream.request_id.clone(),
             code: stream.response_code,
             started: timeline.wall_nanos(timeline.started()).and_then(words::rfc3339),

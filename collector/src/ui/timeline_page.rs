@@ -51,7 +51,9 @@ fn heading(html: &mut Html, timeline: &Timeline) {
             badge(html, timeline.severity(), timeline.state == State::Open);
             let stream = &timeline.stream;
             html.element("span", &[("class", "path")], |html| {
-                if stream.path.is_empty() {
+                if let Some(root) = timeline.root_phrase() {
+                    html.text(&root);
+                } else if stream.path.is_empty() {
                     html.text(&format!("context {}", timeline.context));
                 } else {
                     html.leaf("b", &[], &stream.method);
@@ -90,10 +92,13 @@ fn facts(html: &mut Html, timeline: &Timeline) {
         ("Node", timeline.node.to_string()),
     ];
     let generation = match timeline.generation {
-        0 => String::new(),
+        n if n == 0 || timeline.is_root() => String::new(),
         n => format!(", generation {n}"),
     };
-    let context = format!("{} of root {}{generation}", timeline.context, timeline.root.context);
+    let context = match timeline.is_root() {
+        true => format!("root {}", timeline.context),
+        false => format!("{} of root {}{generation}", timeline.context, timeline.root.context),
+    };
     let last = [("Context", context), ("Instance", timeline.instance.to_string())];
     let known = where_known.into_iter().filter(|(_, value)| !value.is_empty());
     html.element("dl", &[("class", "facts")], |html| {

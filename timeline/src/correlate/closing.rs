@@ -5,7 +5,7 @@ use std::sync::Arc;
 use abi::{Callback, Dialect, Kind};
 
 use super::{Correlator, Key};
-use crate::calls::Outcome;
+use crate::calls::{Call, Outcome};
 use crate::delivery::{Module, Root};
 use crate::diagnose::{Instant, diagnose};
 use crate::ids::{CallId, Micros, Sequence};
@@ -22,8 +22,13 @@ const MOST_DORMANT: usize = 1_024;
 impl Correlator {
     /// Closes the timeline of which nothing was heard for longest.
     pub fn evict(&mut self, gaps: &[InstanceGap], instant: Instant) -> Option<Update> {
-        let &(_, key) = self.idle.first()?;
-        self.update(key, gaps, instant, Some(Reason::Evicted), true)
+        loop {
+            let &(_, key) = self.idle.first()?;
+            let update = self.update(key, gaps, instant, Some(Reason::Evicted), true);
+            if update.is_some() {
+                return update;
+            }
+        }
     }
 
     pub(super) fn update(
@@ -55,14 +60,16 @@ impl Correlator {
             t.assess(instant);
             t.pending.clone()
         });
-        let ends = Ends::of(held.deleted, &held.timeline);
+        let ends = Ends::of(held.deleted, &held.timeline, &held.timeline.calls);
         let reason = ends.reason(instant).or(forced);
         let state = reason.map_or(State::Open, State::Closed);
         changed |= held.timeline.state != state;
+        held.told |= is_worth_telling(&held.timeline);
+        let told = held.told;
         if changed {
             let t = Arc::make_mut(&mut held.timeline);
             t.state = state;
-            t.revision += 1;
+            t.revision += u32::from(told);
             t.events.shrink_to_fit();
         }
         if let Some(deadline) = held.deadline.take() {
@@ -81,13 +88,16 @@ impl Correlator {
         // A callback that may still come finds its timeline.
         match reason {
             None => {}
+            Some(Reason::RootEnded) if snapshot.gaps.is_empty() => self.forget(key),
+            // The life of a root goes on until the root ends.
+            Some(_) if self.is_life(key) && forced != Some(Reason::RootEnded) => {}
             Some(Reason::TimedOut | Reason::Idle) => self.rest(key),
             // So may the batch of a gap.
-            Some(Reason::Ended) if !snapshot.gaps.is_empty() => self.rest(key),
+            Some(Reason::Ended | Reason::RootEnded) if !snapshot.gaps.is_empty() => self.rest(key),
             Some(_) => self.forget(key),
         }
         let (id, revision) = (snapshot.id, snapshot.revision);
-        changed.then_some(Update { id, revision, state, snapshot })
+        (changed && told).then_some(Update { id, revision, state, snapshot })
     }
 
     /// Keeps a closed timeline for a callback that may still come.
@@ -95,6 +105,7 @@ impl Correlator {
         if let Some(held) = self.held.get_mut(&key)
             && !std::mem::replace(&mut held.resting, true)
         {
+            self.open_streams -= usize::from(!held.timeline.is_root());
             self.dormant.push_back(key);
         }
         if self.dormant.len() > MOST_DORMANT
@@ -109,12 +120,17 @@ impl Correlator {
         self.idle.remove(&(held.idle, key));
         if held.resting {
             self.dormant.retain(|k| *k != key);
+        } else {
+            self.open_streams -= usize::from(!held.timeline.is_root());
         }
         let timeline = &held.timeline;
         for call in timeline.calls.iter().filter(|c| c.id != CallId(0)) {
             if self.owners.get(&call.id) == Some(&key) {
                 self.owners.remove(&call.id);
             }
+        }
+        if self.lives.get(&timeline.context) == Some(&key) {
+            self.lives.remove(&timeline.context);
         }
         if self.current.get(&timeline.context) == Some(&key) {
             self.current.remove(&timeline.context);
@@ -160,8 +176,10 @@ impl Around {
 }
 
 /// What decides about closing (design §6).
-struct Ends {
+pub(super) struct Ends {
     deleted: bool,
+    /// The end of its root is among its events.
+    root_ended: bool,
     out: bool,
     /// When the last call that is out is given up; None if one has no timeout.
     deadline: Option<Micros>,
@@ -170,20 +188,28 @@ struct Ends {
 }
 
 impl Ends {
-    fn of(deleted: bool, timeline: &Timeline) -> Ends {
-        let out = || timeline.calls.iter().filter(|c| c.outcome == Outcome::Pending);
+    /// `calls`: of the timeline as it is.
+    pub(super) fn of(deleted: bool, timeline: &Timeline, calls: &[Call]) -> Ends {
+        let out = || calls.iter().filter(|c| c.outcome == Outcome::Pending);
         let limits: Option<Vec<Micros>> =
             out().map(|c| c.timeout.map(|t| c.dispatched_at.after(t).after(GRACE))).collect();
         let last = timeline.events.iter().map(|e| e.at.after(e.took)).max().unwrap_or_default();
+        let root = timeline.root.context;
+        let delete = Kind::Callback(Callback::Delete);
+        let root_ended = timeline.events.iter().any(|e| e.kind == delete && e.context == root);
         Ends {
             deleted,
+            root_ended,
             out: out().next().is_some(),
             deadline: limits.and_then(|l| l.into_iter().max()),
             last,
         }
     }
 
-    fn reason(&self, instant: Instant) -> Option<Reason> {
+    pub(super) fn reason(&self, instant: Instant) -> Option<Reason> {
+        if self.root_ended {
+            return Some(Reason::RootEnded);
+        }
         if self.deleted && !self.out {
             return Some(Reason::Ended);
         }
@@ -192,6 +218,11 @@ impl Ends {
         }
         (self.last.after(IDLE) <= instant.now).then_some(Reason::Idle)
     }
+}
+
+/// A root is worth telling of when it called somebody, or something is wrong with it.
+fn is_worth_telling(timeline: &Timeline) -> bool {
+    !timeline.is_root() || !timeline.calls.is_empty() || !timeline.findings.is_empty()
 }
 
 /// May a gap have swallowed events of a timeline?
@@ -203,7 +234,9 @@ fn concerns(gap: &InstanceGap, timeline: &Timeline) -> bool {
     let numbers = timeline.events.iter().map(|e| e.sequence);
     let first = numbers.clone().min().unwrap_or_default();
     let begun = timeline.events.iter().any(|e| e.kind == Kind::Callback(Callback::ContextCreate));
-    if begun && gap.gap.to < first {
+    // Hostcalls are numbered before their invocation, so the first one of an errand may be missing.
+    let errand_begun = timeline.begins() && gap.gap.to.0.saturating_add(1) < first.0;
+    if begun && gap.gap.to < first || errand_begun {
         return false;
     }
     let ended = matches!(timeline.state, State::Closed(Reason::Ended));

@@ -59,6 +59,7 @@ impl Correlator {
         for (invocation, hostcalls) in std::mem::take(&mut self.orphans.kept) {
             self.late_group(invocation, hostcalls);
         }
+        self.roots_ended();
         self.is_refilled = true;
         true
     }
@@ -104,7 +105,10 @@ impl Correlator {
             Some(Kind::Callback(callback)) => Some(callback),
             _ => None,
         };
-        let home = self.home_of(context, entry);
+        // A root has many timelines: which one, the invocation says or has said.
+        let is_root =
+            self.roots.contains_key(&context) || callback.is_some_and(Callback::is_on_root);
+        let home = if is_root { None } else { self.home_of(context, entry) };
         let is_create = callback == Some(Callback::ContextCreate);
         // What needs no place of its own, or begins a timeline, goes the usual way.
         if home.is_none() && invocation.is_some() {

@@ -60,7 +60,9 @@ impl Correlator {
             return;
         }
         self.silence = silence;
-        let open = |(key, held): (&Key, &super::Held)| (!held.resting).then_some(*key);
+        let open = |(key, held): (&Key, &super::Held)| {
+            (held.timeline.state == State::Open).then_some(*key)
+        };
         self.touched.extend(self.held.iter().filter_map(open));
     }
 

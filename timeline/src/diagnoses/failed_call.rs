@@ -127,7 +127,8 @@ fn found(story: &Story<'_>, rule: &Rule, call: &Call) -> Option<Verdict> {
         ),
     ];
     let hostcalls = story.hostcalls_in(callback);
-    if matches!(call.outcome, Outcome::Failed(_)) && story.gap_in(callback).is_none() {
+    let is_failed = matches!(call.outcome, Outcome::Failed(_)) && !story.timeline.is_root();
+    if is_failed && story.gap_in(callback).is_none() {
         details.push(match hostcalls.iter().find(|e| phrases::decides(e)) {
             Some(act) => format!("In it the plugin called {}.", phrases::event(act)),
             None => "In it the plugin neither resumed nor answered.".to_owned(),

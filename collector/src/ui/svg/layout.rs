@@ -119,7 +119,7 @@ impl<'a> Layout<'a> {
             let (marks, rows) = place(of_lane, &axis, (timeline.context, end), y + 5.0);
             let holds: Vec<Hold> =
                 holds.iter().filter(|h| shows == Shows::Phases(h.direction)).copied().collect();
-            let is_phases = matches!(shows, Shows::Phases(_));
+            let is_phases = matches!(shows, Shows::Phases(_)) && !timeline.is_root();
             if marks.is_empty() && calls.is_empty() && !is_phases {
                 continue;
             }

@@ -15,6 +15,9 @@ pub fn title(timeline: &Timeline) -> String {
         name => name,
     };
     let stream = &timeline.stream;
+    if let Some(root) = timeline.root_phrase() {
+        return format!("Timeline of the {root}");
+    }
     match (stream.method.as_str(), stream.path.as_str()) {
         ("", "") => format!("Timeline of context {} in {plugin}", timeline.context),
         (method, path) => format!("Timeline of {method} {path} in {plugin}"),
@@ -41,7 +44,8 @@ pub fn description(timeline: &Timeline, end: Option<Micros>) -> String {
     }
     if let Some(end) = end {
         let after = words::span(end.since(timeline.started()));
-        sentences.push(format!("The stream ended after {after}."));
+        let whose = if timeline.is_root() { "root" } else { "stream" };
+        sentences.push(format!("The {whose} ended after {after}."));
     }
     let late = timeline.calls.iter().filter(|c| matches!(c.outcome, Outcome::Late(_))).count();
     if late > 0 {

@@ -30,9 +30,9 @@ struct Update {
     #[serde(default)]
     request_id: String,
     #[serde(default)]
-    method: String,
+    kind: String,
     #[serde(default)]
-    path: String,
+    subject: String,
     state: String,
     #[serde(default)]
     severity: Option<String>,
@@ -61,14 +61,17 @@ pub fn run(args: &Args) -> Result<()> {
         } else {
             let said = update.headline.as_deref().unwrap_or("nothing found");
             let severity = update.severity.as_deref().unwrap_or("-");
+            let request = match update.kind.as_str() {
+                "root" => String::new(),
+                _ if update.request_id.is_empty() => " request ?".to_owned(),
+                _ => format!(" request {}", update.request_id),
+            };
             writeln!(
                 out,
-                "{severity:6} {state:6} {plugin} {method} {path} request {request}: {said} (timeline {id})",
+                "{severity:6} {state:6} {plugin} {subject}{request}: {said} (timeline {id})",
                 state = update.state,
                 plugin = update.plugin,
-                method = update.method,
-                path = update.path,
-                request = if update.request_id.is_empty() { "?" } else { &update.request_id },
+                subject = update.subject,
                 id = update.id,
             )?;
         }

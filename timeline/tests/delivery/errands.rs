@@ -1,0 +1,212 @@
+//! What roots do is told as timelines of their own: the life of each, and its errands.
+
+use timeline::ids::{CallId, ContextId, Entry, Micros, Sequence};
+use timeline::timeline::Timeline;
+use timeline::{Instance, Reason, State, codec, script};
+
+use super::recording::*;
+
+const ROOT: &str = r#"0.100000 #1 create 1
+0.100100 #2 vm_start root 1
+0.100200 #4 configure root 1
+0.100300 #3   dispatch http "keys" timeout=1s -> ok call 4
+0.200000 #5 http_call_response root 1 call 4 headers=3 code=200
+"#;
+
+const STREAM: &str = r#"0.300000 #6 create 2 root 1
+0.400000 #7 request_headers 2 n=1 -> continue
+0.410000 #9 request_body 2 size=3 end -> pause
+0.410001 #8   dispatch http "slow" timeout=300s -> ok call 8
+0.500000 #10 log 2
+0.500100 #11 done 2
+0.500200 #12 delete 2
+"#;
+
+const TICKS: &str = r#"1.000000 #13 tick root 1
+2.000000 #15 tick root 1
+2.000000 #14   dispatch http "nowhere" pseudo=7 timeout=5s -> bad_argument
+3.000000 #17 tick root 1
+3.000001 #16   dispatch http "slow" timeout=1s -> ok call 12
+4.000000 #19 http_call_response root 1 call 12 headers=4 code=504 failure=1
+4.000001 #18   dispatch http "slow" timeout=20s -> ok call 16
+"#;
+
+const END: &str = "9.000000 #20 done 1\n9.100000 #21 delete 1\n";
+
+fn all_of_it() -> String {
+    format!("{ROOT}{STREAM}{TICKS}{END}")
+}
+
+fn numbers(timeline: &Timeline) -> Vec<u64> {
+    timeline.events.iter().map(|e| e.sequence.0).collect()
+}
+
+fn codes(timeline: &Timeline) -> Vec<&str> {
+    timeline.findings.iter().map(|f| f.code.as_str()).collect()
+}
+
+#[test]
+fn a_root_has_a_life_and_an_errand_for_each_other_invocation_that_dispatches() {
+    let text = all_of_it();
+    let seen = Seen::of(batches(&record(&[(&text, 0)]), &[]));
+    let find = |context, generation| {
+        let of = |t: &&Timeline| t.context == ContextId(context) && t.generation == generation;
+        seen.last.values().find(of).unwrap_or_else(|| panic!("no {context}, {generation}"))
+    };
+    assert_eq!(seen.last.len(), 4, "life, stream, two errands; the tick that did nothing is none");
+    let life = find(1, 0);
+    assert_eq!(numbers(life), [1, 2, 4, 3, 5, 20, 21]);
+    assert_eq!((life.calls.len(), life.state), (1, State::Closed(Reason::RootEnded)));
+    assert!(life.is_root() && !life.is_errand() && life.begins());
+    assert_eq!(life.root_phrase().as_deref(), Some("root of body-call (life)"));
+    assert!(find(2, 0).events.ends_with(&life.events[5..]), "its call was out when the root ended");
+    let rejected = find(1, 12);
+    assert_eq!((numbers(rejected), codes(rejected)), (vec![15, 14], vec!["dispatch-rejected"]));
+    assert_eq!(rejected.root_phrase().as_deref(), Some("root of body-call (tick)"));
+    let chain = find(1, 13);
+    assert_eq!(numbers(chain), [17, 16, 19, 18, 20, 21]);
+    assert_eq!((chain.calls.len(), codes(chain)), (2, vec!["call-timeout"]));
+    for timeline in seen.last.values() {
+        let text = script::print(timeline);
+        assert_eq!(script::parse(&text).as_ref(), Ok(timeline), "{text}");
+        assert_eq!(codec::decode(&codec::encode(timeline)).as_ref(), Ok(timeline), "{text}");
+    }
+}
+
+#[test]
+fn however_the_events_of_a_root_are_cut_to_batches_its_timelines_are_the_same() {
+    let text = all_of_it();
+    let events = record(&[(&text, 0)]);
+    let whole = Seen::of(batches(&events, &[])).comparable();
+    for cut in 1..events.len() {
+        assert_eq!(Seen::of(batches(&events, &[cut])).comparable(), whole, "cut at {cut}");
+    }
+    let each: Vec<usize> = (0..events.len()).collect();
+    assert_eq!(Seen::of(batches(&events, &each)).comparable(), whole, "an event a batch");
+}
+
+#[test]
+fn of_a_root_that_calls_nobody_nothing_is_told_and_it_is_no_stream() {
+    let quiet =
+        "0.1 #1 create 1\n0.2 #2 vm_start root 1\n0.3 #3 configure root 1\n0.4 #4 tick root 1";
+    let mut instance = Instance::new(INSTANCE);
+    let events = record(&[(quiet, 0)]);
+    assert!(instance.deliver(batch(&events, 1, Micros(500_000)), Micros(500_000)).is_empty());
+    assert!(instance.advance(Micros(100_000_000)).is_empty());
+    let status = instance.status();
+    assert_eq!((status.streams_seen, status.open_timelines), (0, 0));
+    assert!(status.silence.is_none() && instance.evict().is_none());
+}
+
+#[test]
+fn a_call_of_a_root_that_is_out_is_an_open_timeline_and_no_silent_stream() {
+    let mut instance = Instance::new(INSTANCE);
+    let out = "0.1 #1 create 1\n0.3 #3 configure root 1\n0.3 #2   dispatch http \"keys\" timeout=none -> ok call 4";
+    let events = record(&[(out, 0)]);
+    let updates = instance.deliver(batch(&events, 1, Micros(500_000)), Micros(500_000));
+    assert_eq!(updates.len(), 1);
+    assert_eq!((updates[0].state, updates[0].revision), (State::Open, 1));
+    assert!(instance.advance(Micros(100_000_000)).is_empty());
+    assert!(instance.status().silence.is_none());
+    assert_eq!(instance.status().open_timelines, 1);
+    let idle = instance.advance(Micros(700_000_000));
+    assert_eq!(idle[0].state, State::Closed(Reason::Idle));
+    // The life goes on all the same.
+    let events = record(&[(&format!("{out}\n900.0 #4 delete 1"), 0)]);
+    let end = instance.deliver(batch(&events[3..], 4, Micros(901_000_000)), Micros(901_000_000));
+    assert_eq!(end[0].snapshot.events.len(), 4);
+    assert_eq!((end[0].id, end[0].revision), (idle[0].id, 3));
+}
+
+#[test]
+fn a_plugin_that_calls_again_from_each_callback_has_timelines_of_a_size() {
+    let mut text = String::from("0.1 #1 create 1\n0.2 #3 tick root 1\n");
+    text += "0.2 #2   dispatch http \"feed\" timeout=1s -> ok call 1\n";
+    for at in 1..2_000 {
+        let (hostcall, invocation) = (at * 2 + 2, at * 2 + 3);
+        text += &format!(
+            "{at}.2 #{invocation} http_call_response root 1 call {at} headers=3 code=200\n"
+        );
+        text += &format!(
+            "{at}.2 #{hostcall}   dispatch http \"feed\" timeout=1s -> ok call {}\n",
+            at + 1
+        );
+    }
+    let events = record(&[(&text, 0)]);
+    let seen = Seen::of(batches(&events, &[]));
+    let longest = seen.last.values().map(|t| t.events.len()).max().expect("timelines");
+    assert!((100..300).contains(&longest), "{longest} events in one timeline");
+    let calls = seen.last.values().flat_map(|t| &t.calls);
+    let mut answered: Vec<CallId> =
+        calls.clone().filter(|c| c.outcome.answer().is_some()).map(|c| c.id).collect();
+    answered.sort_unstable();
+    assert!(answered.iter().map(|id| id.0).eq(1..2_000), "each call is told once, with its answer");
+    assert_eq!(calls.count(), 2_000);
+    for cuts in [vec![777], vec![100, 1_500, 3_000]] {
+        let again = Seen::of(batches(&events, &cuts));
+        assert_eq!(again.comparable(), seen.comparable(), "cut at {cuts:?}");
+    }
+}
+
+#[test]
+fn a_stream_that_is_read_for_ever_does_not_grow_the_life_of_its_root() {
+    let mut text = String::from("0.1 #1 create 1\n0.2 #3 configure root 1\n");
+    text += "0.2 #2   dispatch grpc_stream \"feed\" -> ok call 6\n";
+    for at in 1..1_000 {
+        text += &format!("{at}.2 #{} grpc_receive root 1 call 6 size=9\n", at + 3);
+    }
+    text += "1000.2 #1003 grpc_close root 1 call 6 status=14\n";
+    let seen = Seen::of(batches(&record(&[(&text, 0)]), &[]));
+    assert_eq!(seen.last.len(), 1);
+    let life = seen.last.values().next().expect("the life");
+    assert!(life.events.len() < 300, "{} events", life.events.len());
+    assert!(life.calls[0].outcome.answer().is_some(), "{:?}", life.calls);
+}
+
+#[test]
+fn an_instance_of_days_forgets_the_errands_that_are_done() {
+    let mut instance = Instance::new(INSTANCE);
+    let mut create = record(&[("0.1 #1 create 1", 0)]);
+    let mut told = 0;
+    let tick = record(&[(
+        "0.1 #1 create 1\n0.2 #3 tick root 1\n0.2 #2   dispatch http \"dead\" timeout=none -> ok call 9",
+        0,
+    )]);
+    for second in 1..5_000_u64 {
+        let now = Micros(second * 1_000_000);
+        for event in &tick[1..] {
+            let mut event = event.clone();
+            (event.at, event.entry) = (now, Entry(second + 1));
+            event.sequence = Sequence(second * 2 + event.sequence.0 - 2);
+            event.call = CallId(if event.call.0 == 0 { 0 } else { second as u32 });
+            create.push(event);
+        }
+        let first = create[0].sequence.0;
+        told += instance.deliver(batch(&std::mem::take(&mut create), first, now), now).len();
+    }
+    let open = instance.status().open_timelines;
+    assert!((500..700).contains(&open), "{open} open: each is given up after ten minutes");
+    assert!(told > 9_000, "{told} updates");
+}
+
+#[test]
+fn a_batch_of_a_root_that_comes_after_its_gap_was_declared_fills_it() {
+    let text = all_of_it();
+    let events = record(&[(&text, 0)]);
+    let whole = Seen::of(batches(&events, &[])).comparable();
+    let second = |seconds: u64| Micros(seconds * 1_000_000);
+    for late in [0..1, 2..5, 13..15, 15..17, 15..19, 17..19, 19..20, 19..21] {
+        let mut instance = Instance::new(INSTANCE);
+        let mut seen = Seen::default();
+        let kept = |range: std::ops::Range<usize>| {
+            batch(&events[range.clone()], range.start as u64 + 1, second(12))
+        };
+        seen.take(instance.deliver(kept(0..late.start), second(12)));
+        seen.take(instance.deliver(kept(late.end..events.len()), second(12)));
+        seen.take(instance.advance(second(23)));
+        seen.take(instance.deliver(kept(late.clone()), second(24)));
+        seen.take(instance.advance(second(700)));
+        assert_eq!(seen.comparable(), whole, "{late:?} came late");
+        assert!(instance.status().gaps.is_empty(), "{late:?}");
+    }
+}
