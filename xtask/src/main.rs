@@ -9,6 +9,7 @@ mod r#gen;
 mod places;
 mod prerequisites;
 mod setup;
+mod soak;
 mod test;
 mod tidy;
 mod wheel;
@@ -37,6 +38,8 @@ enum Task {
     Tidy,
     /// Measure what we claim about speed
     Bench(bench::Args),
+    /// Play the whole corpus at random through a real Envoy, and judge every timeline
+    Soak(soak::Args),
     /// Fetch toolchain targets, Envoy, Go and the compiled Higress plugins
     Setup,
     /// Build the example plugins
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::Gen(args) => r#gen::run(&args),
         Task::Tidy => tidy::run(),
         Task::Bench(args) => bench::run(&args),
+        Task::Soak(args) => soak::run(&args),
         Task::Setup => setup::everything(),
         Task::BuildExamples => setup::ready(&[setup::Use::Go, setup::Use::Zig])
             .and_then(|()| examples::build(examples::Which::All))

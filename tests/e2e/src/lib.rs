@@ -16,6 +16,7 @@ mod lives;
 mod marker;
 mod plugin;
 mod random;
+pub mod soak;
 mod stack;
 mod wait;
 

@@ -1,0 +1,161 @@
+//! Every stored timeline against the row that its label names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use anyhow::Context;
+use serde_json::Value;
+
+use crate::collector::{Collector, Finding};
+use crate::corpus::{Holding, Row};
+
+/// A stored timeline, as far as it is judged.
+pub(super) struct Judged {
+    pub(super) id: String,
+    pub(super) plugin: String,
+    pub(super) instance: String,
+    pub(super) context: u32,
+    pub(super) path: String,
+    findings: Vec<Finding>,
+}
+
+/// What a diagnosis found, and what it was to find.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Timelines that have it.
+    pub expected: u64,
+    /// Where it was found.
+    pub found: u64,
+    /// Both.
+    pub right: u64,
+    /// Of these it is said that it cannot be known.
+    pub unknown: u64,
+}
+
+/// The tallies of all diagnoses.
+#[derive(Debug, Default)]
+pub struct Score {
+    tallies: BTreeMap<String, Tally>,
+    timelines: u64,
+}
+
+/// How a timeline compares with its row.
+pub(super) enum Verdict {
+    Right,
+    /// Something was not found, and nothing else was.
+    Missing,
+    /// Something was found that is not so.
+    Wrong,
+}
+
+/// All stored timelines, one after the other.
+pub(super) fn every_timeline(
+    collector: &Collector,
+    mut each: impl FnMut(Judged) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut cursor = String::new();
+    loop {
+        let list = collector.json(&format!("/api/v1/timelines?limit=500{cursor}"))?;
+        for timeline in list["timelines"].as_array().context("a list of timelines")? {
+            each(Judged::of(timeline)?)?;
+        }
+        match list["cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// It as a person wants to see it, with its script.
+pub(super) fn shown(collector: &Collector, timeline: &Judged) -> anyhow::Result<String> {
+    let script = collector.text(&format!("/api/v1/timelines/{}?as=text", timeline.id))?;
+    let said = |f: &Finding| format!("{} {}: {}\n", f.severity, f.code, f.headline);
+    let found: String = timeline.findings.iter().map(said).collect();
+    Ok(format!("{} through {}\n{found}{script}", timeline.path, timeline.plugin))
+}
+
+impl Judged {
+    fn of(timeline: &Value) -> anyhow::Result<Self> {
+        let text = |name: &str| timeline[name].as_str().unwrap_or_default().to_owned();
+        let context = timeline["context"].as_u64().context("a timeline has a context")?;
+        Ok(Self {
+            id: text("id"),
+            plugin: text("plugin"),
+            instance: text("instance"),
+            context: context.try_into()?,
+            path: text("path"),
+            findings: Finding::all(timeline),
+        })
+    }
+}
+
+impl Score {
+    /// Holds a timeline against its row. Causes must be those of the row; facts may be.
+    pub(super) fn judge(&mut self, timeline: &Judged, row: &Row) -> anyhow::Result<Verdict> {
+        let holding = Holding::of_listener(&timeline.plugin).context("a plugin of the corpus")?;
+        let expected = row.expected(holding);
+        self.timelines += 1;
+        let found: BTreeSet<(&str, &str)> =
+            timeline.findings.iter().map(|f| (&*f.code, &*f.severity)).collect();
+        for (code, _) in &found {
+            let tally = self.tallies.entry((*code).to_owned()).or_default();
+            tally.found += 1;
+        }
+        let mut is_whole = true;
+        for (code, severity) in expected {
+            let tally = self.tallies.entry((*code).to_owned()).or_default();
+            tally.expected += 1;
+            if found.contains(&(*code, *severity)) {
+                tally.right += 1;
+            } else {
+                is_whole = false;
+            }
+        }
+        let is_right = found.iter().all(|found| expected.contains(found));
+        Ok(match (is_right, is_whole) {
+            (false, _) => Verdict::Wrong,
+            (true, true) => Verdict::Right,
+            (true, false) => Verdict::Missing,
+        })
+    }
+
+    /// Counts what is said to be unknown of a timeline.
+    pub(super) fn ask_what_is_unknown(
+        &mut self,
+        collector: &Collector,
+        timeline: &Judged,
+    ) -> anyhow::Result<()> {
+        let timeline = collector.json(&format!("/api/v1/timelines/{}", timeline.id))?;
+        for unknown in timeline["unknown"].as_array().context("a timeline says it")? {
+            let code = unknown["code"].as_str().unwrap_or_default().to_owned();
+            self.tallies.entry(code).or_default().unknown += 1;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} timelines judged", self.timelines)?;
+        writeln!(
+            f,
+            "{:<38}{:>9}{:>9}{:>9}{:>11}{:>9}",
+            "diagnosis", "expected", "found", "unknown", "precision", "recall"
+        )?;
+        for (code, tally) in &self.tallies {
+            let Tally { expected, found, unknown, .. } = tally;
+            let [precision, recall] = [found, expected].map(|of| share(tally.right, *of));
+            writeln!(f, "{code:<38}{expected:>9}{found:>9}{unknown:>9}{precision:>11}{recall:>9}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Cut, not rounded: what is shown as 1 is 1.
+fn share(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return "-".to_owned();
+    }
+    let share = part * 10_000 / whole;
+    format!("{}.{:04}", share / 10_000, share % 10_000)
+}

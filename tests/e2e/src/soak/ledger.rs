@@ -1,0 +1,157 @@
+//! What the recorders say of themselves: streams and events, and which request had which context.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use anyhow::Context;
+
+use super::load::Sent;
+use crate::collector::Collector;
+use crate::gate::{Accepted, Gate};
+use crate::soak::judge::Judged;
+
+/// All that the gate has seen. What counts up counts on from batch to batch, so the most counts.
+#[derive(Default)]
+pub(super) struct Ledger {
+    roots: BTreeMap<(Vec<u8>, u32), Streams>,
+    instances: BTreeMap<Vec<u8>, Events>,
+    /// Paths of streams, by instance (as the API writes it) and context.
+    paths: BTreeMap<(String, u32), String>,
+    batches: u64,
+    swallowed: u64,
+    events_swallowed: u64,
+}
+
+#[derive(Clone, Default)]
+struct Streams {
+    plugin: String,
+    seen: u64,
+    recorded: u64,
+    refused: u64,
+}
+
+#[derive(Default)]
+struct Events {
+    made: u64,
+    lost: u64,
+    not_watched: u64,
+}
+
+impl Ledger {
+    /// Reads what has come since.
+    pub(super) fn read(&mut self, gate: &Gate) {
+        for accepted in gate.take() {
+            self.note(accepted);
+        }
+    }
+
+    fn note(&mut self, Accepted { batch, swallowed, .. }: Accepted) {
+        self.batches += 1;
+        if swallowed {
+            self.swallowed += 1;
+            self.events_swallowed += batch.events.len() as u64;
+        }
+        for root in batch.roots {
+            let known = self.roots.entry((batch.instance.clone(), root.context)).or_default();
+            if known.plugin.is_empty() {
+                known.plugin = root.plugin;
+            }
+            known.seen = known.seen.max(root.streams);
+            known.recorded = known.recorded.max(root.streams_recorded);
+            known.refused = known.refused.max(root.streams_refused);
+        }
+        let events = self.instances.entry(batch.instance.clone()).or_default();
+        if let Some(counters) = batch.counters {
+            events.made = events.made.max(counters.events);
+            events.lost = events.lost.max(counters.events_lost);
+            events.not_watched = events.not_watched.max(counters.streams_not_watched);
+        }
+        let instance: String = batch.instance.iter().map(|byte| format!("{byte:02x}")).collect();
+        for stream in batch.streams.into_iter().filter(|stream| !stream.path.is_empty()) {
+            self.paths.insert((instance.clone(), stream.context), stream.path);
+        }
+    }
+
+    /// Path of the request that a timeline is of, also where the collector has not heard of it.
+    pub(super) fn path<'a>(&'a self, timeline: &'a Judged) -> &'a str {
+        let known = self.paths.get(&(timeline.instance.clone(), timeline.context));
+        known.map_or(&timeline.path, String::as_str)
+    }
+
+    fn by_plugin(&self) -> BTreeMap<&str, Streams> {
+        let mut all = BTreeMap::<&str, Streams>::new();
+        for root in self.roots.values() {
+            let sum = all.entry(&root.plugin).or_default();
+            sum.seen += root.seen;
+            sum.recorded += root.recorded;
+            sum.refused += root.refused;
+        }
+        all
+    }
+
+    fn sum(&self, of: impl Fn(&Events) -> u64) -> u64 {
+        self.instances.values().map(of).sum()
+    }
+
+    /// Whether the collector, or the gate, has all that recorders have not counted as lost.
+    pub(super) fn has_told(&self, sent: &Sent, collector: &Collector) -> anyhow::Result<bool> {
+        let seen: u64 = self.roots.values().map(|root| root.seen).sum();
+        let arrived = events_of(collector)? + self.events_swallowed;
+        Ok(seen >= sent.total() && arrived >= self.sum(|e| e.made) - self.sum(|e| e.lost))
+    }
+
+    /// Holds what was sent against what was counted and what is stored; answers the numbers.
+    pub(super) fn compare(
+        &self,
+        sent: &Sent,
+        stored: &BTreeMap<String, u64>,
+        collector: &Collector,
+        wrong: &mut Vec<String>,
+    ) -> anyhow::Result<String> {
+        let mut out = String::new();
+        let _ = writeln!(
+            out,
+            "{:<30}{:>9}{:>9}{:>9}{:>9}{:>9}",
+            "plugin", "sent", "seen", "recorded", "refused", "stored"
+        );
+        let counted = self.by_plugin();
+        for (plugin, sent) in &sent.plugins {
+            let Streams { seen, recorded, refused, .. } =
+                counted.get(plugin.as_str()).cloned().unwrap_or_default();
+            let stored = stored.get(plugin).copied().unwrap_or(0);
+            let line =
+                format!("{plugin:<30}{sent:>9}{seen:>9}{recorded:>9}{refused:>9}{stored:>9}");
+            // What was thrown away on the way nobody can store.
+            let adds_up = *sent == seen
+                && seen == recorded + refused
+                && (stored == recorded || self.swallowed > 0);
+            if !adds_up {
+                wrong.push(format!("the streams do not add up: {line}"));
+            }
+            let _ = writeln!(out, "{line}");
+        }
+        let (made, lost) = (self.sum(|e| e.made), self.sum(|e| e.lost));
+        let (arrived, swallowed) = (events_of(collector)?, self.events_swallowed);
+        let line = format!(
+            "events: {made} made, {arrived} arrived, {swallowed} thrown away on the way, {lost} lost; \
+             {} streams not watched; {} batches, {} of them thrown away",
+            self.sum(|e| e.not_watched),
+            self.batches,
+            self.swallowed
+        );
+        if made != arrived + swallowed + lost {
+            wrong.push(format!("the events do not add up: {line}"));
+        }
+        Ok(out + &line)
+    }
+}
+
+fn events_of(collector: &Collector) -> anyhow::Result<u64> {
+    metric(&collector.text("/metrics")?, "wasm_tracer_events_total")
+}
+
+/// A metric without labels.
+pub(super) fn metric(metrics: &str, name: &str) -> anyhow::Result<u64> {
+    let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.and_then(|value| value.parse().ok()).with_context(|| format!("no metric {name}"))
+}

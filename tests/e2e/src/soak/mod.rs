@@ -1,0 +1,135 @@
+//! The soak: the whole corpus at random, many clients at a time, through a real Envoy, for as long as one
+//! likes. At the end every stored timeline is judged by the label in its path, and the numbers have to
+//! add up: what was sent, what recorders counted, what is stored.
+
+mod judge;
+mod ledger;
+mod load;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::collector::Collector;
+use crate::corpus::{self, Row, SUBJECTS};
+use crate::gate::{Gate, Manner};
+use crate::wait;
+
+use judge::Verdict;
+use ledger::Ledger;
+
+pub use judge::Score;
+
+/// Clients at a time.
+const CONCURRENCY: usize = 50;
+/// Envoy's threads, each with VMs of its own.
+const WORKERS: u32 = 2;
+/// After the last request: the longest timeout of a call, and what buffers may hold back.
+const SETTLE_LIMIT: Duration = Duration::from_secs(90);
+
+/// How long, how much.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Which requests in which order, and which batches are lost.
+    pub seed: u64,
+    /// At least so long.
+    pub lasts: Duration,
+    /// Each row at least so often, on each kind of host.
+    pub at_least: usize,
+    /// Of a hundred batches so many are answered 200 and thrown away.
+    pub loss: u64,
+}
+
+/// What came of it.
+pub struct Outcome {
+    /// What was found and what was to be found, by diagnosis.
+    pub score: Score,
+    /// What is not as it must be: a finding, or a number. Empty: all is well.
+    pub wrong: Vec<String>,
+    /// The numbers, for people.
+    pub numbers: String,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When something does not start, or does not answer.
+pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
+    let collector = Collector::start(0)?;
+    let is_lossy = plan.loss > 0;
+    let manner = match plan.loss {
+        0 => Manner::Pass,
+        percent => Manner::Swallow { percent, seed: plan.seed },
+    };
+    let gate = Gate::start(manner, collector.address());
+    let stack = corpus::builder(&SUBJECTS).ships_to(gate.address()).workers(WORKERS).start()?;
+    let mut ledger = Ledger::default();
+    let begin = Instant::now();
+    let sent = load::send(&stack, plan, || ledger.read(&gate))?;
+    let lasted = begin.elapsed();
+    let mut quiet = Quiet::default();
+    let settled = wait::until("all is told", SETTLE_LIMIT, || {
+        ledger.read(&gate);
+        let metrics = collector.text("/metrics")?;
+        let open = ledger::metric(&metrics, "wasm_tracer_timelines_open")?;
+        // Where the end of a stream was thrown away its timeline stays open.
+        let is_over = if is_lossy { quiet.is(&metrics)? } else { open == 0 };
+        Ok((is_over && ledger.has_told(&sent, &collector)?).then_some(()))
+    });
+    let mut wrong = Vec::new();
+    if let Err(error) = settled {
+        wrong.push(format!("{error:#}"));
+    }
+    let (mut score, mut stored) = (Score::default(), BTreeMap::<String, u64>::new());
+    judge::every_timeline(&collector, |timeline| {
+        *stored.entry(timeline.plugin.clone()).or_default() += 1;
+        let verdict = match Row::of_path(ledger.path(&timeline)) {
+            Some(row) => score.judge(&timeline, row)?,
+            None => Verdict::Wrong,
+        };
+        let is_wrong = match verdict {
+            Verdict::Right => false,
+            Verdict::Missing => !is_lossy,
+            Verdict::Wrong => true,
+        };
+        if is_wrong {
+            wrong.push(judge::shown(&collector, &timeline)?);
+        }
+        if is_lossy {
+            score.ask_what_is_unknown(&collector, &timeline)?;
+        }
+        Ok(())
+    })?;
+    let numbers = ledger.compare(&sent, &stored, &collector, &mut wrong)?;
+    let fewest = sent.rows.values().min().copied().unwrap_or(0);
+    let numbers = format!(
+        "{} requests in {:.0} s, {CONCURRENCY} at a time, {WORKERS} workers; each row at least {fewest} \
+         times on each kind of host\n{numbers}",
+        sent.total(),
+        lasted.as_secs_f64()
+    );
+    Ok(Outcome { score, wrong, numbers })
+}
+
+/// Whether nothing is added to any timeline any more, where some stay open.
+#[derive(Default)]
+struct Quiet {
+    last: Option<(Vec<u64>, Instant)>,
+}
+
+impl Quiet {
+    /// After a missing batch the collector waits for 10 s before it goes on without it.
+    const LONG_ENOUGH: Duration = Duration::from_secs(15);
+
+    fn is(&mut self, metrics: &str) -> anyhow::Result<bool> {
+        let names = ["events_total", "timelines_open", "timelines_closed_total", "gaps_total"];
+        let of = |name: &str| ledger::metric(metrics, &format!("wasm_tracer_{name}"));
+        let now = names.into_iter().map(of).collect::<anyhow::Result<Vec<u64>>>()?;
+        match &self.last {
+            Some((before, since)) if *before == now => Ok(since.elapsed() > Self::LONG_ENOUGH),
+            _ => {
+                self.last = Some((now, Instant::now()));
+                Ok(false)
+            }
+        }
+    }
+}
