@@ -1,12 +1,13 @@
 //! The service: takes batches, keeps them, folds them to timelines, serves these.
 //!
 //! The rooms in the order in which data passes: config, ingest, decode, pipeline, store, live, api,
-//! ui, metrics. [`start`] wires them.
+//! ui, metrics, export. [`start`] wires them.
 
 mod api;
 mod clock;
 mod config;
 pub mod decode;
+mod export;
 mod health;
 mod ingest;
 mod live;

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -58,6 +59,10 @@ impl Store for Filling {
 
     fn list(&self, query: &Query, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {
         self.inner.list(query, after, limit)
+    }
+
+    fn plugins(&self, most: usize) -> Result<BTreeSet<String>, StoreError> {
+        self.inner.plugins(most)
     }
 
     fn tend(&self, wall_millis: i64) -> Result<(), StoreError> {

@@ -20,6 +20,7 @@ pub mod request;
 pub mod script;
 mod story;
 pub mod timeline;
+pub mod trace;
 
 pub use diagnose::{Diagnosis, Instant, diagnose};
 pub use instance::{Instance, InstanceStatus};

@@ -3,6 +3,7 @@
 mod access;
 mod findings;
 mod instance_view;
+mod jaeger;
 mod live;
 mod openapi;
 mod operate;
@@ -145,6 +146,12 @@ fn guarded() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/api/v1/instances", get(operate::instances)),
         ("/api/v1/plugins", get(operate::plugins)),
         ("/api/v1/diagnoses", get(findings::diagnoses)),
+        ("/api/services", get(jaeger::services)),
+        ("/api/services/{service}/operations", get(jaeger::operations_of)),
+        ("/api/operations", get(jaeger::operations)),
+        ("/api/traces", get(jaeger::find)),
+        ("/api/traces/{id}", get(jaeger::one)),
+        ("/api/dependencies", get(jaeger::dependencies)),
         (openapi::PATH, get(openapi::document)),
         ("/metrics", get(operate::metrics)),
     ]

@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-/// Everything under `/api/v1`, and what operators read.
+/// Everything under `/api`, and what operators read.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -17,6 +17,12 @@ use utoipa::OpenApi;
         super::findings::list,
         super::findings::diagnoses,
         super::live::live,
+        super::jaeger::services,
+        super::jaeger::operations_of,
+        super::jaeger::operations,
+        super::jaeger::find,
+        super::jaeger::one,
+        super::jaeger::dependencies,
         super::operate::instances,
         super::operate::plugins,
         super::operate::healthz,

@@ -72,6 +72,7 @@ impl Filter {
             found: false,
             since_millis: given(&self.since).map(|since| since_millis(&since)).transpose()?,
             request_id: given(&self.request_id),
+            ..Query::default()
         })
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Settings, Token, file};
+use crate::export::Naming;
 
 /// Settings that were checked.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Config {
     pub limits: Limits,
     /// Bounds of what is kept.
     pub retention: Retention,
+    /// What trace backends are told of all timelines.
+    pub naming: Naming,
 }
 
 /// Bounds of what is taken.
@@ -149,6 +152,7 @@ impl Settings {
                 slice_age: Duration::from_secs(3600),
                 marks: Duration::from_secs(24 * 3600),
             },
+            naming: Naming::from_environment(|name| std::env::var(name).ok()),
             data: settings.data.or_else(default_folder).ok_or(BadSettings::NoFolder)?,
         };
         exposure(&config, settings.public_read == Some(true))?;

@@ -221,6 +221,7 @@ impl State {
                     .values()
                     .map(|known| (known.place(), known))
                     .filter(|(place, _)| after.is_none_or(|after| *place < after))
+                    .filter(|(place, _)| query.covers(place))
                     .filter(|(_, known)| query.matches(&known.timeline))
                     .map(|(place, known)| (place, known.timeline.clone()))
                     .collect();

@@ -12,7 +12,9 @@ mod ranges;
 mod slice;
 mod slices;
 pub mod sqlite;
+mod traces;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use timeline::ids::{ContextId, InstanceId, Micros, Sequence, TimelineId};
@@ -166,6 +168,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Stored timelines, latest begun first.
     fn list(&self, query: &Query, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError>;
+
+    /// Names of the plugins of stored timelines, at most so many of each stretch of time.
+    fn plugins(&self, most: usize) -> Result<BTreeSet<String>, StoreError>;
 
     /// Rotates slices, applies retention, lets old marks go. `wall_millis`: now.
     fn tend(&self, wall_millis: i64) -> Result<(), StoreError>;

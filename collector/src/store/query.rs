@@ -6,6 +6,7 @@ use std::str::FromStr;
 use timeline::finding::Severity;
 use timeline::ids::TimelineId;
 use timeline::timeline::Timeline;
+use timeline::trace::{TraceId, Traceparent};
 
 /// Which timelines; what is not set does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,13 +23,23 @@ pub struct Query {
     pub since_millis: Option<i64>,
     /// Of this request.
     pub request_id: Option<String>,
+    /// Of a request of this trace.
+    pub trace: Option<TraceId>,
+    /// Begun at or after this time; nanoseconds since 1970.
+    pub begun_nanos: Option<i64>,
 }
 
 impl Query {
+    /// May a timeline with this place in lists match?
+    pub fn covers(&self, place: &Cursor) -> bool {
+        self.begun_nanos.is_none_or(|begun| place.started >= begun)
+    }
+
     /// Does a timeline match, its time apart?
     pub fn matches(&self, timeline: &Timeline) -> bool {
         self.plugin.as_ref().is_none_or(|plugin| *plugin == timeline.root.plugin)
             && self.request_id.as_ref().is_none_or(|id| *id == timeline.stream.request_id)
+            && self.trace.is_none_or(|trace| trace_of(timeline) == Some(trace))
             && (!self.found || !timeline.findings.is_empty())
             && self.severity.is_none_or(|severity| timeline.severity() == Some(severity))
             && self
@@ -82,6 +93,11 @@ pub struct Page {
     pub found: Vec<Found>,
     /// All up to here were looked at, and it goes on after it; None at its end.
     pub next: Option<Cursor>,
+}
+
+/// The trace of a timeline's request.
+fn trace_of(timeline: &Timeline) -> Option<TraceId> {
+    Traceparent::of(timeline).map(|parent| parent.trace)
 }
 
 /// A request id as a number, for the index; 0 for none.

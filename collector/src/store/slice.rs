@@ -3,7 +3,7 @@
 //! A row holds what lists filter by and where its timeline lies: a stretch of a compressed block
 //! that many timelines share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,15 +11,17 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::V
 use timeline::codec;
 use timeline::ids::TimelineId;
 use timeline::timeline::Timeline;
+use timeline::trace::TraceId;
 
 use super::format::{self, Format, failed, with_ending};
 use super::query::{Cursor, Found, Query, request_hash};
+use super::traces;
 use super::{Row, StoreError};
 
 const WHAT: &str = "slice";
 pub(super) const FORMAT: Format = Format {
     what: WHAT,
-    version: 2,
+    version: 3,
     schema: "
         CREATE TABLE blocks(id INTEGER PRIMARY KEY, size INTEGER NOT NULL, bytes BLOB NOT NULL);
         CREATE TABLE timelines(
@@ -28,6 +30,8 @@ pub(super) const FORMAT: Format = Format {
             plugin TEXT NOT NULL, severity INTEGER NOT NULL, codes TEXT NOT NULL,
             request INTEGER NOT NULL, block INTEGER NOT NULL, place INTEGER NOT NULL,
             length INTEGER NOT NULL);
+        CREATE TABLE traces(block INTEGER PRIMARY KEY, list BLOB NOT NULL);
+        CREATE TABLE plugins(name TEXT PRIMARY KEY) WITHOUT ROWID;
         CREATE INDEX by_start ON timelines(started, id);
         CREATE INDEX by_request ON timelines(request) WHERE request != 0;
         CREATE INDEX by_severity ON timelines(severity) WHERE severity > 0;",
@@ -40,6 +44,8 @@ pub(super) const FORMAT: Format = Format {
 };
 /// Bytes of encoded timelines that are compressed together.
 const BLOCK_BYTES: usize = 64 << 10;
+/// Timelines that an answer about a trace reads of one slice, at most.
+const OF_TRACE: usize = 500;
 /// No block is larger: what a damaged row may make us allocate.
 const BLOCK_LIMIT: usize = 64 << 20;
 
@@ -81,7 +87,11 @@ impl Slice {
         limit: usize,
     ) -> Result<Vec<Listed>, StoreError> {
         let reader = self.reader();
-        let (filter, values) = filter(query, after);
+        let of_trace = query.trace.map(|trace| self.of_trace(&reader, trace)).transpose()?;
+        if of_trace.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
+        let (filter, values) = filter(query, &of_trace.unwrap_or_default(), after);
         let sql = format!(
             "SELECT block, place, length, closed, started, id FROM timelines WHERE {filter}
              ORDER BY started DESC, id DESC LIMIT {limit}"
@@ -96,6 +106,27 @@ impl Slice {
             .map_err(failed(WHAT, &self.path))
     }
 
+    /// Those that may be of a trace, each between two ids; latest stored first, not endlessly many.
+    fn of_trace(
+        &self,
+        reader: &Connection,
+        trace: TraceId,
+    ) -> Result<Vec<(TimelineId, TimelineId)>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<_>> {
+            let mut found = Vec::new();
+            let mut lists = reader.prepare_cached("SELECT list FROM traces ORDER BY block DESC")?;
+            let mut rows = lists.query([])?;
+            while let Some(row) = rows.next()?
+                && found.len() < OF_TRACE
+            {
+                let list = row.get_ref(0)?.as_blob()?;
+                found.extend(traces::find(list, trace).take(OF_TRACE - found.len()));
+            }
+            Ok(found)
+        };
+        read().map_err(failed(WHAT, &self.path))
+    }
+
     /// The timelines of rows that match: a row's filter knows less than a query.
     pub fn read(&self, query: &Query, rows: Vec<Listed>) -> Result<Vec<Found>, StoreError> {
         let reader = self.reader();
@@ -108,6 +139,14 @@ impl Slice {
             }
         }
         Ok(found)
+    }
+
+    /// Names of the plugins of its timelines, at most so many.
+    pub fn plugins(&self, most: usize) -> Result<Vec<String>, StoreError> {
+        self.reader()
+            .prepare_cached("SELECT name FROM plugins LIMIT ?1")
+            .and_then(|mut s| s.query_map([most as i64], |row| row.get(0))?.collect())
+            .map_err(failed(WHAT, &self.path))
     }
 
     /// Bytes on disk.
@@ -133,12 +172,25 @@ impl Slice {
 }
 
 /// The filter of a query, in SQL, and its values.
-fn filter(query: &Query, after: Option<Cursor>) -> (String, Vec<Value>) {
+/// `ids`: it is between two of these; empty: any.
+fn filter(
+    query: &Query,
+    ids: &[(TimelineId, TimelineId)],
+    after: Option<Cursor>,
+) -> (String, Vec<Value>) {
     let mut terms = vec!["1".to_owned()];
     let mut values = Vec::new();
     if let Some(after) = after {
         terms.push("(started, id) < (?1, ?2)".to_owned());
         values.extend([Value::from(after.started), Value::from(after.id.0.to_vec())]);
+    }
+    if !ids.is_empty() {
+        let mut ranges = Vec::with_capacity(ids.len());
+        for (least, most) in ids {
+            values.extend([Value::from(least.0.to_vec()), Value::from(most.0.to_vec())]);
+            ranges.push(format!("id BETWEEN ?{} AND ?{}", values.len() - 1, values.len()));
+        }
+        terms.push(format!("({})", ranges.join(" OR ")));
     }
     let mut add = |term: &str, value: Value| {
         values.push(value);
@@ -146,6 +198,9 @@ fn filter(query: &Query, after: Option<Cursor>) -> (String, Vec<Value>) {
     };
     if let Some(id) = &query.request_id {
         add("request = ? AND request != 0", request_hash(id).into());
+    }
+    if let Some(begun) = query.begun_nanos {
+        add("started >= ?", begun.into());
     }
     if let Some(plugin) = &query.plugin {
         add("plugin = ?", plugin.clone().into());
@@ -231,6 +286,13 @@ pub(super) fn write(
 ) -> Result<(), StoreError> {
     let mut write = || -> rusqlite::Result<()> {
         let transaction = db.unchecked_transaction()?;
+        let plugins: BTreeSet<&str> =
+            rows.iter().map(|r| r.timeline.root.plugin.as_str()).collect();
+        for plugin in plugins {
+            transaction
+                .prepare_cached("INSERT OR IGNORE INTO plugins(name) VALUES (?1)")?
+                .execute([plugin])?;
+        }
         let mut rest = rows;
         while !rest.is_empty() {
             let mut block = Vec::with_capacity(BLOCK_BYTES + 4096);
@@ -251,6 +313,12 @@ pub(super) fn write(
                 .execute(params![block.len() as i64, packed])?;
             let block = transaction.last_insert_rowid();
             let (now, later) = rest.split_at(places.len());
+            let traces = traces::list(now.iter().map(|row| &*row.timeline));
+            if !traces.is_empty() {
+                transaction
+                    .prepare_cached("INSERT INTO traces(block, list) VALUES (?1, ?2)")?
+                    .execute(params![block, traces])?;
+            }
             for (row, place) in now.iter().zip(places) {
                 upsert(&transaction, row, block, place)?;
             }

@@ -98,6 +98,15 @@ impl Slices {
         Ok(Page { found, next })
     }
 
+    /// Names of the plugins of all stored timelines, at most so many of each slice.
+    pub fn plugins(&self, most: usize) -> Result<BTreeSet<String>, StoreError> {
+        let mut names = BTreeSet::new();
+        for slice in self.latest_first() {
+            names.extend(slice.plugins(most)?);
+        }
+        Ok(names)
+    }
+
     /// Bytes on disk.
     pub fn bytes(&self) -> u64 {
         self.latest_first().iter().map(|slice| slice.bytes()).sum()

@@ -1,5 +1,6 @@
 //! The store on SQLite: a journal and slices in one folder.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -76,6 +77,10 @@ impl Store for Sqlite {
 
     fn list(&self, query: &Query, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError> {
         self.slices.list(query, after, limit)
+    }
+
+    fn plugins(&self, most: usize) -> Result<BTreeSet<String>, StoreError> {
+        self.slices.plugins(most)
     }
 
     fn tend(&self, wall_millis: i64) -> Result<(), StoreError> {

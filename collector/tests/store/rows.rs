@@ -82,6 +82,38 @@ fn filters_choose_and_combine() {
 }
 
 #[test]
+fn the_timelines_of_a_trace_are_found_in_all_slices() {
+    let place = Place::new();
+    let begun = now_millis();
+    let of = |trace: u32, mut timeline: Timeline| {
+        timeline.stream.traceparent = format!("00-{trace:032x}-00f067aa0ba902b7-01");
+        timeline
+    };
+    place.put_at(&[of(7, lost(2)), of(8, fine(3)), fine(4)], begun);
+    // The end that lists keep is the same as of 7.
+    let similar = "00-00000000000000000000000100000007-00f067aa0ba902b7-01";
+    let mut other = fine(6);
+    other.stream.traceparent = similar.to_owned();
+    place.put_at(&[of(7, fine(5)), other], begun + HOUR_MILLIS);
+    assert_eq!(place.slices().len(), 2);
+    let query =
+        |trace: &str| Query { trace: Some(trace.parse().expect("a trace id")), ..Query::default() };
+    assert_eq!(place.listed(&query("7")), [5, 2]);
+    assert_eq!(place.listed(&query("8")), [3]);
+    assert_eq!(place.listed(&query("100000007")), [6]);
+    assert!(place.listed(&query("9")).is_empty());
+    let both = Query { found: true, ..query("7") };
+    assert_eq!(place.listed(&both), [2]);
+    let later = Query { begun_nanos: Some((begun + 1) * 1_000_000), ..query("7") };
+    assert_eq!(place.listed(&later), [5]);
+    // A part that is made whole is found once.
+    place.put_at(&[of(8, lost(3))], begun + HOUR_MILLIS);
+    assert_eq!(place.listed(&query("8")), [3]);
+    let names = place.store().plugins(10).expect("names");
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), [lost(2).root.plugin.clone()]);
+}
+
+#[test]
 fn pages_follow_each_other_without_gap_or_repeat() {
     let place = Place::new();
     let begun = now_millis();

@@ -185,6 +185,7 @@ pub struct Recorder {
     at: u64,
     context: u32,
     plugin: String,
+    traceparent: String,
 }
 
 impl Recorder {
@@ -196,6 +197,7 @@ impl Recorder {
             at: 1000,
             context: 2,
             plugin: "body-call".to_owned(),
+            traceparent: String::new(),
         }
     }
 
@@ -206,6 +208,11 @@ impl Recorder {
     /// The next request has this context id.
     pub fn use_context(&mut self, context: u32) {
         self.context = context;
+    }
+
+    /// The next requests are in this span.
+    pub fn use_traceparent(&mut self, traceparent: &str) {
+        self.traceparent = traceparent.to_owned();
     }
 
     pub fn next_context(&self) -> u32 {
@@ -271,6 +278,7 @@ impl Recorder {
             method: "POST".to_owned(),
             path: "/orders".to_owned(),
             authority: "shop".to_owned(),
+            traceparent: self.traceparent.clone(),
             ..v1::Stream::default()
         };
         (events, stream)
