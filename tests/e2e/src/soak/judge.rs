@@ -6,12 +6,15 @@ use std::fmt;
 use anyhow::Context;
 use serde_json::Value;
 
-use crate::collector::{Collector, Finding};
+use crate::collector::{Collector, Finding, is_closed};
 use crate::corpus::{Holding, Row};
 
 /// A stored timeline, as far as it is judged.
 pub(super) struct Judged {
     pub(super) id: String,
+    /// Of a stream, not of a root.
+    pub(super) is_stream: bool,
+    pub(super) is_closed: bool,
     pub(super) plugin: String,
     pub(super) instance: String,
     pub(super) context: u32,
@@ -80,6 +83,8 @@ impl Judged {
         let context = timeline["context"].as_u64().context("a timeline has a context")?;
         Ok(Self {
             id: text("id"),
+            is_stream: timeline["kind"] == "stream",
+            is_closed: is_closed(timeline),
             plugin: text("plugin"),
             instance: text("instance"),
             context: context.try_into()?,
@@ -117,6 +122,14 @@ impl Score {
             (true, true) => Verdict::Right,
             (true, false) => Verdict::Missing,
         })
+    }
+
+    /// No row does anything wrong with a root.
+    pub(super) fn judge_root(&mut self, timeline: &Judged) -> Verdict {
+        for finding in &timeline.findings {
+            self.tallies.entry(finding.code.clone()).or_default().found += 1;
+        }
+        if timeline.findings.is_empty() { Verdict::Right } else { Verdict::Wrong }
     }
 
     /// Counts what is said to be unknown of a timeline.

@@ -26,6 +26,11 @@ const WORKERS: u32 = 2;
 /// After the last request: the longest timeout of a call, and what buffers may hold back.
 const SETTLE_LIMIT: Duration = Duration::from_secs(90);
 
+/// A call's timeout is 5 s at most, and a second more is waited for its callback.
+const LONGEST_CALL: Duration = Duration::from_secs(7);
+/// The collector waits 10 s for a batch that is missing before it goes on without it.
+const GIVES_UP: Duration = Duration::from_secs(15);
+
 /// How long, how much.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
@@ -70,9 +75,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     let settled = wait::until("all is told", SETTLE_LIMIT, || {
         ledger.read(&gate);
         let metrics = collector.text("/metrics")?;
-        let open = ledger::metric(&metrics, "wasm_tracer_timelines_open")?;
-        // Where the end of a stream was thrown away its timeline stays open.
-        let is_over = if is_lossy { quiet.is(&metrics)? } else { open == 0 };
+        let is_over = quiet.lasts(&metrics)? > if is_lossy { GIVES_UP } else { LONGEST_CALL };
         Ok((is_over && ledger.has_told(&sent, &collector)?).then_some(()))
     });
     let mut wrong = Vec::new();
@@ -81,13 +84,17 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     }
     let (mut score, mut stored) = (Score::default(), BTreeMap::<String, u64>::new());
     judge::every_timeline(&collector, |timeline| {
-        *stored.entry(timeline.plugin.clone()).or_default() += 1;
-        let verdict = match Row::of_path(ledger.path(&timeline)) {
-            Some(row) => score.judge(&timeline, row)?,
-            None => Verdict::Wrong,
+        let verdict = if timeline.is_stream {
+            *stored.entry(timeline.plugin.clone()).or_default() += 1;
+            match Row::of_path(ledger.path(&timeline)) {
+                Some(row) => score.judge(&timeline, row)?,
+                None => Verdict::Wrong,
+            }
+        } else {
+            score.judge_root(&timeline)
         };
         let is_wrong = match verdict {
-            Verdict::Right => false,
+            Verdict::Right => !is_lossy && timeline.is_stream && !timeline.is_closed,
             Verdict::Missing => !is_lossy,
             Verdict::Wrong => true,
         };
@@ -110,25 +117,20 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     Ok(Outcome { score, wrong, numbers })
 }
 
-/// Whether nothing is added to any timeline any more, where some stay open.
+/// Since when nothing has been added to any timeline.
 #[derive(Default)]
-struct Quiet {
-    last: Option<(Vec<u64>, Instant)>,
-}
+struct Quiet(Option<(Vec<u64>, Instant)>);
 
 impl Quiet {
-    /// After a missing batch the collector waits for 10 s before it goes on without it.
-    const LONG_ENOUGH: Duration = Duration::from_secs(15);
-
-    fn is(&mut self, metrics: &str) -> anyhow::Result<bool> {
+    fn lasts(&mut self, metrics: &str) -> anyhow::Result<Duration> {
         let names = ["events_total", "timelines_open", "timelines_closed_total", "gaps_total"];
         let of = |name: &str| ledger::metric(metrics, &format!("wasm_tracer_{name}"));
         let now = names.into_iter().map(of).collect::<anyhow::Result<Vec<u64>>>()?;
-        match &self.last {
-            Some((before, since)) if *before == now => Ok(since.elapsed() > Self::LONG_ENOUGH),
+        match &self.0 {
+            Some((before, since)) if *before == now => Ok(since.elapsed()),
             _ => {
-                self.last = Some((now, Instant::now()));
-                Ok(false)
+                self.0 = Some((now, Instant::now()));
+                Ok(Duration::ZERO)
             }
         }
     }
