@@ -48,6 +48,7 @@ registry! {
     call_connect_failure,
     vm_trap_collateral,
     impossible_sequence,
+    slow_callback,
     late_callback,
     response_while_request_held,
 }

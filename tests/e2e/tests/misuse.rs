@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use e2e::corpus::{self, Holding, ROWS, Row, SUBJECTS};
-use e2e::{Finding, Stack};
+use e2e::{Finding, Request, Stack};
 
 /// Requests at a time: most of them wait for something.
 const CLIENTS: usize = 12;
@@ -60,4 +60,23 @@ fn play_first(stack: &Stack) {
             assert_eq!(stack.send(&subject.listener(holding), &request).status, 200);
         }
     }
+}
+
+/// Not a row: a machine that takes the CPU away for so long looks the same, and then it is asked again.
+#[test]
+fn a_plugin_that_computes_for_a_millisecond_holds_nobody_up() {
+    let row = Row::of("computes").expect("the row that computes for long");
+    let stack = corpus::builder(&[row.subject]).start().unwrap_or_else(|error| panic!("{error:#}"));
+    let undisturbed = (0..20).find_map(|_| {
+        let briefly = Request::get("/patient?misuse=compute-briefly");
+        let answer = stack.send(&row.listener(Holding::All), &briefly);
+        let timeline = stack.collector().closed_timeline(&answer.request_id);
+        let events = timeline["events"].as_array().cloned().unwrap_or_default();
+        let took: u64 = events.iter().filter_map(|event| event["took_micros"].as_u64()).sum();
+        assert!(took >= 1_000, "it computed for {took} µs: {timeline:#}");
+        (took < 50_000).then_some(timeline)
+    });
+    let timeline =
+        undisturbed.expect("in 20 requests this machine let the plugin compute in one go");
+    assert_eq!(Finding::all(&timeline), [], "{timeline:#}");
 }

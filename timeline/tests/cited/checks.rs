@@ -175,6 +175,21 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
             cited.touch(answer).then_some(phase)
         }),
         "vm-trap-collateral" => trapped(finding, cited),
+        "slow-callback" => (|| {
+            let slow = cited.0.iter().filter(|e| matches!(e.kind, Kind::Callback(_)));
+            let (mut sum, mut most) = (0, 0);
+            for event in slow.clone().filter(|e| e.took.0 >= 1_000) {
+                (sum, most) = (sum + event.took.0, most.max(event.took.0));
+            }
+            let severity = if most >= 1_000_000 { Severity::Failed } else { Severity::Note };
+            let of_its_life = || {
+                let (_, delete) = cited.callback(Callback::Delete)?;
+                let begun = cited.0.iter().map(|e| e.at.0).min()?;
+                Some(sum >= 50_000 && 2 * sum >= delete.at.0 + delete.took.0 - begun)
+            };
+            let is_slow = most >= 50_000 || of_its_life()?;
+            Some(is_slow && finding.severity == severity)
+        })(),
         other => panic!("no independent check of {other}: add one"),
     };
     holds == Some(true)

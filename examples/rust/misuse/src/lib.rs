@@ -15,6 +15,8 @@
 //! - `both-answers`: as `first-answer`, and resumes at the second one: no misuse.
 //! - `wait`: calls the callee and waits for it, for as long as it takes.
 //! - `call-at-end`: calls the callee when the stream is logged.
+//! - `compute`: computes for a tenth of a second in the headers phase.
+//! - `compute-briefly`: computes there for a millisecond: no misuse.
 
 // The entry point that the host looks up by name is generated with `#[no_mangle]`, an unsafe attribute.
 #![allow(unsafe_code)]
@@ -61,6 +63,8 @@ enum Misuse {
     Tell,
     Wait,
     CallAtEnd,
+    Compute,
+    ComputeBriefly,
 }
 
 impl Misuse {
@@ -82,6 +86,8 @@ impl Misuse {
             "tell" => Misuse::Tell,
             "wait" => Misuse::Wait,
             "call-at-end" => Misuse::CallAtEnd,
+            "compute" => Misuse::Compute,
+            "compute-briefly" => Misuse::ComputeBriefly,
             _ => Misuse::None,
         }
     }
@@ -115,6 +121,17 @@ impl Stream {
         let headers = vec![(":method", "GET"), (":path", path), (":authority", "callee")];
         // Where it is refused that is the misuse: an error means that no callback will come.
         let _ = self.dispatch_http_call(cluster, headers, None, vec![], Duration::from_secs(5));
+    }
+
+    /// Computes for a while, and lets the request go.
+    fn compute(&self, time: Duration) -> Action {
+        let began = self.get_current_time();
+        let mut sum = 0_u64;
+        // A clock that steps backwards ends it too.
+        while self.get_current_time().duration_since(began).is_ok_and(|passed| passed < time) {
+            sum = std::hint::black_box((0..10_000).fold(sum, |sum, n| sum.rotate_left(5) ^ n));
+        }
+        Action::Continue
     }
 
     fn of_response(&self) -> Action {
@@ -165,6 +182,8 @@ impl HttpContext for Stream {
                 self.call("callee");
                 Action::Continue
             }
+            Misuse::Compute => self.compute(Duration::from_millis(100)),
+            Misuse::ComputeBriefly => self.compute(Duration::from_millis(1)),
             Misuse::None | Misuse::StopAtEnd | Misuse::AnswerLate | Misuse::CallAtEnd => {
                 Action::Continue
             }

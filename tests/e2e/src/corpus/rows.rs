@@ -101,6 +101,8 @@ pub const ROWS: &[Row] = &[
         &[("client-gone-while-waiting", "lost"), ("late-callback", "lost")]),
     row("client-stays", &MISUSE, || get("/patient?misuse=wait").patience(PATIENCE * 4), NOTHING),
     row("calls-at-end", &MISUSE, || get("/patient?misuse=call-at-end"), NOTHING),
+    // A plugin that holds its worker.
+    row("computes", &MISUSE, || get("/patient?misuse=compute"), &[("slow-callback", "note")]),
     // The case of the report.
     row("rust-upstream-answers-early", &RUST,
         || post("/early-400?callee=after-300"), LOST),
