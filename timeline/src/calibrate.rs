@@ -4,11 +4,13 @@ use abi::{Dialect, HeadersStop, Kind, Phase};
 
 use crate::event::Event;
 use crate::hold::{hostcalls_on, resumes};
-use crate::ids::ContextId;
+use crate::ids::{ContextId, Micros};
 
-/// So many streams must get their body only after a resume before StopAll counts as seen: a slow
-/// client's body comes late on any host.
+/// So many streams must get their body only after a resume before StopAll counts as seen.
 const ENOUGH: u32 = 3;
+/// A host that kept a body back hands it on in the same turn in which it resumes. What comes later may be
+/// a slow client's, whose body comes late on any host.
+const AT_ONCE: Micros = Micros(1_000);
 
 /// The dialect of a VM, as far as seen.
 #[derive(Clone, Debug)]
@@ -26,8 +28,8 @@ pub enum Watch {
     Idle,
     /// Headers returned 1; nothing since.
     Held,
-    /// Headers returned 1, then a resume.
-    Resumed,
+    /// Headers returned 1, then a resume at this time.
+    Resumed(Micros),
     /// It has shown what it can.
     Done,
 }
@@ -67,8 +69,9 @@ impl Calibration {
                     self.dialect = self.dialect.calibrate(HeadersStop::Iteration);
                     *one = Watch::Done;
                 }
-                (Phase::RequestBody | Phase::ResponseBody, Watch::Resumed) => {
-                    self.after_resume += 1;
+                (Phase::RequestBody | Phase::ResponseBody, Watch::Resumed(at)) => {
+                    let is_at_once = invocation.at.since(at) <= AT_ONCE;
+                    self.after_resume += u32::from(is_at_once);
                     let seen_iteration = self.dialect.headers_stop == HeadersStop::Iteration;
                     if self.after_resume >= ENOUGH && !seen_iteration {
                         self.dialect = self.dialect.calibrate(HeadersStop::All);
@@ -82,7 +85,7 @@ impl Calibration {
             if let Some(direction) = resumes(event) {
                 let one = &mut watch[direction as usize];
                 if *one == Watch::Held {
-                    *one = Watch::Resumed;
+                    *one = Watch::Resumed(event.at);
                 }
             } else if event.kind == Kind::Hostcall(abi::Hostcall::SendLocalResponse) {
                 *watch = [Watch::Done; 2];
