@@ -1,4 +1,6 @@
-//! What a VM is seen to do with number 1 from a headers phase (host-semantics §1.3).
+//! What a host is seen to do with number 1 from a headers phase (host-semantics §1.3).
+
+use std::collections::BTreeMap;
 
 use abi::{Dialect, HeadersStop, Kind, Phase};
 
@@ -12,11 +14,46 @@ const ENOUGH: u32 = 3;
 /// a slow client's, whose body comes late on any host.
 const AT_ONCE: Micros = Micros(1_000);
 
-/// The dialect of a VM, as far as seen.
-#[derive(Clone, Debug)]
+/// The dialects of a VM, one for each root: Envoy's allow_on_headers_stop_iteration stands in the
+/// configuration of a plugin, so the plugins of a VM may differ, and so may one before and after a push.
+#[derive(Debug)]
+pub struct Calibrations {
+    tables: Dialect,
+    seen: BTreeMap<ContextId, Calibration>,
+}
+
+impl Calibrations {
+    /// Nothing known.
+    pub fn new() -> Calibrations {
+        Calibrations { tables: Dialect::from_tables(None, None), seen: BTreeMap::new() }
+    }
+
+    /// Other tables: what was seen stays.
+    pub fn tables(&mut self, dialect: Dialect) {
+        self.tables = dialect;
+    }
+
+    /// Of a root, from the tables until something was seen of it.
+    pub fn of(&self, root: ContextId) -> Dialect {
+        let seen = self.seen.get(&root).and_then(|calibration| calibration.headers_stop);
+        seen.map_or(self.tables, |headers_stop| self.tables.calibrate(headers_stop))
+    }
+
+    /// Of a root, to be told what one of its streams does.
+    pub fn root(&mut self, root: ContextId) -> &mut Calibration {
+        self.seen.entry(root).or_default()
+    }
+
+    /// Of what is no longer a root.
+    pub fn forget(&mut self, root: ContextId) {
+        self.seen.remove(&root);
+    }
+}
+
+/// What was seen of one root.
+#[derive(Debug, Default)]
 pub struct Calibration {
-    /// From the tables until something was seen.
-    pub dialect: Dialect,
+    headers_stop: Option<HeadersStop>,
     after_resume: u32,
 }
 
@@ -35,18 +72,6 @@ pub enum Watch {
 }
 
 impl Calibration {
-    /// Nothing seen yet.
-    pub fn new(dialect: Dialect) -> Calibration {
-        Calibration { dialect, after_resume: 0 }
-    }
-
-    /// Other tables: what was seen stays.
-    pub fn tables(&mut self, dialect: Dialect) {
-        if !self.dialect.calibrated {
-            self.dialect = dialect;
-        }
-    }
-
     /// Looks at one invocation of a stream.
     pub fn see(
         &mut self,
@@ -66,15 +91,14 @@ impl Calibration {
                     *one = if invocation.result == 1 { Watch::Held } else { Watch::Done };
                 }
                 (Phase::RequestBody | Phase::ResponseBody, Watch::Held) => {
-                    self.dialect = self.dialect.calibrate(HeadersStop::Iteration);
+                    self.headers_stop = Some(HeadersStop::Iteration);
                     *one = Watch::Done;
                 }
                 (Phase::RequestBody | Phase::ResponseBody, Watch::Resumed(at)) => {
                     let is_at_once = invocation.at.since(at) <= AT_ONCE;
                     self.after_resume += u32::from(is_at_once);
-                    let seen_iteration = self.dialect.headers_stop == HeadersStop::Iteration;
-                    if self.after_resume >= ENOUGH && !seen_iteration {
-                        self.dialect = self.dialect.calibrate(HeadersStop::All);
+                    if self.after_resume >= ENOUGH && self.headers_stop.is_none() {
+                        self.headers_stop = Some(HeadersStop::All);
                     }
                     *one = Watch::Done;
                 }

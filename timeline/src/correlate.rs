@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use abi::{Callback, Dialect, Hostcall, Kind};
 
-use crate::calibrate::{Calibration, Watch};
+use crate::calibrate::{Calibrations, Watch};
 use crate::delivery::{Clock, Delivery, Module, Root, StreamInfo};
 use crate::diagnose::Instant;
 use crate::event::Event;
@@ -31,7 +31,7 @@ pub(crate) struct Correlator {
     pub module: Arc<Module>,
     pub node: Arc<str>,
     pub roots: BTreeMap<ContextId, Arc<Root>>,
-    pub calibration: Calibration,
+    calibrations: Calibrations,
     pub streams_seen: u64,
     /// Nothing is heard of the instance.
     pub silence: Option<Silence>,
@@ -85,7 +85,7 @@ impl Correlator {
             module: Arc::default(),
             node: Arc::from(""),
             roots: BTreeMap::new(),
-            calibration: Calibration::new(Dialect::from_tables(None, None)),
+            calibrations: Calibrations::new(),
             streams_seen: 0,
             silence: None,
             clock: Clock::default(),
@@ -126,7 +126,7 @@ impl Correlator {
     /// Takes a delivery and those of its events that are new.
     pub fn take(&mut self, delivery: Delivery, events: Vec<Event>) {
         if *self.module != delivery.module {
-            self.calibration
+            self.calibrations
                 .tables(Dialect::from_tables(delivery.module.host, delivery.module.abi));
             self.module = Arc::new(delivery.module);
         }
@@ -207,9 +207,11 @@ impl Correlator {
                 self.owners.insert(event.call, key);
             }
         }
-        let Some(held) = self.held.get_mut(&key) else { return };
+        let of = self.held.get(&key).map(|held| self.root_id(held.timeline.stream.root));
+        let Some((held, root)) = self.held.get_mut(&key).zip(of) else { return };
         if let Some(event) = &invocation {
-            self.calibration.see(&mut held.watch, held.timeline.context, event, &hostcalls);
+            let calibration = self.calibrations.root(root);
+            calibration.see(&mut held.watch, held.timeline.context, event, &hostcalls);
             held.deleted |=
                 callback == Some(Callback::Delete) && event.context == held.timeline.context;
         }
@@ -280,13 +282,15 @@ impl Correlator {
 
     /// The root of a context; where only one plugin is in the VM it needs no name.
     fn root(&self, context: ContextId) -> Arc<Root> {
-        match self.roots.get(&context) {
-            Some(root) => root.clone(),
-            None if context == ContextId(0) && self.roots.len() == 1 => {
-                self.roots.values().next().cloned().unwrap_or_default()
-            }
-            None => Arc::new(Root { context, ..Root::default() }),
-        }
+        let context = self.root_id(context);
+        let unknown = || Arc::new(Root { context, ..Root::default() });
+        self.roots.get(&context).cloned().unwrap_or_else(unknown)
+    }
+
+    /// A stream whose root is not known (0) is of the only one there is.
+    fn root_id(&self, context: ContextId) -> ContextId {
+        let only = || self.roots.keys().next().filter(|_| self.roots.len() == 1);
+        if context == ContextId(0) { only().copied().unwrap_or(context) } else { context }
     }
 
     fn stream(&mut self, stream: StreamInfo) {

@@ -5,8 +5,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use abi::Dialect;
-
 use crate::black_box;
 use crate::correlate::Correlator;
 use crate::delivery::{Delivery, Lost, Module, OpenInvocation, Root};
@@ -70,8 +68,6 @@ pub struct InstanceStatus {
     pub gaps: Vec<Gap>,
     /// Timelines that still grow.
     pub open_timelines: usize,
-    /// The rules it runs under, as far as known.
-    pub dialect: Dialect,
     /// It said that no further batch follows.
     pub is_final: bool,
     /// Invocations that were open when it trapped, the outermost first; empty: it lives, or left no
@@ -193,7 +189,6 @@ impl Instance {
             known_until: self.known_until,
             gaps: self.gaps.iter().map(|g| g.gap.clone()).collect(),
             open_timelines: c.open(),
-            dialect: c.calibration.dialect,
             is_final: self.is_final,
             black_box: self.black_box.clone(),
             silence: c.silence,

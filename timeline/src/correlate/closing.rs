@@ -43,10 +43,10 @@ impl Correlator {
         let held = self.held.get_mut(&key)?;
         let gaps = gaps.iter().filter(|g| concerns(g, &held.timeline)).map(|g| g.gap.clone());
         let around = Around {
+            dialect: self.calibrations.of(root.context),
             root,
             module: self.module.clone(),
             node: self.node.clone(),
-            dialect: self.calibration.dialect,
             silence: self.silence,
             gaps: gaps.collect(),
         };

@@ -41,6 +41,7 @@ impl Correlator {
             ended.sort_unstable();
             for (_, context) in &ended[..ended.len() - MOST_ENDED] {
                 self.roots.remove(context);
+                self.calibrations.forget(*context);
             }
         }
     }

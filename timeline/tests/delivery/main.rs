@@ -11,8 +11,9 @@ use abi::{HeadersStop, Kind};
 use proptest::prelude::*;
 use timeline::delivery::{Delivery, Lost};
 use timeline::event::Event;
-use timeline::ids::{Micros, Sequence};
+use timeline::ids::{ContextId, Micros, Sequence};
 use timeline::registry::DIAGNOSES;
+use timeline::timeline::Update;
 use timeline::{Instance, Reason, State};
 
 use recording::*;
@@ -232,10 +233,9 @@ fn what_a_vm_does_calibrates_its_dialect() {
     let body_while_held = "0.1 #1 create 2 root 1\n0.2 #2 request_headers 2 n=1 -> pause
         0.3 #3 request_body 2 size=3 end -> continue";
     let mut instance = Instance::new(INSTANCE);
-    assert_eq!(instance.status().dialect.headers_stop, HeadersStop::Unknown);
     let events = record(&[(body_while_held, 0)]);
-    instance.deliver(batch(&events, 1, Micros(300_000)), Micros(300_000));
-    assert_eq!(instance.status().dialect.headers_stop, HeadersStop::Iteration);
+    let updates = instance.deliver(batch(&events, 1, Micros(300_000)), Micros(300_000));
+    assert_eq!(seen_last(&updates), HeadersStop::Iteration);
 
     let body_after_resume = "0.1 #1 create 2 root 1\n0.2 #3 request_headers 2 n=1 -> pause
         0.2 #2   dispatch http \"slow\" timeout=5s -> ok call 4
@@ -253,9 +253,32 @@ fn what_a_vm_does_calibrates_its_dialect() {
         let scripts: Vec<(&str, u64)> = (0..streams).map(|at| (script, at * 1_000)).collect();
         let events = record(&scripts);
         let mut instance = Instance::new(INSTANCE);
-        instance.deliver(batch(&events, 1, Micros(9_000_000)), Micros(9_000_000));
-        assert_eq!(instance.status().dialect.headers_stop, expected);
+        let updates = instance.deliver(batch(&events, 1, Micros(9_000_000)), Micros(9_000_000));
+        assert_eq!(seen_last(&updates), expected);
     }
+}
+
+/// What is known of the host's rule when the last of these was told.
+fn seen_last(updates: &[Update]) -> HeadersStop {
+    updates.last().map(|update| update.snapshot.dialect.headers_stop).expect("an update")
+}
+
+/// The rule stands in the configuration of a plugin, and two of them may share a VM.
+#[test]
+fn what_one_plugin_of_a_vm_shows_is_not_said_of_another() {
+    let one = "0.1 #1 create 2 root 1\n0.2 #2 request_headers 2 n=1 -> pause
+        0.3 #3 request_body 2 size=3 end -> continue";
+    let other = "0.4 #4 create 2 root 7\n0.5 #5 request_headers 2 n=1 -> pause";
+    let mut both = batch(&record(&[(one, 0), (other, 0)]), 1, Micros(9_000_000));
+    both.streams[1].root = ContextId(7);
+    let mut instance = Instance::new(INSTANCE);
+    let updates = instance.deliver(both, Micros(9_000_000));
+    let told = |context| {
+        let of = updates.iter().filter(|update| update.snapshot.context == ContextId(context));
+        of.map(|update| update.snapshot.dialect.headers_stop).next_back()
+    };
+    assert_eq!(told(2), Some(HeadersStop::Iteration));
+    assert_eq!(told(3), Some(HeadersStop::Unknown));
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Every stored timeline against the row that its label names.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::Context;
 use serde_json::Value;
+use timeline::finding::Severity;
 
 use crate::collector::{Collector, Finding, is_closed};
 use crate::corpus::{Holding, Row};
@@ -95,28 +96,33 @@ impl Judged {
 }
 
 impl Score {
-    /// Holds a timeline against its row. Causes must be those of the row; facts may be.
-    pub(super) fn judge(&mut self, timeline: &Judged, row: &Row) -> anyhow::Result<Verdict> {
+    /// Holds a timeline against its row. Where events were lost it may be called less bad than it was.
+    pub(super) fn judge(
+        &mut self,
+        timeline: &Judged,
+        row: &Row,
+        is_lossy: bool,
+    ) -> anyhow::Result<Verdict> {
         let holding = Holding::of_listener(&timeline.plugin).context("a plugin of the corpus")?;
         let expected = row.expected(holding);
         self.timelines += 1;
-        let found: BTreeSet<(&str, &str)> =
-            timeline.findings.iter().map(|f| (&*f.code, &*f.severity)).collect();
-        for (code, _) in &found {
-            let tally = self.tallies.entry((*code).to_owned()).or_default();
+        let mut is_right = true;
+        let mut right = 0;
+        for Finding { code, severity, .. } in &timeline.findings {
+            let of = expected.iter().find(|(expected, _)| expected == code);
+            let is_so = of.is_some_and(|(_, worst)| {
+                severity == worst || is_lossy && badness(severity) < badness(worst)
+            });
+            let tally = self.tallies.entry(code.clone()).or_default();
             tally.found += 1;
+            tally.right += u64::from(is_so);
+            right += usize::from(is_so);
+            is_right &= is_so;
         }
-        let mut is_whole = true;
-        for (code, severity) in expected {
-            let tally = self.tallies.entry((*code).to_owned()).or_default();
-            tally.expected += 1;
-            if found.contains(&(*code, *severity)) {
-                tally.right += 1;
-            } else {
-                is_whole = false;
-            }
+        for (code, _) in expected {
+            self.tallies.entry((*code).to_owned()).or_default().expected += 1;
         }
-        let is_right = found.iter().all(|found| expected.contains(found));
+        let is_whole = right == expected.len();
         Ok(match (is_right, is_whole) {
             (false, _) => Verdict::Wrong,
             (true, true) => Verdict::Right,
@@ -162,6 +168,11 @@ impl fmt::Display for Score {
         }
         Ok(())
     }
+}
+
+/// More is worse.
+fn badness(severity: &str) -> Option<Severity> {
+    Severity::from_name(severity)
 }
 
 /// Cut, not rounded: what is shown as 1 is 1.

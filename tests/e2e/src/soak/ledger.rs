@@ -13,10 +13,11 @@ use crate::soak::judge::Judged;
 /// All that the gate has seen. What counts up counts on from batch to batch, so the most counts.
 #[derive(Default)]
 pub(super) struct Ledger {
-    roots: BTreeMap<(Vec<u8>, u32), Streams>,
-    instances: BTreeMap<Vec<u8>, Events>,
-    /// Paths of streams, by instance (as the API writes it) and context.
-    paths: BTreeMap<(String, u32), String>,
+    /// By instance (as the API writes it) and context.
+    roots: BTreeMap<(String, u32), Streams>,
+    instances: BTreeMap<String, Events>,
+    /// Path and root of streams, by instance and context.
+    streams: BTreeMap<(String, u32), (String, u32)>,
     batches: u64,
     swallowed: u64,
     events_swallowed: u64,
@@ -51,8 +52,9 @@ impl Ledger {
             self.swallowed += 1;
             self.events_swallowed += batch.events.len() as u64;
         }
+        let instance: String = batch.instance.iter().map(|byte| format!("{byte:02x}")).collect();
         for root in batch.roots {
-            let known = self.roots.entry((batch.instance.clone(), root.context)).or_default();
+            let known = self.roots.entry((instance.clone(), root.context)).or_default();
             if known.plugin.is_empty() {
                 known.plugin = root.plugin;
             }
@@ -60,22 +62,27 @@ impl Ledger {
             known.recorded = known.recorded.max(root.streams_recorded);
             known.refused = known.refused.max(root.streams_refused);
         }
-        let events = self.instances.entry(batch.instance.clone()).or_default();
+        let events = self.instances.entry(instance.clone()).or_default();
         if let Some(counters) = batch.counters {
             events.made = events.made.max(counters.events);
             events.lost = events.lost.max(counters.events_lost);
             events.not_watched = events.not_watched.max(counters.streams_not_watched);
         }
-        let instance: String = batch.instance.iter().map(|byte| format!("{byte:02x}")).collect();
         for stream in batch.streams.into_iter().filter(|stream| !stream.path.is_empty()) {
-            self.paths.insert((instance.clone(), stream.context), stream.path);
+            let told = (stream.path, stream.root);
+            self.streams.insert((instance.clone(), stream.context), told);
         }
     }
 
-    /// Path of the request that a timeline is of, also where the collector has not heard of it.
-    pub(super) fn path<'a>(&'a self, timeline: &'a Judged) -> &'a str {
-        let known = self.paths.get(&(timeline.instance.clone(), timeline.context));
-        known.map_or(&timeline.path, String::as_str)
+    /// Path of the request that a stream's timeline is of, and its plugin, also where the collector has
+    /// not heard of them.
+    pub(super) fn name(&self, timeline: &mut Judged) {
+        let key = (timeline.instance.clone(), timeline.context);
+        let Some((path, root)) = self.streams.get(&key) else { return };
+        timeline.path.clone_from(path);
+        if let Some(root) = self.roots.get(&(key.0, *root)) {
+            timeline.plugin.clone_from(&root.plugin);
+        }
     }
 
     fn by_plugin(&self) -> BTreeMap<&str, Streams> {

@@ -83,11 +83,12 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
         wrong.push(format!("{error:#}"));
     }
     let (mut score, mut stored) = (Score::default(), BTreeMap::<String, u64>::new());
-    judge::every_timeline(&collector, |timeline| {
+    judge::every_timeline(&collector, |mut timeline| {
         let verdict = if timeline.is_stream {
+            ledger.name(&mut timeline);
             *stored.entry(timeline.plugin.clone()).or_default() += 1;
-            match Row::of_path(ledger.path(&timeline)) {
-                Some(row) => score.judge(&timeline, row)?,
+            match Row::of_path(&timeline.path) {
+                Some(row) => score.judge(&timeline, row, is_lossy)?,
                 None => Verdict::Wrong,
             }
         } else {
