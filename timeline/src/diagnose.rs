@@ -100,6 +100,7 @@ pub fn diagnose(timeline: &Timeline, instant: Instant) -> Verdicts {
             }
         }
     }
+    crate::registry::precedence::settle(&story, &mut verdicts.findings);
     rank(&mut verdicts.findings);
     verdicts
 }

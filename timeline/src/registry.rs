@@ -11,6 +11,7 @@ macro_rules! registry {
             mod kinds;
             mod let_go;
             mod phrases;
+            pub mod precedence;
             mod refused;
             mod stuck;
             $(pub mod $file;)*
@@ -56,6 +57,8 @@ registry! {
 /// The diagnoses that speak of the calls of roots too; all others are about streams alone.
 pub(crate) const ABOUT_ROOTS: &[&str] =
     &["dispatch-rejected", "dispatch-failed-inline", "call-timeout", "call-connect-failure"];
+
+pub(crate) use diagnoses::precedence;
 
 /// Headings of every explanation, in this order.
 pub const HEADINGS: [&str; 5] =

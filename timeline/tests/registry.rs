@@ -166,7 +166,7 @@ fn the_files_of_the_diagnoses_are_formatted() {
         .iter()
         .map(|d| root.join("src/diagnoses").join(format!("{}.rs", d.code.replace('-', "_"))))
         .chain(
-            ["failed_call", "kinds", "let_go", "phrases", "refused", "stuck"]
+            ["failed_call", "kinds", "let_go", "phrases", "precedence", "refused", "stuck"]
                 .map(|file| root.join(format!("src/diagnoses/{file}.rs"))),
         );
     let said = std::process::Command::new("rustfmt")

@@ -49,18 +49,6 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
     })
 }
 
-/// Is it found of the call?
-pub fn names(story: &Story<'_>, call: &Call) -> bool {
-    let of_call =
-        |verdict| matches!(verdict, Verdict::Found(f) if f.subject == Subject::Call(call.id));
-    judge(story).is_some_and(of_call)
-}
-
-/// Does it say what led to the trap?
-pub fn names_trap(story: &Story<'_>, trap: &Event) -> bool {
-    Trapped::of(story, trap).is_some()
-}
-
 /// What the plugin asked in vain of the answer to a call that had failed; empty if the call had not.
 pub fn unread<'a>(story: &Story<'a>, call: &Call, callback: &Event) -> Vec<&'a Event> {
     if failed_call::failure(call, callback).is_none() {

@@ -52,13 +52,6 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
     })
 }
 
-/// Is it found of the call?
-pub fn names(story: &Story<'_>, call: &Call) -> bool {
-    let of_call =
-        |verdict| matches!(verdict, Verdict::Found(f) if f.subject == Subject::Call(call.id));
-    judge(story).is_some_and(of_call)
-}
-
 /// What a diagnosis tells of a callback that ran and decided nothing.
 pub struct Told {
     /// Code of the diagnosis.

@@ -2,9 +2,7 @@
 
 use abi::{CallFailure, CallKind, Callback, Host, Kind};
 
-use super::{
-    callback_failure_unhandled as unhandled, callback_ran_no_resume as no_resume, phrases,
-};
+use super::phrases;
 use crate::calls::{Call, Outcome};
 use crate::event::Event;
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
@@ -108,10 +106,6 @@ fn found(story: &Story<'_>, rule: &Rule, call: &Call) -> Option<Verdict> {
     let callback = story.answer(call)?;
     let age = callback.at.since(call.dispatched_at);
     let told = (rule.told)(why(call, callback)?, call, age)?;
-    // What it led to is named instead, and says why the call failed.
-    if no_resume::names(story, call) || unhandled::names(story, call) {
-        return None;
-    }
     let dispatch = story.timeline.event(call.dispatch)?;
     let phase = story.dispatch_step(call).and_then(|step| story.invocation(step));
     let within = phase.map(|phase| format!(" in {}", phrases::name(phase))).unwrap_or_default();

@@ -3,7 +3,7 @@
 
 use abi::{Callback, Direction, Host, Kind};
 
-use super::{callback_failure_unhandled as unhandled, kinds, phrases};
+use super::{kinds, phrases};
 use crate::black_box::Panic;
 use crate::calls::Call;
 use crate::diagnose::{Diagnosis, NearMiss};
@@ -60,8 +60,7 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
     }
     let trap = trap(story)?;
     if is_own(story, trap) {
-        // What led to it is named instead where it is known.
-        return (!unhandled::names_trap(story, trap)).then(|| culprit(story, trap));
+        return Some(culprit(story, trap));
     }
     // An end that came before the trap left nothing to lose.
     if story.ended().is_some_and(|end| end.order() < trap.order()) {

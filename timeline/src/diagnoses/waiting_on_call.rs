@@ -52,7 +52,8 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
     let direction = story.is_awaited(call)?;
     let now = story.now();
     let half = now.of(direction);
-    if !half.hold.is_held() {
+    // A response ends the wait of the request, however it is held: that is another matter.
+    if !half.hold.is_held() || story.end_of_stop(direction).is_some() {
         return None;
     }
     let until = notice(call);

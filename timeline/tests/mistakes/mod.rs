@@ -2,6 +2,7 @@
 //! was once told wrongly or not at all.
 
 /// A trace and its findings, code and severity, headline first.
+#[allow(dead_code, reason = "not every test reads all of it")]
 pub struct Mistake {
     pub what: &'static str,
     pub script: &'static str,

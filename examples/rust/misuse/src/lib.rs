@@ -17,6 +17,10 @@
 //! - `call-at-end`: calls the callee when the stream is logged.
 //! - `compute`: computes for a tenth of a second in the headers phase.
 //! - `compute-briefly`: computes there for a millisecond: no misuse.
+//! - `read-nothing`: calls the callee, which breaks off, and gives up in the callback over an answer that is
+//!   not there.
+//! - `unwrap-nothing`: the same, and the SDK panics over it: the VM is gone.
+//! - `check-first`: the same, and looks first at whether there is an answer: no misuse.
 
 // The entry point that the host looks up by name is generated with `#[no_mangle]`, an unsafe attribute.
 #![allow(unsafe_code)]
@@ -65,6 +69,9 @@ enum Misuse {
     CallAtEnd,
     Compute,
     ComputeBriefly,
+    ReadNothing,
+    UnwrapNothing,
+    CheckFirst,
 }
 
 impl Misuse {
@@ -88,6 +95,9 @@ impl Misuse {
             "call-at-end" => Misuse::CallAtEnd,
             "compute" => Misuse::Compute,
             "compute-briefly" => Misuse::ComputeBriefly,
+            "read-nothing" => Misuse::ReadNothing,
+            "unwrap-nothing" => Misuse::UnwrapNothing,
+            "check-first" => Misuse::CheckFirst,
             _ => Misuse::None,
         }
     }
@@ -97,6 +107,8 @@ impl Misuse {
 const SLOWLY: &str = "/after-300";
 /// How one does that takes longer than a client's patience.
 const TOO_SLOWLY: &str = "/after-2000";
+/// How one does that breaks off in the middle of its answer: of that nothing is left, no headers either.
+const BREAKS_OFF: &str = "/reset";
 
 struct Stream {
     misuse: Misuse,
@@ -111,8 +123,8 @@ impl Stream {
         Action::Pause
     }
 
-    /// Calls the callee, which takes its time, and stops.
-    fn call_slowly(&self, how: &str) -> Action {
+    /// Calls the callee, which is to behave so, and stops.
+    fn call_callee(&self, how: &str) -> Action {
         self.dispatch("callee", how);
         Action::Pause
     }
@@ -140,7 +152,7 @@ impl Stream {
 }
 
 impl Context for Stream {
-    fn on_http_call_response(&mut self, _: u32, _: usize, _: usize, _: usize) {
+    fn on_http_call_response(&mut self, _: u32, headers: usize, _: usize, _: usize) {
         self.answers += 1;
         match self.misuse {
             Misuse::ResumeAndDeny => {
@@ -154,6 +166,18 @@ impl Context for Stream {
             }
             Misuse::Tell => {}
             Misuse::BothAnswers if self.answers == 1 => {}
+            Misuse::CheckFirst if headers == 0 => self.send_http_response(503, vec![], None),
+            Misuse::ReadNothing => {
+                let answer = self.get_http_call_response_headers();
+                if answer.iter().any(|(name, value)| name == ":status" && value == "200") {
+                    self.resume_http_request();
+                }
+            }
+            Misuse::UnwrapNothing => {
+                if self.get_http_call_response_header(":status").as_deref() == Some("200") {
+                    self.resume_http_request();
+                }
+            }
             Misuse::DenyUnasked => self.send_http_response(403, vec![], Some(b"denied")),
             _ => self.resume_http_request(),
         }
@@ -172,11 +196,14 @@ impl HttpContext for Stream {
                 self.send_http_response(403, vec![], Some(b"denied"));
                 Action::Pause
             }
-            Misuse::BodyGoesOn => self.call_slowly(SLOWLY),
-            Misuse::Wait => self.call_slowly(TOO_SLOWLY),
+            Misuse::BodyGoesOn => self.call_callee(SLOWLY),
+            Misuse::Wait => self.call_callee(TOO_SLOWLY),
+            Misuse::ReadNothing | Misuse::UnwrapNothing | Misuse::CheckFirst => {
+                self.call_callee(BREAKS_OFF)
+            }
             Misuse::FirstAnswer | Misuse::BothAnswers => {
                 self.call("callee");
-                self.call_slowly(SLOWLY)
+                self.call_callee(SLOWLY)
             }
             Misuse::DenyUnasked | Misuse::Tell => {
                 self.call("callee");

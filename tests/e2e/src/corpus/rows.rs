@@ -103,6 +103,10 @@ pub const ROWS: &[Row] = &[
     row("calls-at-end", &MISUSE, || get("/patient?misuse=call-at-end"), NOTHING),
     // A plugin that holds its worker.
     row("computes", &MISUSE, || get("/patient?misuse=compute"), &[("slow-callback", "note")]),
+    // A call that breaks off, and a callback that relies on its answer, or does not.
+    row("reads-nothing", &MISUSE, || get("/patient?misuse=read-nothing"),
+        &[("callback-failure-unhandled", "hung")]),
+    row("checks-first", &MISUSE, || get("/patient?misuse=check-first"), BROKEN),
     // The case of the report.
     row("rust-upstream-answers-early", &RUST,
         || post("/early-400?callee=after-300"), LOST),
