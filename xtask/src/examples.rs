@@ -18,7 +18,7 @@ pub enum Which {
 }
 
 /// Builds the plugins and the probe, and answers the folder that holds them: `body-call-rust.wasm`,
-/// `body-call-go.wasm`, `trap-cpp.wasm`, `misuse.wasm`, `probe.wasm`.
+/// `body-call-go.wasm`, `misuse-go.wasm`, `trap-cpp.wasm`, `misuse.wasm`, `probe.wasm`.
 pub fn build(which: Which) -> anyhow::Result<PathBuf> {
     setup::targets()?;
     let artifacts = places::artifacts();
@@ -44,14 +44,18 @@ pub fn build(which: Which) -> anyhow::Result<PathBuf> {
     }
     if which != Which::Rust {
         let go = setup::go()?;
-        command::step("building the Go example", || {
-            let mut build = Command::new(go);
-            build.current_dir(places::workspace().join("examples/go/body-call"));
-            build.env("GOOS", "wasip1").env("GOARCH", "wasm").env("GOTOOLCHAIN", "local");
-            build.args(["build", "-buildmode=c-shared", "-trimpath", "-o"]);
-            command::output(build.arg(artifacts.join("body-call-go.wasm")).arg(".")).context(
-                "the Go example does not build: check the network (Go fetches its modules)",
-            )
+        command::step("building the Go examples", || {
+            for example in ["body-call", "misuse"] {
+                let mut build = Command::new(&go);
+                build.current_dir(places::workspace().join("examples/go").join(example));
+                build.env("GOOS", "wasip1").env("GOARCH", "wasm").env("GOTOOLCHAIN", "local");
+                build.args(["build", "-buildmode=c-shared", "-trimpath", "-o"]);
+                let built = artifacts.join(format!("{example}-go.wasm"));
+                command::output(build.arg(built).arg(".")).with_context(|| {
+                    format!("examples/go/{example} does not build: check the network (Go fetches its modules)")
+                })?;
+            }
+            Ok(())
         })?;
     }
     Ok(artifacts)

@@ -39,6 +39,8 @@ enum Code {
     Cpp,
     /// `examples/rust/misuse`.
     Misuse,
+    /// `examples/go/misuse`.
+    MisuseGo,
 }
 
 /// What Envoy does with streams of a VM that trapped.
@@ -101,6 +103,11 @@ impl Plugin {
     /// The plugin that misuses the host as the query says, un-instrumented.
     pub fn misuse() -> Self {
         Self::of(Code::Misuse)
+    }
+
+    /// The one in Go that makes the mistakes that people make with the Higress SDK, un-instrumented.
+    pub fn misuse_go() -> Self {
+        Self::of(Code::MisuseGo)
     }
 
     /// On a host that keeps the body back too while the headers are held.
@@ -212,11 +219,12 @@ impl Plugin {
             Code::Probe => "probe.wasm",
             Code::Cpp => "trap-cpp.wasm",
             Code::Misuse => "misuse.wasm",
+            Code::MisuseGo => "misuse-go.wasm",
         }
     }
 
     /// Is it made for Higress, so that its marker must be renamed for a stock Envoy?
     pub(crate) fn is_for_higress(&self) -> bool {
-        matches!(self.code, Code::Example(Sdk::Go, _))
+        matches!(self.code, Code::Example(Sdk::Go, _) | Code::MisuseGo)
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use e2e::corpus::{self, Holding, ROWS, Row, SUBJECTS};
+use e2e::corpus::{self, Holding, Row, SUBJECTS};
 use e2e::{Finding, Request, Stack};
 
 /// Requests at a time: most of them wait for something.
@@ -31,7 +31,7 @@ fn of_every_row_exactly_that_is_found_which_it_says() {
     let stack = corpus::builder(&SUBJECTS).start().unwrap_or_else(|error| panic!("{error:#}"));
     let keep = std::env::var_os("BLESS").is_some();
     let all: Vec<_> =
-        ROWS.iter().flat_map(|row| Holding::BOTH.map(|holding| (row, holding))).collect();
+        corpus::rows().flat_map(|row| Holding::BOTH.map(|holding| (row, holding))).collect();
     let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     // The worker takes its first request when it has made all its VMs, the Go ones among them.
     play_first(&stack);

@@ -1,10 +1,11 @@
 //! The labelled corpus: requests of which is known what must be found of them, and nothing else. One row
 //! serves the scenarios, the soak and the recordings, so a new way to misuse a host is one row in
-//! [`rows`].
+//! [`rows`], or in [`go`] for what is of the Go SDK.
 //!
 //! Each row is played twice: on a host that calls the body phase while the headers are held
 //! (`allow_on_headers_stop_iteration`), and on one that holds the body back too.
 
+mod go;
 mod recorded;
 mod rows;
 mod subjects;
@@ -15,7 +16,6 @@ use crate::client::Request;
 use crate::collector::Finding;
 use crate::stack::Builder;
 
-pub use rows::ROWS;
 pub use subjects::{SUBJECTS, Subject};
 
 /// So long a client waits for an answer that may never come. A row whose request needs more says so.
@@ -29,6 +29,11 @@ pub struct Row {
     pub subject: &'static Subject,
     request: fn() -> Request,
     finds: Finds,
+}
+
+/// All of them.
+pub fn rows() -> impl Iterator<Item = &'static Row> + Clone {
+    rows::ROWS.iter().chain(go::ROWS)
 }
 
 /// Codes and severities.
@@ -69,7 +74,7 @@ impl Holding {
 impl Row {
     /// The row of a label.
     pub fn of(label: &str) -> Option<&'static Row> {
-        ROWS.iter().find(|row| row.label == label)
+        rows().find(|row| row.label == label)
     }
 
     /// The row whose request had this path, without its query.
@@ -123,7 +128,7 @@ impl Row {
 /// # Errors
 /// When they cannot be removed.
 pub fn forget_others() -> anyhow::Result<()> {
-    recorded::forget_others(ROWS)
+    recorded::forget_others()
 }
 
 /// A stack with a listener for each of these subjects and both kinds of host.
@@ -139,21 +144,21 @@ pub fn builder(subjects: &[&Subject]) -> Builder {
 
 #[cfg(test)]
 mod tests {
-    use super::{Holding, ROWS, Row, SUBJECTS};
+    use super::{Holding, Row, SUBJECTS, rows};
 
     #[test]
     fn labels_are_unique_and_kebab_case() {
-        for (at, row) in ROWS.iter().enumerate() {
+        for (at, row) in rows().enumerate() {
             let label = row.label;
             let is_kebab = label.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
             assert!(is_kebab, "{label}");
-            assert!(ROWS[..at].iter().all(|other| other.label != label), "{label} stands twice");
+            assert!(rows().take(at).all(|other| other.label != label), "{label} stands twice");
         }
     }
 
     #[test]
     fn a_row_is_known_by_the_path_of_its_request() {
-        for row in ROWS {
+        for row in rows() {
             let path = row.request().path().split('?').next().unwrap_or_default().to_owned();
             assert_eq!(Row::of_path(&path).map(|found| found.label), Some(row.label), "{path}");
         }
@@ -162,7 +167,7 @@ mod tests {
     #[test]
     fn every_subject_has_rows_and_listeners_of_its_own() {
         for (at, subject) in SUBJECTS.iter().enumerate() {
-            assert!(ROWS.iter().any(|row| row.subject.name == subject.name), "{}", subject.name);
+            assert!(rows().any(|row| row.subject.name == subject.name), "{}", subject.name);
             let before = SUBJECTS[..at].iter();
             let mut names =
                 before.flat_map(|one| Holding::BOTH.map(|holding| one.listener(holding)));

@@ -31,12 +31,12 @@ pub(super) fn keep(row: &Row, holding: Holding, text: &str) -> anyhow::Result<()
 }
 
 /// Forgets what is no longer among the rows.
-pub(super) fn forget_others(rows: &[Row]) -> anyhow::Result<()> {
+pub(super) fn forget_others() -> anyhow::Result<()> {
     for file in std::fs::read_dir(folder())? {
         let file = file?;
         let name = file.file_name().to_string_lossy().into_owned();
         let label = name.split('.').next().unwrap_or_default();
-        if rows.iter().all(|row| row.label != label) {
+        if super::rows().all(|row| row.label != label) {
             std::fs::remove_file(file.path())?;
         }
     }

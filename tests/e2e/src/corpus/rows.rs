@@ -8,28 +8,28 @@ use super::subjects::{
 use super::{Expected, PATIENCE, Row, Subject};
 use crate::client::Request;
 
-const NOTHING: Expected = &[];
+pub(super) const NOTHING: Expected = &[];
 
 /// The stream ended before the response callback: the cause, and the two facts that support it.
-const LOST: Expected = &[
+pub(super) const LOST: Expected = &[
     ("headers-forwarded-before-body-call", "lost"),
     ("late-callback", "lost"),
     ("response-while-request-held", "lost"),
 ];
-const RACE: Expected = &[("headers-forwarded-before-body-call", "race")];
+pub(super) const RACE: Expected = &[("headers-forwarded-before-body-call", "race")];
 const FORGOTTEN: Expected =
     &[("callback-ran-no-resume", "hung"), ("headers-forwarded-before-body-call", "race")];
-const STARVES: Expected = &[("header-pause-starves-body", "hung")];
-const REJECTED: Expected = &[("dispatch-rejected", "failed")];
-const TIMEOUT: Expected = &[("call-timeout", "failed")];
+pub(super) const STARVES: Expected = &[("header-pause-starves-body", "hung")];
+pub(super) const REJECTED: Expected = &[("dispatch-rejected", "failed")];
+pub(super) const TIMEOUT: Expected = &[("call-timeout", "failed")];
 const BROKEN: Expected = &[("call-connect-failure", "failed")];
-const UNANSWERED: Expected = &[("paused-without-pending-call", "hung")];
+pub(super) const UNANSWERED: Expected = &[("paused-without-pending-call", "hung")];
 
-fn get(path: &str) -> Request {
+pub(super) fn get(path: &str) -> Request {
     Request::get(path).patience(PATIENCE)
 }
 
-fn post(path: &str) -> Request {
+pub(super) fn post(path: &str) -> Request {
     Request::post(path, "some text").patience(PATIENCE)
 }
 
@@ -38,7 +38,7 @@ fn large(path: &str) -> Request {
 }
 
 /// Found on both kinds of host.
-const fn row(
+pub(super) const fn row(
     label: &'static str,
     subject: &'static Subject,
     request: fn() -> Request,
@@ -48,7 +48,7 @@ const fn row(
 }
 
 /// Found where the body phase is called while the headers are held, and where it is not.
-const fn by_host(
+pub(super) const fn by_host(
     label: &'static str,
     subject: &'static Subject,
     request: fn() -> Request,
@@ -58,9 +58,9 @@ const fn by_host(
     Row { label, subject, request, finds: ByHost { calls_body, holds_all } }
 }
 
-/// All of them. Beside each misuse stands what looks like it and is none.
+/// Those of the older plugins. Beside each misuse stands what looks like it and is none.
 #[rustfmt::skip]
-pub const ROWS: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     row("nothing", &MISUSE, || get("/patient?misuse=nothing"), NOTHING),
     row("nothing-with-a-body", &MISUSE, || post("/patient?misuse=nothing"), NOTHING),
     // Headers held for a body that the host holds back, or that there is not.

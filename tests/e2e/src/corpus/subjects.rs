@@ -34,6 +34,8 @@ impl Subject {
 
 /// Does wrong what the query says.
 pub(super) const MISUSE: Subject = Subject { name: "misuse", plugin: Plugin::misuse };
+/// The mistakes that people make with the Higress SDK.
+pub(super) const MISUSE_GO: Subject = Subject { name: "misuse-go", plugin: Plugin::misuse_go };
 /// Calls in the body phase with the headers gone.
 pub(super) const RUST: Subject = of("rust", || Plugin::new(Sdk::Rust, Mode::Body));
 pub(super) const GO: Subject = of("go", || Plugin::new(Sdk::Go, Mode::Body));
@@ -62,8 +64,9 @@ const fn of(name: &'static str, plugin: fn() -> Plugin) -> Subject {
 }
 
 /// All of them.
-pub const SUBJECTS: [&Subject; 11] = [
+pub const SUBJECTS: [&Subject; 12] = [
     &MISUSE,
+    &MISUSE_GO,
     &RUST,
     &GO,
     &RUST_FIXED,

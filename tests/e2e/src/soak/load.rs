@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 
 use super::{CONCURRENCY, Plan};
-use crate::corpus::{Holding, ROWS, Row, SUBJECTS};
+use crate::corpus::{self, Holding, Row, SUBJECTS};
 use crate::random::Random;
 use crate::stack::Stack;
 
@@ -40,7 +40,7 @@ impl Sent {
 
 /// Every row on every kind of host.
 fn every() -> Vec<(&'static Row, Holding)> {
-    ROWS.iter().flat_map(|row| Holding::BOTH.map(|holding| (row, holding))).collect()
+    corpus::rows().flat_map(|row| Holding::BOTH.map(|holding| (row, holding))).collect()
 }
 
 /// What a seed has at this place of its sequence.
