@@ -4,8 +4,10 @@
 mod bench;
 mod command;
 mod demo;
+mod deploy_tools;
 mod examples;
 mod r#gen;
+mod go_tool;
 mod places;
 mod prerequisites;
 mod setup;
@@ -40,7 +42,7 @@ enum Task {
     Bench(bench::Args),
     /// Play the whole corpus at random through a real Envoy, and judge every timeline
     Soak(soak::Args),
-    /// Fetch toolchain targets, Envoy, Go and the compiled Higress plugins
+    /// Fetch toolchain targets, Envoys, Go, the compiled Higress plugins, and what checks deploy/
     Setup,
     /// Build the example plugins
     BuildExamples,

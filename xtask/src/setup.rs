@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use crate::prerequisites::{Found, Named, Need};
 use crate::wheel::{Wheel, make_executable};
-use crate::{command, places};
+use crate::{command, deploy_tools, places};
 
 /// An Envoy that is used, and the variable that sets another in its place.
 struct Envoy {
@@ -67,6 +67,8 @@ const GO: Wheel = Wheel {
 
 /// The oldest Go that builds Higress plugins.
 const LEAST_GO: (u32, u32) = (1, 24);
+/// The oldest that builds the programs of `tests/tools`.
+const LEAST_GO_OF_TOOLS: (u32, u32) = (1, 26);
 
 /// A C++ compiler for wasm, with the C library: what it makes has wasi-sdk's shape.
 const ZIG: Wheel = Wheel {
@@ -105,10 +107,13 @@ pub enum Use {
     Go,
     Zig,
     HigressPlugins,
+    /// They are only looked for: building them takes minutes, and goes on beside other work.
+    DeployTools,
 }
 
 /// Everything that the whole test uses.
-pub const ALL: [Use; 5] = [Use::Envoy, Use::OlderEnvoys, Use::Go, Use::Zig, Use::HigressPlugins];
+pub const ALL: [Use; 6] =
+    [Use::Envoy, Use::OlderEnvoys, Use::Go, Use::Zig, Use::HigressPlugins, Use::DeployTools];
 
 /// Sees to it that all of this is there before a task builds anything: looks at the machine first,
 /// then fetches what can be fetched.
@@ -127,6 +132,7 @@ pub fn ready(uses: &[Use]) -> anyhow::Result<()> {
             Use::Go => drop(go()?),
             Use::Zig => drop(zig()?),
             Use::HigressPlugins => drop(higress_plugins()?),
+            Use::DeployTools => {}
         }
     }
     Ok(())
@@ -138,7 +144,7 @@ impl Use {
             Self::Envoy => vec![ENVOY.need()],
             Self::OlderEnvoys => OLDER_ENVOYS.iter().map(Envoy::need).collect(),
             Self::Go => {
-                let is_here = has_new_go() || GO.is_here();
+                let is_here = has_go(LEAST_GO) || GO.is_here();
                 vec![Need {
                     name: "Go".to_owned(),
                     is_here,
@@ -158,6 +164,7 @@ impl Use {
                 is_bound_to_linux: false,
                 instead: None,
             }],
+            Self::DeployTools => deploy_tools::needs(),
         }
     }
 }
@@ -173,6 +180,9 @@ pub fn everything() -> anyhow::Result<()> {
     println!("go               {}", go()?.display());
     println!("zig              {}", zig()?.display());
     println!("higress plugins  {}", higress_plugins()?.display());
+    for (variable, tool) in deploy_tools::all()? {
+        println!("{:<16} {}", variable.to_lowercase().replace('_', " "), tool.display());
+    }
     Ok(())
 }
 
@@ -247,9 +257,19 @@ impl Envoy {
     }
 }
 
-/// Go's command: from the PATH when it is new enough, else the pinned one from the cache folder.
+/// Go's command for plugins: from the PATH when it is new enough, else the pinned one from the cache
+/// folder.
 pub fn go() -> anyhow::Result<PathBuf> {
-    if has_new_go() {
+    go_since(LEAST_GO)
+}
+
+/// The same for the programs of `tests/tools`.
+pub fn go_of_tools() -> anyhow::Result<PathBuf> {
+    go_since(LEAST_GO_OF_TOOLS)
+}
+
+fn go_since(least: (u32, u32)) -> anyhow::Result<PathBuf> {
+    if has_go(least) {
         return Ok("go".into());
     }
     let folder = GO.unpacked()?;
@@ -270,9 +290,9 @@ pub fn zig() -> anyhow::Result<PathBuf> {
     Ok(zig)
 }
 
-fn has_new_go() -> bool {
+fn has_go(least: (u32, u32)) -> bool {
     let installed = command::output(Command::new("go").arg("version"));
-    installed.is_ok_and(|version| is_new_enough(&version))
+    installed.is_ok_and(|version| is_since(&version, least))
 }
 
 /// A folder with the compiled Higress plugins of PyPI, named `WHEEL_PLUGIN_VERSION.wasm`.
@@ -311,21 +331,21 @@ fn link(file: &Path, place: &Path) -> anyhow::Result<()> {
 }
 
 /// `version` as `go version` prints it.
-fn is_new_enough(version: &str) -> bool {
+fn is_since(version: &str, least: (u32, u32)) -> bool {
     let number = version.split_whitespace().find_map(|word| word.strip_prefix("go1."));
     let minor = number.and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
-    minor.is_some_and(|minor| (1, minor) >= LEAST_GO)
+    minor.is_some_and(|minor| (1, minor) >= least)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_new_enough;
+    use super::is_since;
 
     #[test]
     fn go_is_judged_by_its_version() {
-        assert!(is_new_enough("go version go1.26.8 linux/amd64"));
-        assert!(is_new_enough("go version go1.24 linux/amd64"));
-        assert!(!is_new_enough("go version go1.23.9 linux/amd64"));
-        assert!(!is_new_enough("go: command not understood"));
+        assert!(is_since("go version go1.26.8 linux/amd64", (1, 24)));
+        assert!(is_since("go version go1.24 linux/amd64", (1, 24)));
+        assert!(!is_since("go version go1.23.9 linux/amd64", (1, 24)));
+        assert!(!is_since("go: command not understood", (1, 24)));
     }
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
-use crate::{command, examples, r#gen, places, setup, tidy};
+use crate::{command, deploy_tools, examples, r#gen, places, setup, tidy};
 
 /// Run everything this project claims
 #[derive(clap::Args)]
@@ -18,7 +18,7 @@ pub struct Args {
 }
 
 /// Crates whose tests run without Envoy, Go or a wasm engine are "unit"; these are not among them.
-const NOT_UNIT: [&str; 6] = ["host", "e2e", "graft", "body-call", "misuse", "probe"];
+const NOT_UNIT: [&str; 7] = ["host", "e2e", "deploy", "graft", "body-call", "misuse", "probe"];
 
 /// What the parts so far have counted.
 #[derive(Default)]
@@ -34,6 +34,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     println!("set-up");
     setup::ready(if args.quick { &[] } else { &setup::ALL })?;
     setup::targets()?;
+    // Go builds them for minutes: beside all that comes before they are used.
+    let deploy_tools = (!args.quick).then(|| std::thread::spawn(deploy_tools::all));
     let mut report = Report::default();
     report.part("fmt", |log| run_logged(command::cargo().args(["fmt", "--all", "--check"]), log));
     report.part("clippy", clippy);
@@ -80,6 +82,17 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             let mut cargo = tests_of("e2e", &artifacts);
             cargo.env("ENVOY", envoy).envs(setup::older_envoys()?);
             run_logged(cargo.env("WASM_TRACER_HIGRESS_PLUGINS", setup::higress_plugins()?), log)
+        });
+    }
+    if let Some(building) = deploy_tools {
+        report.part("deploy", |log| {
+            let tools = building.join().map_err(|_| anyhow!("building the tools broke off"))??;
+            let mut build = command::cargo();
+            build.args(["build", "--package", "wasm-tracer", "--package", "server"]);
+            run_logged(&mut build, log)?;
+            let mut cargo = tests_of("deploy", &artifacts);
+            cargo.env("ENVOY", setup::envoy()?).envs(tools);
+            run_logged(&mut cargo, log)
         });
     }
     println!("all parts: {:.0} s", start.elapsed().as_secs_f32());

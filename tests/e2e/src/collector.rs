@@ -208,7 +208,11 @@ fn free_address(port: u16) -> anyhow::Result<SocketAddr> {
     bail!("no free port from {port} to {last}")
 }
 
-fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
+/// A path of a collector, as text.
+///
+/// # Errors
+/// When it does not answer with a 200.
+pub fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
     let mut response = ureq::get(format!("http://{address}{path}"))
         .config()
         .timeout_global(Some(Duration::from_secs(10)))

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 
 /// Envoy's binary: `$ENVOY`, else the one that `cargo xtask setup` put into the cache folder.
-pub(crate) fn envoy() -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// When it is not there.
+pub fn envoy() -> anyhow::Result<PathBuf> {
     if let Some(path) = std::env::var_os("ENVOY") {
         return Ok(path.into());
     }
@@ -62,9 +65,17 @@ pub fn tracer() -> anyhow::Result<PathBuf> {
     if let Some(path) = std::env::var_os("WASM_TRACER") {
         return Ok(path.into());
     }
-    let path = target()?.join("debug/wasm-tracer");
+    program("wasm-tracer")
+}
+
+/// A program of this workspace, as built beside these tests.
+///
+/// # Errors
+/// When it was not built.
+pub fn program(name: &str) -> anyhow::Result<PathBuf> {
+    let path = target()?.join("debug").join(name);
     if !path.is_file() {
-        bail!("wasm-tracer is not built yet: run `cargo xtask test`");
+        bail!("{name} is not built yet: run `cargo xtask test`");
     }
     Ok(path)
 }

@@ -32,7 +32,7 @@ wait "$pid"
 "#;
 
 /// A running process and its folder.
-pub(crate) struct Guarded {
+pub struct Guarded {
     guard: Child,
     /// Closing it ends the process.
     alive: Option<ChildStdin>,
@@ -41,7 +41,10 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     /// Starts `command` with its output in `log` below `folder`, which is removed when it ends.
-    pub(crate) fn start(folder: PathBuf, command: &[&std::ffi::OsStr]) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When no process can be started.
+    pub fn start(folder: PathBuf, command: &[&std::ffi::OsStr]) -> anyhow::Result<Self> {
         let log = File::create(folder.join("log"))?;
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("exec 3<&0\n{GUARD}"), "guard"]).arg(&folder).args(command);
@@ -62,13 +65,13 @@ impl Guarded {
     }
 
     /// What the process has printed so far.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         let bytes = std::fs::read(self.log_file()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Whether it has ended by itself.
-    pub(crate) fn has_ended(&mut self) -> bool {
+    pub fn has_ended(&mut self) -> bool {
         !matches!(self.guard.try_wait(), Ok(None))
     }
 

@@ -21,8 +21,9 @@ mod stack;
 mod wait;
 
 pub use client::{Answer, Request};
-pub use collector::{Collector, Finding, is_closed};
-pub use environment::{artifact, tracer};
+pub use collector::{Collector, Finding, get as get_text, is_closed};
+pub use environment::{artifact, envoy, program, tracer};
+pub use guarded::Guarded;
 pub use http::{Received, read_request};
 pub use lives::{Door, Entry, Lives, Said, Settings, Trace, send_to};
 pub use plugin::{FailurePolicy, Mode, Plugin, Sdk};

@@ -56,6 +56,14 @@ impl Client {
         }
     }
 
+    /// Asks a path that answers 200, or 503 with a sentence about what is wrong; in time for a probe.
+    pub fn probe(&self, path: &str) -> Result<()> {
+        match self.get(path, Some(Duration::from_secs(4)))? {
+            Some(_) => Ok(()),
+            None => bail!("{}{path} does not exist: is this a collector?", self.url()),
+        }
+    }
+
     /// Name and `data` of each server-sent event, until the collector ends the stream.
     pub fn events(&self, path: &str, mut each: impl FnMut(&str, &str) -> Result<()>) -> Result<()> {
         let response = self

@@ -31,6 +31,8 @@ enum Command {
     Show(commands::show::Args),
     /// Explain a diagnosis
     Explain(commands::explain::Args),
+    /// Ask a collector whether it is well
+    Health(commands::health::Args),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Command::Tail(args) => commands::tail::run(&args),
         Command::Show(args) => commands::show::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
+        Command::Health(args) => commands::health::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

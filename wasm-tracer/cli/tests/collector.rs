@@ -76,6 +76,36 @@ fn settings_that_are_checked_are_said_to_be_fine_or_what_is_wrong() {
 }
 
 #[test]
+fn health_answers_by_its_exit_code_and_in_one_sentence() {
+    let health = |url: &str, flags: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wasm-tracer"));
+        let asked = command.arg("health").args(flags).env("WASM_TRACER_URL", url).output();
+        let asked = asked.expect("it starts");
+        let said = [asked.stdout, asked.stderr].concat();
+        (asked.status.code(), String::from_utf8(said).expect("text"))
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().to_str().expect("a path");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wasm-tracer"))
+        .args(["collector", "--listen", "127.0.0.1:0", "--data", data])
+        .env("WASM_TRACER_COLLECTOR_LOG", "off")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("text");
+    let url = line.trim().strip_prefix("listening on ").expect("an address");
+    let well = |verb: &str| (Some(0), format!("the collector at {url} {verb}\n"));
+    assert_eq!(health(url, &[]), well("is well"));
+    assert_eq!(health(url, &["--serves"]), well("serves"));
+    child.kill().expect("it ends");
+    child.wait().expect("it ended");
+    let (code, said) = health(url, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.starts_with(&format!("error: no collector answers at {url}")), "{said}");
+}
+
+#[test]
 fn a_log_that_is_no_terminal_has_no_colours() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut child = Command::new(env!("CARGO_BIN_EXE_wasm-tracer"))

