@@ -11,11 +11,13 @@ use crate::delivery::{Clock, Module, Root, StreamInfo};
 use crate::diagnose::Instant;
 use crate::event::{Event, Marks};
 use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
-use crate::timeline::{Gap, Reason, Silence, State, Timeline};
+use crate::timeline::{Gap, Reason, Silence, State, Timeline, Unreached};
 
 /// First byte of what [`encode`] writes.
-const VERSION: u8 = 2;
-/// The version before: without [`Silence`].
+const VERSION: u8 = 3;
+/// A version before: without [`Unreached`].
+const VERSION_2: u8 = 2;
+/// The first one: without [`Silence`] too.
 const VERSION_1: u8 = 1;
 
 /// Bytes that are no timeline.
@@ -64,13 +66,18 @@ pub fn encode(timeline: &Timeline) -> Vec<u8> {
         w.number(silence.since.0);
         w.number(silence.open.into());
     }
+    w.number(timeline.unreached.len() as u64);
+    for unreached in &timeline.unreached {
+        w.out.extend_from_slice(&unreached.timeline.0);
+        w.text(&unreached.plugin);
+    }
     w.out
 }
 
 /// Reads a timeline and assesses it anew.
 pub fn decode(bytes: &[u8]) -> Result<Timeline, CodecError> {
     match bytes.first() {
-        Some(&(VERSION | VERSION_1)) => {}
+        Some(&(VERSION | VERSION_2 | VERSION_1)) => {}
         Some(&other) => return Err(CodecError::Version(other)),
         None => return Err(CodecError::Damaged),
     }
@@ -78,6 +85,9 @@ pub fn decode(bytes: &[u8]) -> Result<Timeline, CodecError> {
     let mut timeline = r.timeline().ok_or(CodecError::Damaged)?;
     if bytes[0] != VERSION_1 {
         timeline.silence = r.silence().ok_or(CodecError::Damaged)?;
+    }
+    if bytes[0] == VERSION {
+        timeline.unreached = r.many(Reader::unreached).ok_or(CodecError::Damaged)?;
     }
     if !r.rest.is_empty() {
         return Err(CodecError::Damaged);
@@ -376,6 +386,12 @@ impl<'a> Reader<'a> {
             return Some(None);
         }
         Some(Some(Silence { since: Micros(self.number()?), open: self.small()? }))
+    }
+
+    fn unreached(&mut self) -> Option<Unreached> {
+        let (id, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(Unreached { timeline: TimelineId(*id), plugin: self.text()? })
     }
 
     fn root(&mut self) -> Option<Root> {

@@ -3,7 +3,7 @@
 use abi::{Direction, Host, Kind};
 
 use crate::event::Event;
-use crate::ids::{CallId, Micros, Sequence};
+use crate::ids::{CallId, Micros, Sequence, TimelineId};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,6 +82,8 @@ pub struct Finding {
     pub advice: Vec<Advice>,
     /// Codes of the facts that support it.
     pub supported_by: Vec<String>,
+    /// Other timelines of the same request that prove it too.
+    pub timelines: Vec<TimelineId>,
 }
 
 impl Finding {
@@ -97,6 +99,7 @@ impl Finding {
             evidence: Evidence::default(),
             advice: Vec::new(),
             supported_by: Vec::new(),
+            timelines: Vec::new(),
         }
     }
 

@@ -50,6 +50,7 @@ registry! {
     vm_trap_collateral,
     impossible_sequence,
     slow_callback,
+    filter_order_expectation,
     late_callback,
     response_while_request_held,
 }

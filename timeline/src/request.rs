@@ -1,15 +1,20 @@
 //! A request: the timelines of all plugins that it passed, in chain order, and in whose hands it is.
 
+mod unreached;
+
 use std::sync::Arc;
 
 use abi::{Callback, Direction, Kind};
 
 use crate::diagnose::Instant;
 use crate::event::Event;
+use crate::finding::Finding;
 use crate::hold::Halves;
 use crate::ids::Sequence;
 use crate::story::Story;
 use crate::timeline::Timeline;
+
+pub use unreached::concerns_others;
 
 /// One pass of a request through the plugins of one node.
 #[derive(Clone, Debug)]
@@ -61,6 +66,12 @@ impl Request {
     /// Node that it passed; empty if not readable.
     pub fn node(&self) -> &str {
         self.timelines.first().map_or("", |timeline| &timeline.node)
+    }
+
+    /// What is found that takes more than one of its timelines to see.
+    pub fn findings(&self) -> impl Iterator<Item = (&Timeline, &Finding)> {
+        let all = self.timelines.iter().flat_map(|t| t.findings.iter().map(move |f| (&**t, f)));
+        all.filter(|(_, finding)| !finding.timelines.is_empty())
     }
 
     /// In whose hands it is; None once the first plugin let the response go, or where a plugin answered

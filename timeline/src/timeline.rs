@@ -51,6 +51,8 @@ pub struct Timeline {
     pub known_until: Micros,
     /// Nothing has been heard of its instance for long, though it was to be expected.
     pub silence: Option<Silence>,
+    /// Plugins behind this one that the request never reached, as far as their timelines are known.
+    pub unreached: Vec<Unreached>,
     /// Numbers within its life that are missing and may have been its own.
     pub gaps: Vec<Gap>,
     /// The events, in the order in which they happened ([`Event::order`]).
@@ -129,6 +131,15 @@ pub struct Silence {
     pub open: u32,
 }
 
+/// A plugin behind the one that kept a request, which never got it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unreached {
+    /// Its name.
+    pub plugin: String,
+    /// Its timeline of the same request: it begins with the request's end.
+    pub timeline: TimelineId,
+}
+
 /// Missing sequence numbers that may have belonged to a timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
@@ -189,6 +200,7 @@ impl Timeline {
             clock: Clock::default(),
             known_until: Micros(0),
             silence: None,
+            unreached: Vec::new(),
             gaps: Vec::new(),
             events: Vec::new(),
             calls: Vec::new(),

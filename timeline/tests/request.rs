@@ -119,3 +119,77 @@ fn an_id_that_comes_again_is_another_request() {
     let plugins = requests.iter().map(|r| &*r.timelines[0].root.plugin).collect::<Vec<_>>();
     assert_eq!(plugins, ["again", "first"]);
 }
+
+const DENIES: &str = "9.0001 #1 create 2 root 1
+    9.0002 #3 request_headers 2 n=3 -> pause
+    9.0002 #2   send_local_response status=403 -> ok
+    9.0003 #4 response_headers 2 n=3 -> continue
+    9.0010 #5 log 2
+    9.0020 #6 done 2
+    9.0030 #7 delete 2";
+
+/// The same plugin, which exports every callback.
+fn whole(name: &str, lines: &str) -> Arc<Timeline> {
+    let mut timeline = Timeline::clone(&plugin(name, lines));
+    Arc::make_mut(&mut timeline.module).callbacks = u64::MAX;
+    Arc::new(timeline)
+}
+
+/// For each timeline the plugins behind it that the request never reached.
+fn unreached(timelines: &[Arc<Timeline>]) -> Vec<Vec<String>> {
+    let requests = Request::all(timelines.to_vec());
+    let behind = |of| requests.iter().flat_map(move |r: &Request| r.unreached_behind(of));
+    timelines.iter().map(|of| behind(of).map(|u| u.plugin).collect()).collect()
+}
+
+#[test]
+fn behind_a_plugin_that_answers_or_holds_to_the_end_the_rest_never_ran() {
+    let never = whole("never-ran", NEVER_ENTERED);
+    let first = whole("first", &format!("{LET_GO}\n{ENDED}"));
+    let none = Vec::<String>::new();
+    let denies = whole("denies", DENIES);
+    assert_eq!(
+        unreached(&[first.clone(), denies, never.clone()]),
+        [none.clone(), vec!["never-ran".to_owned()], none.clone()]
+    );
+    let holds = whole(
+        "holds",
+        &format!("0.001 #1 create 2 root 1\n0.002 #2 request_headers 2 n=3 -> pause\n{ENDED}"),
+    );
+    assert_eq!(
+        unreached(&[first.clone(), holds, never.clone()]),
+        [none.clone(), vec!["never-ran".to_owned()], none.clone()]
+    );
+    // Nobody who is recorded kept it: what stands between them did.
+    assert_eq!(unreached(&[first, never]), [none.clone(), none]);
+}
+
+#[test]
+fn what_ran_or_is_not_wholly_known_or_was_told_of_another_end_is_not_behind() {
+    let denies = whole("denies", DENIES);
+    let of = |other: Arc<Timeline>| unreached(&[denies.clone(), other]).concat();
+    assert_eq!(of(whole("never-ran", NEVER_ENTERED)), ["never-ran"]);
+    assert!(of(whole("ran", &format!("{LET_GO}\n{ENDED}"))).is_empty(), "it got the request");
+    assert!(of(plugin("mute", NEVER_ENTERED)).is_empty(), "what it exports is not known");
+    assert!(of(whole("gap", &format!("gap 2-2 \"lost\"\n{NEVER_ENTERED}"))).is_empty());
+    let headless = "9.0015 #2 log 2\n9.003 #4 delete 2";
+    assert!(of(whole("headless", headless)).is_empty(), "its beginning is missing");
+    let later = NEVER_ENTERED.replace("9.00", "9.90");
+    let other = whole("other-request", &later.replace("9.9015", "10.9015"));
+    let long = whole("denies", &DENIES.replace("9.0030", "11.0030"));
+    assert!(unreached(&[long, other]).concat().is_empty(), "another request of the same id");
+}
+
+#[test]
+fn what_is_stuck_in_another_plugin_is_no_finding_of_those_that_let_it_go() {
+    let waits = "known_until 9.000000
+        0.001 #1 create 2 root 1
+        0.002 #2 request_headers 2 n=3 -> continue
+        0.003 #3 request_body 2 size=9 end -> continue";
+    let holds = "known_until 9.000000
+        0.001 #1 create 2 root 1
+        0.002 #2 request_headers 2 n=3 end -> pause";
+    let (first, second) = (whole("first", waits), whole("holds-it", holds));
+    assert!(first.findings.is_empty() && !second.findings.is_empty());
+    assert_eq!(said(&[first, second]).as_deref(), Some("The request is held by holds-it (#2)."));
+}

@@ -9,7 +9,7 @@ use serde::Serialize;
 use timeline::request::{Request, Whereabouts};
 use utoipa::ToSchema;
 
-use super::view::Summary;
+use super::view::{ListedFinding, Summary};
 use super::{Api, Problem};
 use crate::store::Query;
 
@@ -25,6 +25,8 @@ pub struct RequestView {
     pub node: String,
     /// In whose hands it is; absent once it was answered.
     pub whereabouts: Option<WhereaboutsView>,
+    /// What is found that takes more than one of its timelines to see; each is one of its timeline's too.
+    pub findings: Vec<ListedFinding>,
     /// Its timelines in the order in which the plugins had it.
     pub timelines: Vec<Summary>,
 }
@@ -84,6 +86,7 @@ pub async fn one(
             request_id: request_id.clone(),
             node: request.node().to_owned(),
             whereabouts: request.whereabouts().as_ref().map(WhereaboutsView::of),
+            findings: request.findings().map(|(of, found)| ListedFinding::of(of, found)).collect(),
             timelines: request.timelines.iter().map(|t| Summary::of(t)).collect(),
         })
         .collect();

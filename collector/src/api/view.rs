@@ -89,6 +89,8 @@ pub struct EvidenceView {
     pub events: Vec<u64>,
     /// Windows in which something did not happen.
     pub windows: Vec<WindowView>,
+    /// Other timelines of the same request.
+    pub timelines: Vec<String>,
 }
 
 /// A window in which something did not happen.
@@ -320,6 +322,7 @@ impl FindingView {
             evidence: EvidenceView {
                 events: finding.evidence.events.iter().map(|s| s.0).collect(),
                 windows: finding.evidence.windows.iter().map(WindowView::of).collect(),
+                timelines: finding.timelines.iter().map(ToString::to_string).collect(),
             },
             advice: finding
                 .advice
@@ -385,7 +388,12 @@ impl CallView {
 impl ListedFinding {
     /// All findings of a timeline.
     pub fn all_of(timeline: &Timeline) -> impl Iterator<Item = ListedFinding> {
-        timeline.findings.iter().map(|finding| ListedFinding {
+        timeline.findings.iter().map(|finding| ListedFinding::of(timeline, finding))
+    }
+
+    /// A finding of a timeline.
+    pub fn of(timeline: &Timeline, finding: &Finding) -> ListedFinding {
+        ListedFinding {
             code: finding.code.clone(),
             severity: finding.severity.name(),
             kind: kind_of(finding),
@@ -394,7 +402,7 @@ impl ListedFinding {
             request_id: timeline.stream.request_id.clone(),
             timeline: timeline.id.to_string(),
             state: state_name(timeline.state),
-        })
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Its inputs are a closed enum; nothing else touches the state, so there is no lock.
 
+mod chains;
 mod counts;
 mod keeper;
 mod state;

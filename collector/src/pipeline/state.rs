@@ -14,6 +14,7 @@ use timeline::timeline::{State as TimelineState, Timeline, Update};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::WeakUnboundedSender;
 
+use super::chains::Chains;
 use super::counts;
 use super::vm::Vm;
 use super::{Arrived, Question};
@@ -65,6 +66,7 @@ pub struct State {
     /// Closed and not stored.
     unstored: usize,
     waiting: Vec<OwnedSemaphorePermit>,
+    chains: Chains,
     names: Names,
     is_replay: bool,
     /// Where instances go on that a process before this one knew.
@@ -103,6 +105,7 @@ impl State {
             known: HashMap::new(),
             unstored: 0,
             waiting: Vec::new(),
+            chains: Chains::default(),
             names: Names::new(),
             is_replay: true,
             resume,
@@ -317,10 +320,11 @@ impl State {
 
     fn apply(&mut self, instance: InstanceId, updates: Vec<Update>) {
         let mut rows = Vec::new();
-        for update in updates {
-            if let Some(row) = self.update(instance, update) {
-                rows.push(row);
+        for mut update in updates {
+            for other in self.chains.tell(&mut update, self.wiring.clock.now()) {
+                rows.extend(self.update(other.snapshot.instance, other));
             }
+            rows.extend(self.update(instance, update));
         }
         if !rows.is_empty() {
             // The keeper is gone only when the process ends; the journal has it all.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use timeline::Instant;
-use timeline::timeline::Timeline;
+use timeline::timeline::{Timeline, Unreached};
 
 /// The whole; None if the stored one is it.
 pub(super) fn merge(stored: Timeline, new: &Timeline) -> Option<Timeline> {
@@ -13,7 +13,9 @@ pub(super) fn merge(stored: Timeline, new: &Timeline) -> Option<Timeline> {
     let whole = events.len();
     if whole == new.events.len() {
         let revision = new.revision.max(stored.revision.saturating_add(u32::from(whole > had)));
-        return Some(Timeline { revision, ..new.clone() });
+        let mut merged = Timeline { revision, ..new.clone() };
+        keep_unreached(&mut merged, stored.unreached);
+        return Some(merged);
     }
     if whole == had {
         return None;
@@ -33,6 +35,21 @@ pub(super) fn merge(stored: Timeline, new: &Timeline) -> Option<Timeline> {
             merged.gaps.push(gap);
         }
     }
+    keep_unreached(&mut merged, stored.unreached);
     merged.assess(Instant::at(merged.known_until));
     Some(merged)
+}
+
+/// What was told of others of its request stays: they may be stored and not come again.
+fn keep_unreached(merged: &mut Timeline, known: Vec<Unreached>) {
+    let had = merged.unreached.len();
+    for unreached in known {
+        if !merged.unreached.contains(&unreached) {
+            merged.unreached.push(unreached);
+        }
+    }
+    if merged.unreached.len() > had {
+        merged.unreached.sort_unstable();
+        merged.assess(Instant::at(merged.known_until));
+    }
 }

@@ -83,6 +83,16 @@ fn evidence(html: &mut Html, finding: &Finding, timeline: &Timeline) {
             html.text(" ");
         }
     });
+    if !finding.timelines.is_empty() {
+        html.element("p", &[("class", "evidence")], |html| {
+            html.text("Timelines of the same request: ");
+            for id in &finding.timelines {
+                let id = id.to_string();
+                html.leaf("a", &[("href", &format!("/timelines/{id}"))], &id);
+                html.text(" ");
+            }
+        });
+    }
     if !evidence.windows.is_empty() {
         html.element("ul", &[], |html| {
             for one in &evidence.windows {

@@ -4,7 +4,7 @@ use ::timeline::request::Request;
 
 use super::escape::{Html, encoded};
 use super::list::{Row, table};
-use super::page::page;
+use super::page::{badge, page};
 
 /// Link to the page of a request.
 pub fn link(request_id: &str) -> String {
@@ -28,6 +28,13 @@ fn pass(html: &mut Html, request: &Request) {
         }
         if let Some(whereabouts) = request.whereabouts() {
             html.leaf("p", &[("class", "headline")], &whereabouts.sentence());
+        }
+        for (timeline, finding) in request.findings() {
+            html.element("p", &[], |html| {
+                badge(html, Some(finding.severity), false);
+                html.leaf("code", &[], &finding.code);
+                html.text(&format!(" {}: {}", timeline.root.plugin, finding.headline));
+            });
         }
         let rows: Vec<Row> = request.timelines.iter().map(|t| Row::of(t)).collect();
         table(html, &rows);

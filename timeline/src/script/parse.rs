@@ -10,7 +10,7 @@ use crate::delivery::Root;
 use crate::diagnose::Instant;
 use crate::event::{Event, Marks, without_last_zeros};
 use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
-use crate::timeline::{Gap, Reason, Silence, State, Timeline};
+use crate::timeline::{Gap, Reason, Silence, State, Timeline, Unreached};
 
 /// Context of a script that names none.
 pub const DEFAULT_CONTEXT: ContextId = ContextId(2);
@@ -119,6 +119,11 @@ impl Reader {
                 self.timeline.gaps.push(Gap { from, to, reason: words.text("reason")? });
             }
             "known_until" => self.known_until = Some(words.read("time", seconds)?),
+            "unreached" => {
+                let timeline = words.read("timeline id", |w| w.parse().ok())?;
+                let plugin = words.text("plugin name")?;
+                self.timeline.unreached.push(Unreached { plugin, timeline });
+            }
             "silent" => self.timeline.silence = Some(silence(&mut words)?),
             "revision" => self.timeline.revision = words.number("revision")?,
             "closed" => {

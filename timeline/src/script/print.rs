@@ -38,6 +38,11 @@ pub fn header(out: &mut String, timeline: &Timeline) {
     if timeline.known_until != last_end(&timeline.events) {
         put!(out, "known_until {}\n", seconds(timeline.known_until));
     }
+    for unreached in &timeline.unreached {
+        put!(out, "unreached {}", unreached.timeline);
+        word(out, "", &unreached.plugin);
+        out.push('\n');
+    }
     if let Some(silence) = timeline.silence {
         put!(out, "silent since {} open {}\n", seconds(silence.since), silence.open);
     }

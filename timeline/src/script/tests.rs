@@ -7,7 +7,7 @@ use crate::codec;
 use crate::diagnose::Instant;
 use crate::event::{Event, Marks, without_last_zeros};
 use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
-use crate::timeline::{Gap, Reason, Silence, State, Timeline};
+use crate::timeline::{Gap, Reason, Silence, State, Timeline, Unreached};
 
 fn any_event() -> impl Strategy<Value = Event> {
     let kind = prop_oneof![4 => 1u32..=31, 4 => 64u32..=112, 1 => 160u32..=165, 1 => 200u32..260];
@@ -51,6 +51,10 @@ fn any_timeline() -> impl Strategy<Value = Timeline> {
         if let Some(n) = numbers[0] {
             t.state = State::Closed(Reason::ALL[n as usize % Reason::ALL.len()]);
         }
+        t.unreached = numbers[3]
+            .map(|n| Unreached { plugin: texts[18].clone(), timeline: TimelineId([n as u8; 16]) })
+            .into_iter()
+            .collect();
         t.silence = numbers[17].map(|open| Silence { since: Micros(7), open });
         t.known_until = Micros(numbers[1].unwrap_or(7).into());
         t.node = texts[0].as_str().into();

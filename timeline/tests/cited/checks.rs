@@ -175,6 +175,17 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
             cited.touch(answer).then_some(phase)
         }),
         "vm-trap-collateral" => trapped(finding, cited),
+        "filter-order-expectation" => (|| {
+            let is_end =
+                |e: &Event| matches!(e.kind, Kind::Callback(c) if timeline::hold::is_ending(c));
+            let (ended, end) = cited.one(is_end)?;
+            let reply = Kind::Hostcall(Hostcall::SendLocalResponse);
+            let kept = match cited.one(|e| e.kind == reply && e.result == 0) {
+                Some((at, _)) => at < ended,
+                None => cited.held_until(finding, Some(end.sequence)),
+            };
+            Some(kept && !finding.timelines.is_empty())
+        })(),
         "slow-callback" => (|| {
             let slow = cited.0.iter().filter(|e| matches!(e.kind, Kind::Callback(_)));
             let (mut sum, mut most) = (0, 0);
