@@ -16,13 +16,22 @@ pub struct Request {
     body: Option<Vec<u8>>,
     patience: Duration,
     may_break_off: bool,
+    /// Bytes of the body that do not come with the head, and when they come: None is never.
+    held_back: (usize, Option<Duration>),
 }
 
 impl Request {
     /// A GET, without a body.
     pub fn get(path: impl Into<String>) -> Self {
         let patience = Duration::from_secs(20);
-        Self { path: path.into(), headers: Vec::new(), body: None, patience, may_break_off: false }
+        Self {
+            path: path.into(),
+            headers: Vec::new(),
+            body: None,
+            patience,
+            may_break_off: false,
+            held_back: (0, None),
+        }
     }
 
     /// A POST with a body.
@@ -39,6 +48,11 @@ impl Request {
     /// The answer may break off in its body; then it counts as empty.
     pub fn may_break_off(self) -> Self {
         Self { may_break_off: true, ..self }
+    }
+
+    /// The last so many bytes of the body come so long after the rest; None: they never come.
+    pub fn holds_back(self, bytes: usize, after: Option<Duration>) -> Self {
+        Self { held_back: (bytes, after), ..self }
     }
 
     /// The same with one more segment in its path, behind the one that names the upstream's manner.
@@ -102,7 +116,13 @@ pub(crate) fn send(port: u16, request: &Request, request_id: &str) -> anyhow::Re
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(request.patience))?;
-    let sent = stream.write_all(&request.bytes(request_id));
+    let bytes = request.bytes(request_id);
+    let (at_once, rest) = bytes.split_at(bytes.len() - request.held_back.0);
+    let mut sent = stream.write_all(at_once);
+    if let Some(after) = request.held_back.1 {
+        std::thread::sleep(after);
+        sent = sent.and_then(|()| stream.write_all(rest));
+    }
     let mut stream = BufReader::new(stream);
     let head = match read_head(&mut stream) {
         Ok(head) if !head.is_empty() => head,

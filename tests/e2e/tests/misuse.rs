@@ -15,8 +15,18 @@ const CLIENTS: usize = 12;
 
 /// Plays a row; answers what was not as it says.
 fn play(stack: &Stack, row: &Row, holding: Holding, keep: bool) -> Option<String> {
-    let answer = stack.send(&row.listener(holding), &row.request());
-    let timeline = stack.collector().closed_timeline(&answer.request_id);
+    let ask = || {
+        let answer = stack.send(&row.listener(holding), &row.request());
+        stack.collector().closed_timeline(&answer.request_id)
+    };
+    let is_busy = |timeline: &serde_json::Value| {
+        Finding::all(timeline).iter().any(|finding| row.is_busy_machine(holding, finding))
+    };
+    let mut timeline = ask();
+    // What a machine adds that is busy is not kept: then it is asked again.
+    while keep && is_busy(&timeline) {
+        timeline = ask();
+    }
     if keep {
         let id = timeline["id"].as_str().unwrap_or_default();
         let script = stack.collector().text(&format!("/api/v1/timelines/{id}?as=text"));

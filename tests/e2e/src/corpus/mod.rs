@@ -36,6 +36,10 @@ pub fn rows() -> impl Iterator<Item = &'static Row> + Clone {
     rows::ROWS.iter().chain(go::ROWS)
 }
 
+/// What a busy machine adds to any row: it takes the CPU away within an invocation for 50 ms and more, and
+/// nobody can see that it was not the plugin that computed.
+const BUSY: (&str, &str) = ("slow-callback", "note");
+
 /// Codes and severities.
 pub type Expected = &'static [(&'static str, &'static str)];
 
@@ -101,6 +105,11 @@ impl Row {
         self.subject.listener(holding)
     }
 
+    /// Is that finding not the row's, but one that a busy machine adds to any?
+    pub fn is_busy_machine(&self, holding: Holding, finding: &Finding) -> bool {
+        (&*finding.code, &*finding.severity) == BUSY && !self.expected(holding).contains(&BUSY)
+    }
+
     /// Keeps its timeline, in script notation, for the tests of `timeline`.
     ///
     /// # Errors
@@ -111,8 +120,9 @@ impl Row {
 
     /// What is found beyond what must be, and what is missing; None when it is exactly as it must be.
     pub fn differs(&self, holding: Holding, findings: &[Finding]) -> Option<String> {
+        let of_row = findings.iter().filter(|finding| !self.is_busy_machine(holding, finding));
         let mut found: Vec<(&str, &str)> =
-            findings.iter().map(|finding| (&*finding.code, &*finding.severity)).collect();
+            of_row.map(|finding| (&*finding.code, &*finding.severity)).collect();
         let mut expected = self.expected(holding).to_vec();
         found.sort_unstable();
         expected.sort_unstable();

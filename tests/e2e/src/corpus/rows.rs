@@ -1,5 +1,7 @@
 //! The rows: what is asked of which plugin, and what must be found.
 
+use std::time::Duration;
+
 use super::Finds::{Always, ByHost};
 use super::subjects::{
     GO, GO_FIXED, GO_FORGETS, GO_NOWHERE, MISUSE, RUST, RUST_EMPTY, RUST_FIXED, RUST_FORGETS,
@@ -35,6 +37,16 @@ pub(super) fn post(path: &str) -> Request {
 
 fn large(path: &str) -> Request {
     Request::post(path, vec![b'x'; 3 << 20]).patience(PATIENCE)
+}
+
+/// Its body comes when a call of 300 ms has been answered.
+fn slow(path: &str) -> Request {
+    post(path).holds_back(9, Some(Duration::from_millis(600)))
+}
+
+/// The second half of its body never comes.
+fn endless(path: &str) -> Request {
+    post(path).holds_back(5, None)
 }
 
 /// Found on both kinds of host.
@@ -100,6 +112,18 @@ pub(super) const ROWS: &[Row] = &[
     row("client-leaves", &MISUSE, || get("/patient?misuse=wait"),
         &[("client-gone-while-waiting", "lost"), ("late-callback", "lost")]),
     row("client-stays", &MISUSE, || get("/patient?misuse=wait").patience(PATIENCE * 4), NOTHING),
+    // A client that is slow with its body, or never sends all of it, and an upstream that is away: the
+    // plugin does not hang the request, unless its host keeps back from it what comes.
+    row("client-is-slow", &MISUSE, || slow("/patient?misuse=body-goes-on"), NOTHING),
+    row("client-is-slow-and-nobody-waits", &MISUSE, || slow("/patient?misuse=tell"), NOTHING),
+    row("client-never-ends", &MISUSE, || endless("/patient?misuse=nothing"), NOTHING),
+    by_host("client-never-ends-what-is-gathered", &RUST_FIXED, || endless("/patient"),
+        NOTHING, STARVES),
+    row("client-never-ends-what-is-called-for", &RUST, || endless("/patient"), NOTHING),
+    row("go-client-never-ends-what-is-called-for", &GO, || endless("/patient"), NOTHING),
+    row("upstream-is-silent", &MISUSE, || post("/silent?misuse=nothing"), NOTHING),
+    row("upstream-closes", &MISUSE, || post("/close?misuse=nothing"), NOTHING),
+    row("upstream-closes-after-the-call", &MISUSE, || get("/close?misuse=both-answers"), NOTHING),
     row("calls-at-end", &MISUSE, || get("/patient?misuse=call-at-end"), NOTHING),
     // A plugin that holds its worker.
     row("computes", &MISUSE, || get("/patient?misuse=compute"), &[("slow-callback", "note")]),
