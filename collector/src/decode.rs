@@ -69,6 +69,7 @@ pub fn decode(body: &[u8], limits: &Limits, wall_nanos: u64) -> Result<Decoded, 
         node: batch.node,
         roots: batch.roots.into_iter().map(root).collect(),
         streams: batch.streams.into_iter().map(stream).collect(),
+        memory_pages: counters.as_ref().map_or(0, |counters| counters.memory_pages),
         lost: batch.lost.into_iter().map(lost).collect(),
         open: batch.open.into_iter().map(open).collect(),
     };
@@ -251,6 +252,7 @@ fn root(root: v1::Root) -> Root {
         configuration_hash: root.configuration_hash,
         since: Micros(root.since_micros),
         ended: root.ended,
+        streams: root.streams,
     }
 }
 

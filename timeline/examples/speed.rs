@@ -75,6 +75,7 @@ fn batch(numbers: std::ops::Range<u32>, lost_every: u32, patterns: &[Vec<Event>;
         events,
         roots: vec![Root { context: ContextId(1), ..Root::default() }],
         streams: Vec::new(),
+        memory_pages: 0,
         lost: Vec::new(),
         open: Vec::new(),
         known_until,

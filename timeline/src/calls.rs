@@ -2,7 +2,7 @@
 
 use abi::{CallFailure, CallKind, Callback, Effect, Hostcall, Kind, Role};
 
-use crate::event::Event;
+use crate::event::{Event, Marks};
 use crate::ids::{CallId, Entry, Micros, Sequence};
 use crate::timeline::Timeline;
 
@@ -44,6 +44,8 @@ pub enum Outcome {
     Late(Answer),
     /// The dispatch was refused with this status.
     Rejected(u32),
+    /// Its root ended with this event before any response callback: none follows.
+    Cancelled(Sequence),
 }
 
 /// The response callback of a call.
@@ -66,6 +68,7 @@ impl Outcome {
             Outcome::Failed(_) => "failed",
             Outcome::Late(_) => "late",
             Outcome::Rejected(_) => "rejected",
+            Outcome::Cancelled(_) => "cancelled",
         }
     }
 
@@ -75,7 +78,7 @@ impl Outcome {
             Outcome::Answered(answer) | Outcome::Failed(answer) | Outcome::Late(answer) => {
                 Some(answer)
             }
-            Outcome::Pending | Outcome::Rejected(_) => None,
+            Outcome::Pending | Outcome::Rejected(_) | Outcome::Cancelled(_) => None,
         }
     }
 }
@@ -91,6 +94,7 @@ pub fn of(timeline: &Timeline) -> Vec<Call> {
     let is_beyond = |entry: Entry| last.is_some_and(|last| entry > last);
     let mut owned_entry = None;
     let mut deleted = false;
+    let mut root_ended = None;
     for event in &timeline.events {
         match event.kind {
             Kind::Callback(callback) => {
@@ -102,10 +106,14 @@ pub fn of(timeline: &Timeline) -> Vec<Call> {
                 }
                 deleted |= callback == Callback::Delete && event.context == timeline.context;
                 if let Some(call) = answered
-                    && call.outcome == Outcome::Pending
+                    && is_out(call)
                     && let Some(outcome) = outcome(callback, event, call.kind, deleted)
                 {
                     call.outcome = outcome;
+                }
+                if ends_root(event, timeline) {
+                    root_ended.get_or_insert(event.sequence);
+                    cancel(&mut calls, event.sequence);
                 }
             }
             Kind::Hostcall(hostcall)
@@ -114,6 +122,8 @@ pub fn of(timeline: &Timeline) -> Vec<Call> {
                     && (event.context == timeline.context || owned_entry == Some(event.entry)) =>
             {
                 calls.extend(dispatched(hostcall, event));
+                // One that is made in the callback of its end is cancelled with the others.
+                root_ended.into_iter().for_each(|end| cancel(&mut calls, end));
             }
             // The plugin gave the call up: no response callback follows. Closing a gRPC stream closes
             // only the plugin's half of it (Envoy `Context::grpcClose`).
@@ -124,7 +134,7 @@ pub fn of(timeline: &Timeline) -> Vec<Call> {
                 let ends = |c: &&mut Call| {
                     hostcall == Hostcall::GrpcCancel || c.kind == CallKind::GrpcCall
                 };
-                if let Some(call) = call.filter(ends).filter(|c| c.outcome == Outcome::Pending) {
+                if let Some(call) = call.filter(ends).filter(|c| is_out(c)) {
                     let answer = Answer { callback: event.sequence, at: event.at, code: 1 };
                     call.outcome = Outcome::Failed(answer);
                 }
@@ -133,6 +143,29 @@ pub fn of(timeline: &Timeline) -> Vec<Call> {
         }
     }
     calls
+}
+
+fn is_out(call: &Call) -> bool {
+    // A callback that comes after all proves that it was not cancelled.
+    matches!(call.outcome, Outcome::Pending | Outcome::Cancelled(_))
+}
+
+/// Does the root end here, and with it all that it has called? A root whose on_done answers true is deleted
+/// at once (proxy-wasm-cpp-host `WasmBase::startShutdown`).
+pub(crate) fn ends_root(event: &Event, timeline: &Timeline) -> bool {
+    let Kind::Callback(callback) = event.kind else { return false };
+    let ends = match callback {
+        Callback::Done => event.result == 1 && !event.marks.has(Marks::UNFINISHED),
+        Callback::Delete => true,
+        _ => false,
+    };
+    ends && event.context == timeline.root.context
+}
+
+fn cancel(calls: &mut [Call], end: Sequence) {
+    for call in calls.iter_mut().filter(|call| call.outcome == Outcome::Pending) {
+        call.outcome = Outcome::Cancelled(end);
+    }
 }
 
 fn dispatched(hostcall: Hostcall, event: &Event) -> Option<Call> {

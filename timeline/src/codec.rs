@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use abi::{AbiVersion, Dialect, HeadersStop, Host, Hostcall, Kind};
 
-use crate::delivery::{Clock, Module, Root, StreamInfo};
+use crate::delivery::{Clock, MemorySample, Module, Root, StreamInfo};
 use crate::diagnose::Instant;
 use crate::event::{Event, Marks};
 use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
 use crate::timeline::{Gap, Reason, Silence, State, Timeline, Unreached};
 
 /// First byte of what [`encode`] writes.
-const VERSION: u8 = 3;
-/// A version before: without [`Unreached`].
+const VERSION: u8 = 4;
+/// A version before: without [`MemorySample`]s and a root's streams.
+const VERSION_3: u8 = 3;
+/// The one before it: without [`Unreached`] too.
 const VERSION_2: u8 = 2;
 /// The first one: without [`Silence`] too.
 const VERSION_1: u8 = 1;
@@ -71,13 +73,20 @@ pub fn encode(timeline: &Timeline) -> Vec<u8> {
         w.out.extend_from_slice(&unreached.timeline.0);
         w.text(&unreached.plugin);
     }
+    w.number(timeline.root.streams);
+    w.number(timeline.memory.len() as u64);
+    for sample in &timeline.memory {
+        w.number(sample.at.0);
+        w.number(sample.pages.into());
+        w.number(sample.streams);
+    }
     w.out
 }
 
 /// Reads a timeline and assesses it anew.
 pub fn decode(bytes: &[u8]) -> Result<Timeline, CodecError> {
     match bytes.first() {
-        Some(&(VERSION | VERSION_2 | VERSION_1)) => {}
+        Some(&(VERSION | VERSION_3 | VERSION_2 | VERSION_1)) => {}
         Some(&other) => return Err(CodecError::Version(other)),
         None => return Err(CodecError::Damaged),
     }
@@ -86,8 +95,12 @@ pub fn decode(bytes: &[u8]) -> Result<Timeline, CodecError> {
     if bytes[0] != VERSION_1 {
         timeline.silence = r.silence().ok_or(CodecError::Damaged)?;
     }
-    if bytes[0] == VERSION {
+    if bytes[0] >= VERSION_3 {
         timeline.unreached = r.many(Reader::unreached).ok_or(CodecError::Damaged)?;
+    }
+    if bytes[0] == VERSION {
+        Arc::make_mut(&mut timeline.root).streams = r.number().ok_or(CodecError::Damaged)?;
+        timeline.memory = r.many(Reader::sample).ok_or(CodecError::Damaged)?;
     }
     if !r.rest.is_empty() {
         return Err(CodecError::Damaged);
@@ -394,6 +407,11 @@ impl<'a> Reader<'a> {
         Some(Unreached { timeline: TimelineId(*id), plugin: self.text()? })
     }
 
+    fn sample(&mut self) -> Option<MemorySample> {
+        let at = Micros(self.number()?);
+        Some(MemorySample { at, pages: self.small()?, streams: self.number()? })
+    }
+
     fn root(&mut self) -> Option<Root> {
         Some(Root {
             context: ContextId(self.small()?),
@@ -403,6 +421,7 @@ impl<'a> Reader<'a> {
             configuration_hash: self.number()?,
             since: Micros(self.number()?),
             ended: self.flag()?,
+            streams: 0,
         })
     }
 

@@ -5,6 +5,7 @@ mod closing;
 mod errands;
 mod generations;
 mod late;
+mod memory;
 mod roots;
 mod trapped;
 
@@ -32,6 +33,8 @@ pub(crate) struct Correlator {
     pub node: Arc<str>,
     pub roots: BTreeMap<ContextId, Arc<Root>>,
     calibrations: Calibrations,
+    /// Streams that each of them has seen.
+    served: BTreeMap<ContextId, u64>,
     pub streams_seen: u64,
     /// Nothing is heard of the instance.
     pub silence: Option<Silence>,
@@ -86,6 +89,7 @@ impl Correlator {
             node: Arc::from(""),
             roots: BTreeMap::new(),
             calibrations: Calibrations::new(),
+            served: BTreeMap::new(),
             streams_seen: 0,
             silence: None,
             clock: Clock::default(),
@@ -138,6 +142,7 @@ impl Correlator {
         for event in events {
             self.event(event);
         }
+        self.remember(delivery.memory_pages, delivery.clock.monotonic);
         for stream in delivery.streams {
             self.stream(stream);
         }
@@ -147,6 +152,7 @@ impl Correlator {
     /// Events are missing: what waits for its invocation will not get it.
     pub fn gap(&mut self) {
         self.orphans.open();
+        self.touched.extend(self.lives.values());
         for (_, hostcalls) in std::mem::take(&mut self.unfinished) {
             self.invocation(None, hostcalls);
         }

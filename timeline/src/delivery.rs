@@ -25,6 +25,8 @@ pub struct Delivery {
     pub roots: Vec<Root>,
     /// What names streams.
     pub streams: Vec<StreamInfo>,
+    /// The VM's memory in pages of 64 KiB; 0: not said.
+    pub memory_pages: u32,
     /// Events that will never arrive.
     pub lost: Vec<Lost>,
     /// Invocations open at a trap: the black box.
@@ -89,6 +91,19 @@ pub struct Root {
     pub since: Micros,
     /// on_delete was seen.
     pub ended: bool,
+    /// Streams that it has seen, recorded or not. Of the root of a stream's timeline not kept, 0.
+    pub streams: u64,
+}
+
+/// The memory of a VM at one moment. It never shrinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemorySample {
+    /// When.
+    pub at: Micros,
+    /// Pages of 64 KiB, without those of the recorder.
+    pub pages: u32,
+    /// Streams that all its roots had seen.
+    pub streams: u64,
 }
 
 /// What names a stream, and what the host said of it at its end.

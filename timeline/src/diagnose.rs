@@ -78,7 +78,10 @@ pub struct Verdicts {
 /// Asks every diagnosis that the timeline's events make worth asking.
 pub fn diagnose(timeline: &Timeline, instant: Instant) -> Verdicts {
     let mut verdicts = Verdicts::default();
-    let seen = kinds(timeline.events.iter().map(|e| e.kind));
+    // A root's life begins with it, recorded or not.
+    let create = Kind::Callback(abi::Callback::ContextCreate);
+    let begin = (timeline.is_root() && !timeline.is_errand()).then_some(create);
+    let seen = kinds(timeline.events.iter().map(|e| e.kind).chain(begin));
     let is_apt = |d: &&Diagnosis| !timeline.is_root() || ABOUT_ROOTS.contains(&d.code);
     let is_due = |d: &&Diagnosis| seen & kinds(d.triggers.iter().copied()) != 0;
     let mut asked = DIAGNOSES.iter().filter(is_due).filter(is_apt).peekable();

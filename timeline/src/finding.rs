@@ -2,6 +2,7 @@
 
 use abi::{Direction, Host, Kind};
 
+use crate::delivery::MemorySample;
 use crate::event::Event;
 use crate::ids::{CallId, Micros, Sequence, TimelineId};
 
@@ -84,6 +85,8 @@ pub struct Finding {
     pub supported_by: Vec<String>,
     /// Other timelines of the same request that prove it too.
     pub timelines: Vec<TimelineId>,
+    /// The samples of the VM's memory that prove it.
+    pub memory: Vec<MemorySample>,
 }
 
 impl Finding {
@@ -100,6 +103,7 @@ impl Finding {
             advice: Vec::new(),
             supported_by: Vec::new(),
             timelines: Vec::new(),
+            memory: Vec::new(),
         }
     }
 

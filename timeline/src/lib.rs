@@ -15,6 +15,7 @@ pub mod finding;
 pub mod hold;
 pub mod ids;
 pub mod instance;
+pub mod memory;
 pub mod registry;
 pub mod request;
 pub mod script;

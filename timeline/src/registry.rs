@@ -37,6 +37,8 @@ registry! {
     waiting_for_body_that_cannot_come,
     own_local_reply_paused,
     wrong_context,
+    root_shutdown_cancelled,
+    dispatch_from_dead_context,
     local_reply_too_late,
     duplicate_completion,
     watermark_deadlock,
@@ -48,6 +50,7 @@ registry! {
     call_timeout,
     call_connect_failure,
     vm_trap_collateral,
+    memory_growth,
     impossible_sequence,
     slow_callback,
     filter_order_expectation,
@@ -56,8 +59,16 @@ registry! {
 }
 
 /// The diagnoses that speak of the calls of roots too; all others are about streams alone.
-pub(crate) const ABOUT_ROOTS: &[&str] =
-    &["dispatch-rejected", "dispatch-failed-inline", "call-timeout", "call-connect-failure"];
+pub(crate) const ABOUT_ROOTS: &[&str] = &[
+    "dispatch-rejected",
+    "dispatch-failed-inline",
+    "call-timeout",
+    "call-connect-failure",
+    "wrong-context",
+    "root-shutdown-cancelled",
+    "dispatch-from-dead-context",
+    "memory-growth",
+];
 
 pub(crate) use diagnoses::precedence;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use abi::{Callback, Dialect, Kind};
 
 use crate::calls::Call;
-use crate::delivery::{Clock, Module, Root, StreamInfo};
+use crate::delivery::{Clock, MemorySample, Module, Root, StreamInfo};
 use crate::diagnose::{Instant, diagnose};
 use crate::event::Event;
 use crate::finding::{Finding, Severity};
@@ -57,6 +57,8 @@ pub struct Timeline {
     pub gaps: Vec<Gap>,
     /// The events, in the order in which they happened ([`Event::order`]).
     pub events: Vec<Event>,
+    /// The VM's memory as it went, a few samples: in the life of its eldest root.
+    pub memory: Vec<MemorySample>,
     /// The calls it owns, in the order of their dispatch.
     pub calls: Vec<Call>,
     /// What is wrong with it, worst first, causes before facts.
@@ -203,6 +205,7 @@ impl Timeline {
             unreached: Vec::new(),
             gaps: Vec::new(),
             events: Vec::new(),
+            memory: Vec::new(),
             calls: Vec::new(),
             findings: Vec::new(),
             pending: Vec::new(),
@@ -231,7 +234,8 @@ impl Timeline {
 
     /// Start of its first event on the instance's clock.
     pub fn started(&self) -> Micros {
-        self.events.iter().map(|e| e.at).min().unwrap_or_default()
+        let first = self.events.iter().map(|e| e.at).min();
+        first.or_else(|| self.memory.first().map(|sample| sample.at)).unwrap_or_default()
     }
 
     /// From its first event to the end of its last one, which may be a callback long after the stream.

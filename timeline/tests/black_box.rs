@@ -52,6 +52,7 @@ impl Vm {
             events,
             roots: vec![Root { context: ContextId(1), ..Root::default() }],
             streams: Vec::new(),
+            memory_pages: 0,
             lost: Vec::new(),
             open,
             known_until: Micros(known_until),

@@ -123,7 +123,10 @@ fn the_callback_moved_before_the_delete_changes_the_verdict() {
                 .find(|e| matches!(e.kind, Kind::Callback(c) if timeline::hold::is_ending(c)));
             let Some(end) = first.cloned() else { panic!("{}: lost without an end", finding.code) };
             // The callbacks that came late are the last invocations: they go before the end.
-            let is_late = |e: &Event| e.entry > end.entry && e.context != timeline.context;
+            let is_end =
+                |e: &Event| matches!(e.kind, Kind::Callback(c) if timeline::hold::is_ending(c));
+            let is_late =
+                |e: &Event| e.entry > end.entry && e.context != timeline.context && !is_end(e);
             let late: Vec<Entry> =
                 timeline.events.iter().filter(|e| is_late(e)).map(|e| e.entry).collect();
             let Some(moved_by) = late.iter().max() else { continue };

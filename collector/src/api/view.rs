@@ -3,6 +3,7 @@
 use abi::Kind;
 use serde::Serialize;
 use timeline::calls::{Call, Outcome};
+use timeline::delivery::MemorySample;
 use timeline::event::{Event, Marks};
 use timeline::finding::{Finding, Subject, Window};
 use timeline::timeline::{State, Timeline};
@@ -91,6 +92,19 @@ pub struct EvidenceView {
     pub windows: Vec<WindowView>,
     /// Other timelines of the same request.
     pub timelines: Vec<String>,
+    /// Samples of the VM's memory.
+    pub memory: Vec<SampleView>,
+}
+
+/// The memory of a VM at one moment.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SampleView {
+    /// On the instance's clock.
+    pub at_micros: u64,
+    /// Pages of 64 KiB, without those of the recorder.
+    pub pages: u32,
+    /// Streams that all its roots had seen.
+    pub streams: u64,
 }
 
 /// A window in which something did not happen.
@@ -127,6 +141,8 @@ pub struct Detail {
     pub events: Vec<EventView>,
     /// Calls in the order of their dispatch.
     pub calls: Vec<CallView>,
+    /// The VM's memory as it went, a few samples; in the life of its eldest root, else empty.
+    pub memory: Vec<SampleView>,
     /// Missing events.
     pub gaps: Vec<GapView>,
     /// Diagnoses that cannot answer yet.
@@ -177,7 +193,7 @@ pub struct CallView {
     pub dispatched_at_micros: u64,
     /// Absent: none.
     pub timeout_millis: Option<u64>,
-    /// `pending`, `answered`, `failed`, `late` or `rejected`.
+    /// `pending`, `answered`, `failed`, `late`, `rejected` or `cancelled`.
     pub outcome: &'static str,
     /// Sequence number of the response callback.
     pub callback: Option<u64>,
@@ -284,6 +300,7 @@ impl Detail {
             summary: Summary::of(timeline),
             events: timeline.events.iter().map(EventView::of).collect(),
             calls: timeline.calls.iter().map(CallView::of).collect(),
+            memory: timeline.memory.iter().map(SampleView::of).collect(),
             gaps: timeline.gaps.iter().map(GapView::of).collect(),
             pending: timeline
                 .pending
@@ -323,6 +340,7 @@ impl FindingView {
                 events: finding.evidence.events.iter().map(|s| s.0).collect(),
                 windows: finding.evidence.windows.iter().map(WindowView::of).collect(),
                 timelines: finding.timelines.iter().map(ToString::to_string).collect(),
+                memory: finding.memory.iter().map(SampleView::of).collect(),
             },
             advice: finding
                 .advice
@@ -331,6 +349,12 @@ impl FindingView {
                 .collect(),
             supported_by: finding.supported_by.clone(),
         }
+    }
+}
+
+impl SampleView {
+    fn of(sample: &MemorySample) -> SampleView {
+        SampleView { at_micros: sample.at.0, pages: sample.pages, streams: sample.streams }
     }
 }
 

@@ -79,11 +79,12 @@ fn is_about(finding: &Finding, call: &Call) -> bool {
     }
 }
 
-/// When it ended: at its response callback, at its deadline, or, so far, at the end of what is known.
+/// When it ended: at its response callback, with its root, at its deadline, or, so far, at the end of what is known.
 fn end(timeline: &Timeline, call: &Call) -> Micros {
     match call.outcome {
         Outcome::Rejected(_) => call.dispatched_at,
         Outcome::Answered(answer) | Outcome::Failed(answer) | Outcome::Late(answer) => answer.at,
+        Outcome::Cancelled(end) => timeline.event(end).map_or(call.dispatched_at, |end| end.at),
         Outcome::Pending => {
             let known = known_until(timeline);
             call.timeout.map_or(known, |timeout| known.min(call.dispatched_at.after(timeout)))
@@ -148,6 +149,7 @@ fn address(cluster: &str) -> (&str, Option<u32>) {
 fn error_type(call: &Call, answer: Option<&Event>) -> Option<(String, &'static str)> {
     match call.outcome {
         Outcome::Rejected(status) => Some((status_name(status), "the host refused the dispatch")),
+        Outcome::Cancelled(_) => Some(("cancelled".to_owned(), "its root ended before the answer")),
         Outcome::Failed(came) => Some((failure(call, came.code, answer), "the call failed")),
         Outcome::Answered(came) if call.kind == CallKind::Http && came.code >= 400 => {
             Some((came.code.to_string(), "the callee answered with an error"))

@@ -27,7 +27,11 @@ pub fn span(timeline: &Timeline, parent: Option<SpanId>) -> Span {
     Span {
         id: ids::of_stream(timeline),
         parent,
-        name: format!("{} stream", plugin.unwrap_or("unknown")),
+        name: format!(
+            "{} {}",
+            plugin.unwrap_or("unknown"),
+            if timeline.is_root() { "root" } else { "stream" }
+        ),
         kind: SpanKind::Internal,
         begin_nanos: wall_nanos(timeline, timeline.started()),
         end_nanos: wall_nanos(timeline, end(timeline)),

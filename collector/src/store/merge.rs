@@ -11,17 +11,22 @@ pub(super) fn merge(stored: Timeline, new: &Timeline) -> Option<Timeline> {
     let had = events.len();
     events.extend(new.events.iter().map(|e| (e.order(), e)));
     let whole = events.len();
+    let memory = timeline::memory::merged(&stored.memory, &new.memory);
     if whole == new.events.len() {
         let revision = new.revision.max(stored.revision.saturating_add(u32::from(whole > had)));
         let mut merged = Timeline { revision, ..new.clone() };
+        if memory != merged.memory {
+            merged.memory = memory;
+            merged.assess(Instant::at(merged.known_until));
+        }
         keep_unreached(&mut merged, stored.unreached);
         return Some(merged);
     }
-    if whole == had {
+    if whole == had && memory == stored.memory {
         return None;
     }
     let events = events.into_values().cloned().collect();
-    let mut merged = Timeline { events, ..new.clone() };
+    let mut merged = Timeline { events, memory, ..new.clone() };
     merged.revision = new.revision.max(stored.revision.saturating_add(1));
     merged.known_until = new.known_until.max(stored.known_until);
     if merged.stream.request_id.is_empty() {

@@ -106,6 +106,7 @@ fn finding() -> Finding {
         ],
         supported_by: vec!["late-callback".to_owned()],
         timelines: Vec::new(),
+        memory: Vec::new(),
     }
 }
 

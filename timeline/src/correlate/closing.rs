@@ -5,7 +5,7 @@ use std::sync::Arc;
 use abi::{Callback, Dialect, Kind};
 
 use super::{Correlator, Key};
-use crate::calls::{Call, Outcome};
+use crate::calls::{Call, Outcome, ends_root};
 use crate::delivery::{Module, Root};
 use crate::diagnose::{Instant, diagnose};
 use crate::ids::{CallId, Micros, Sequence};
@@ -39,7 +39,7 @@ impl Correlator {
         forced: Option<Reason>,
         touched: bool,
     ) -> Option<Update> {
-        let root = self.held.get(&key).map(|h| self.root(h.timeline.stream.root))?;
+        let root = self.held.get(&key).map(|h| self.root_around(&h.timeline))?;
         let held = self.held.get_mut(&key)?;
         let gaps = gaps.iter().filter(|g| concerns(g, &held.timeline)).map(|g| g.gap.clone());
         let around = Around {
@@ -88,9 +88,8 @@ impl Correlator {
         // A callback that may still come finds its timeline.
         match reason {
             None => {}
-            Some(Reason::RootEnded) if snapshot.gaps.is_empty() => self.forget(key),
-            // The life of a root goes on until the root ends.
-            Some(_) if self.is_life(key) && forced != Some(Reason::RootEnded) => {}
+            // The life of a root goes on until the root is deleted.
+            Some(_) if self.is_life(key) && !is_over(&snapshot, forced) => {}
             Some(Reason::TimedOut | Reason::Idle) => self.rest(key),
             // So may the batch of a gap.
             Some(Reason::Ended | Reason::RootEnded) if !snapshot.gaps.is_empty() => self.rest(key),
@@ -98,6 +97,16 @@ impl Correlator {
         }
         let (id, revision) = (snapshot.id, snapshot.revision);
         (changed && told).then_some(Update { id, revision, state, snapshot })
+    }
+
+    /// The root of a timeline; that of a root's own with what it has served.
+    fn root_around(&self, timeline: &Timeline) -> Arc<Root> {
+        let mut root = self.root(timeline.stream.root);
+        let served = self.served.get(&timeline.context).copied().unwrap_or_default();
+        if timeline.is_root() && served > 0 {
+            Arc::make_mut(&mut root).streams = served;
+        }
+        root
     }
 
     /// Keeps a closed timeline for a callback that may still come.
@@ -194,9 +203,7 @@ impl Ends {
         let limits: Option<Vec<Micros>> =
             out().map(|c| c.timeout.map(|t| c.dispatched_at.after(t).after(GRACE))).collect();
         let last = timeline.events.iter().map(|e| e.at.after(e.took)).max().unwrap_or_default();
-        let root = timeline.root.context;
-        let delete = Kind::Callback(Callback::Delete);
-        let root_ended = timeline.events.iter().any(|e| e.kind == delete && e.context == root);
+        let root_ended = timeline.events.iter().any(|e| ends_root(e, timeline));
         Ends {
             deleted,
             root_ended,
@@ -225,6 +232,12 @@ fn is_worth_telling(timeline: &Timeline) -> bool {
     !timeline.is_root() || !timeline.calls.is_empty() || !timeline.findings.is_empty()
 }
 
+/// Is the root of a life gone?
+fn is_over(life: &Timeline, forced: Option<Reason>) -> bool {
+    let delete = Kind::Callback(Callback::Delete);
+    forced == Some(Reason::RootEnded) || life.events.iter().any(|e| e.kind == delete)
+}
+
 /// May a gap have swallowed events of a timeline?
 fn concerns(gap: &InstanceGap, timeline: &Timeline) -> bool {
     let ids = [timeline.context, timeline.stream.root];
@@ -239,7 +252,9 @@ fn concerns(gap: &InstanceGap, timeline: &Timeline) -> bool {
     if begun && gap.gap.to < first || errand_begun {
         return false;
     }
-    let ended = matches!(timeline.state, State::Closed(Reason::Ended));
+    // A root's life is at rest now and then, and goes on.
+    let goes_on = timeline.is_root() && !timeline.is_errand();
+    let ended = matches!(timeline.state, State::Closed(Reason::Ended)) && !goes_on;
     let last = numbers.max().unwrap_or(Sequence(u64::MAX));
     !ended || gap.gap.from < last
 }

@@ -7,6 +7,7 @@ use abi::{Callback, Kind};
 use super::closing::Ends;
 use super::{Correlator, Key, insert};
 use crate::calls::{self, FULL};
+use crate::delivery::Root;
 use crate::diagnose::Instant;
 use crate::event::Event;
 use crate::hold::{hostcalls_on, is_ending};
@@ -27,6 +28,9 @@ impl Correlator {
         hostcalls: &[Event],
     ) -> Option<Key> {
         let root = event.context;
+        self.roots.entry(root).or_insert_with(|| {
+            Arc::new(Root { context: root, since: event.at, ..Root::default() })
+        });
         match callback {
             Callback::Log | Callback::Done | Callback::Delete => {
                 self.root_ends(event);
@@ -128,8 +132,7 @@ impl Correlator {
 /// Was a timeline open when its root ended?
 fn was_open(timeline: &Timeline, deleted: bool, end: &Event) -> bool {
     let mut before = timeline.clone();
-    let is_of_root = |e: &Event| is_end(e) && e.context == end.context;
-    before.events.retain(|e| e.order() < end.order() && !is_of_root(e));
+    before.events.retain(|e| e.order() < end.order());
     let calls = calls::of(&before);
     !before.events.is_empty()
         && Ends::of(deleted, &before, &calls).reason(Instant::at(end.at)).is_none()

@@ -12,7 +12,9 @@ const MOST_ENDED: usize = 64;
 impl Correlator {
     /// Takes what a batch says of the roots, as they were when it was sent.
     pub(super) fn know_roots(&mut self, roots: Vec<Root>, sent: Micros) {
-        for root in roots {
+        for mut root in roots {
+            let served = self.served.entry(root.context).or_default();
+            *served = std::mem::take(&mut root.streams).max(*served);
             let known = self.roots.get(&root.context);
             if root.ended && known.is_none_or(|known| !known.ended) {
                 self.ending_roots.push((sent, root.context));
@@ -42,6 +44,7 @@ impl Correlator {
             for (_, context) in &ended[..ended.len() - MOST_ENDED] {
                 self.roots.remove(context);
                 self.calibrations.forget(*context);
+                self.served.remove(context);
             }
         }
     }

@@ -77,7 +77,8 @@ impl<'a> Waiting<'a> {
                 let kinds = kinds::responses_to(call.kind);
                 waiting.windows.push(story.window(call.dispatch, Some(to), kinds));
             }
-            let is_lost = matches!(call.outcome, Outcome::Late(_) | Outcome::Pending);
+            let is_lost =
+                matches!(call.outcome, Outcome::Late(_) | Outcome::Pending | Outcome::Cancelled(_));
             if let Some(deleted) = deleted.filter(|_| is_lost) {
                 waiting.severity = Severity::Lost;
                 waiting.events.push(deleted.sequence);

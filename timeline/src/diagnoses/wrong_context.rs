@@ -1,8 +1,8 @@
 //! A resume or an answer went to the root context and not to the stream (host-semantics PW205).
 
-use abi::{Host, Hostcall, Kind};
+use abi::{Callback, Host, Hostcall, Kind};
 
-use super::{kinds, phrases};
+use super::phrases;
 use crate::calls::Outcome;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
@@ -22,11 +22,25 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
-    triggers: kinds::RESPONSES,
+    triggers: TRIGGERS,
     judge,
 };
 
+/// The last callbacks of calls, and what else the host calls a root with.
+const TRIGGERS: &[Kind] = &[
+    Kind::Callback(Callback::HttpCallResponse),
+    Kind::Callback(Callback::GrpcReceive),
+    Kind::Callback(Callback::GrpcClose),
+    Kind::Callback(Callback::RedisCallResponse),
+    Kind::Callback(Callback::Tick),
+    Kind::Callback(Callback::QueueReady),
+    Kind::Callback(Callback::ForeignFunction),
+];
+
 fn judge(story: &Story<'_>) -> Vec<Verdict> {
+    if story.timeline.is_root() {
+        return story.steps.iter().filter_map(|step| of_root(story, step)).take(1).collect();
+    }
     story.steps.iter().filter_map(|step| of_step(story, step)).take(1).collect()
 }
 
@@ -85,6 +99,44 @@ fn of_step(story: &Story<'_>, step: &Step) -> Option<Verdict> {
     })))
 }
 
+/// An invocation of a root that decided for the root, and for no stream.
+fn of_root(story: &Story<'_>, step: &Step) -> Option<Verdict> {
+    let invocation = story.invocation(step)?;
+    let root = story.timeline.context;
+    let hostcalls = story.hostcalls(step);
+    let missed = hostcalls_on(root, hostcalls).find(|e| phrases::decides(e) && e.result == 0)?;
+    // A stream that was named and is gone is another matter, and so is one that was decided about as well.
+    let is_switch = |e: &&Event| e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext);
+    if hostcalls.iter().filter(is_switch).any(|switch| switch.arg(0) != root.0) {
+        return None;
+    }
+    if let Some(gap) = story.gap_in(invocation) {
+        return Some(Verdict::Unknown { gap });
+    }
+    let name = phrases::name(missed);
+    let headline = format!(
+        "In {} the plugin called {name} for root context {root}, not for a stream: the host accepted it \
+         and did nothing.",
+        phrases::name(invocation),
+    );
+    let details = vec![
+        format!(
+            "A root's {} applies to the root until set_effective_context names a stream ({}).",
+            phrases::name(invocation),
+            phrases::event(invocation)
+        ),
+        format!("{} (#{}) was answered with status 0.", phrases::capital(name), missed.sequence),
+        "The plugin named no stream in it; a stream that waits for this is held on.".to_owned(),
+    ];
+    let events = [invocation, missed].map(|event| event.sequence);
+    Some(Verdict::Found(Box::new(Finding {
+        details,
+        evidence: Evidence { events: phrases::cited(events), windows: Vec::new() },
+        advice: phrases::advice(story.timeline.dialect.host, ADVICE),
+        ..Finding::cause(DIAGNOSIS.code, Severity::Failed, Subject::Timeline, headline)
+    })))
+}
+
 fn how(switch: Option<&Event>) -> String {
     match switch {
         Some(switch) if switch.result != 0 => format!(
@@ -137,6 +189,16 @@ const NEAR_MISSES: &[NearMiss] = &[
 "#,
     },
     NearMiss {
+        because: "a tick names the stream before it resumes it",
+        script: r#"
+context 1 generation 3
+1.000200 #14 tick root 1 entry=3
+1.000210 #11   set_effective_context context=2 -> ok
+1.000220 #12   continue_stream request -> ok
+1.000300 #13   dispatch http "audit" pseudo=7 timeout=5s -> ok call 4
+"#,
+    },
+    NearMiss {
         because: "the stream is gone: that is a late callback",
         script: r#"
 0.000000 #11 create 2 root 1
@@ -184,7 +246,10 @@ hostcalls::set_effective_context(self.stream_id)?;
 hostcalls::resume_http_request()?;
 ```
 
+A tick, a queue item or the response callback of a root's own call has a timeline of the root; a resume or an
+answer in it, with no stream named in the same invocation, is told there.
+
 ## What this cannot see
 
-Resumes made on a root in its tick: they belong to no stream, so no timeline shows them.
+Which stream was meant by a resume in a tick, and whether it was held.
 "#;

@@ -6,7 +6,7 @@ use abi::{AbiVersion, Callback, Dialect, HeadersStop, Host, Hostcall, Kind, Retu
 
 use super::tokens::{Token, millis, number, seconds, split};
 use super::{ScriptError, names, print};
-use crate::delivery::Root;
+use crate::delivery::{MemorySample, Root};
 use crate::diagnose::Instant;
 use crate::event::{Event, Marks, without_last_zeros};
 use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
@@ -69,6 +69,14 @@ impl Words {
         read(&word).ok_or_else(|| format!("`{word}` is no {what}"))
     }
 
+    /// `NAME=NUMBER`
+    fn value<T: TryFrom<u64>>(&mut self, name: &str) -> Result<T, String> {
+        self.read(&format!("{name}=NUMBER"), |word| {
+            let value = word.strip_prefix(name)?.strip_prefix('=')?;
+            number(value).and_then(|n| T::try_from(n).ok())
+        })
+    }
+
     fn number<T: TryFrom<u64>>(&mut self, what: &str) -> Result<T, String> {
         self.read(what, |word| number(word).and_then(|n| T::try_from(n).ok()))
     }
@@ -110,6 +118,12 @@ impl Reader {
                 let name = words.text("name of a property")?;
                 let value = words.text("value of a property")?;
                 self.timeline.stream.more.push((name, value));
+            }
+            "memory" => {
+                let at = words.read("time", seconds)?;
+                let pages = words.value("pages")?;
+                let streams = words.value("streams")?;
+                self.timeline.memory.push(MemorySample { at, pages, streams });
             }
             "gap" => {
                 let (from, to) = words.read("range of sequence numbers", |w| {
@@ -153,6 +167,7 @@ impl Reader {
                 "vm_id" => root.vm_id = words.text("vm id")?,
                 "configuration" => root.configuration_hash = words.number("hash")?,
                 "since" => root.since = words.read("time", seconds)?,
+                "streams" => root.streams = words.number("number of streams")?,
                 "ended" => root.ended = true,
                 other => return Err(format!("`{other}` says nothing of a root")),
             }

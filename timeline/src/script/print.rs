@@ -5,7 +5,7 @@ use std::fmt::Write;
 use abi::{Callback, Dialect, HeadersStop, Kind, Returns, Status, StreamSide};
 
 use super::{names, parse, seconds, tokens};
-use crate::delivery::{Clock, Module, Root, StreamInfo};
+use crate::delivery::{Clock, MemorySample, Module, Root, StreamInfo};
 use crate::event::{Event, Marks};
 use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros};
 use crate::timeline::{State, Timeline};
@@ -30,6 +30,9 @@ pub fn header(out: &mut String, timeline: &Timeline) {
     dialect(out, timeline.dialect, &timeline.module);
     clock(out, timeline.clock);
     stream(out, &timeline.stream, timeline);
+    for MemorySample { at, pages, streams } in &timeline.memory {
+        put!(out, "memory {} pages={pages} streams={streams}\n", seconds(*at));
+    }
     for gap in &timeline.gaps {
         put!(out, "gap {}-{}", gap.from, gap.to);
         word(out, "", &gap.reason);
@@ -93,6 +96,9 @@ fn root(out: &mut String, root: &Root) {
     }
     if root.since != Micros(0) {
         put!(out, " since {}", seconds(root.since));
+    }
+    if root.streams != 0 {
+        put!(out, " streams {}", root.streams);
     }
     if root.ended {
         out.push_str(" ended");

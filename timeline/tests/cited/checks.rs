@@ -2,7 +2,7 @@
 
 use abi::{Callback, Direction, Hostcall, Kind};
 use timeline::event::{Event, Marks};
-use timeline::finding::{Finding, Severity};
+use timeline::finding::{Finding, Severity, Subject};
 
 use super::Cited;
 
@@ -78,6 +78,49 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
             let (stop, _) = cited.callback(Callback::ResponseHeaders)?;
             let to = cited.ended_by(finding);
             Some(at < stop && cited.held_until(finding, to))
+        })(),
+        "wrong-context" if finding.subject == Subject::Timeline => (|| {
+            let is_root = |e: &Event| matches!(e.kind, Kind::Callback(c) if c.is_on_root());
+            let (_, within) = cited.one(is_root)?;
+            let decides = |e: &Event| matches!(e.kind, Kind::Hostcall(h) if h.decides());
+            let (_, act) = cited.one(decides)?;
+            Some(act.entry == within.entry && act.result == 0 && cited.0.len() == 2)
+        })(),
+        "root-shutdown-cancelled" => (|| {
+            let (_, dispatch) = cited.dispatch(finding)?;
+            let (_, end) = cited.one(|e| match e.kind {
+                Kind::Callback(Callback::Done) => e.result == 1,
+                kind => kind == Kind::Callback(Callback::Delete),
+            })?;
+            Some(dispatch.order() < end.order() && cited.no_answer(finding, dispatch, Some(end)))
+        })(),
+        "dispatch-from-dead-context" => (|| {
+            let (_, dispatch) = cited.dispatch(finding)?;
+            let (_, within) =
+                cited.one(|e| e.entry == dispatch.entry && matches!(e.kind, Kind::Callback(_)))?;
+            if within.kind == Kind::Callback(Callback::VmStart) {
+                return Some(within.marks.has(Marks::UNFINISHED));
+            }
+            let (_, deleted) = cited.callback(Callback::Delete)?;
+            let is_first = |e: &Event| {
+                matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch()) && e.call == within.call
+            };
+            let (_, first) = cited.one(is_first)?;
+            let waited =
+                cited.awaited(first) || cited.answer(dispatch).is_some_and(|(_, a)| cited.touch(a));
+            let severity = if waited { Severity::Lost } else { Severity::Note };
+            Some(
+                first.order() < deleted.order()
+                    && deleted.order() < within.order()
+                    && finding.severity == severity,
+            )
+        })(),
+        "memory-growth" => (|| {
+            let (first, last) = finding.memory.first().zip(finding.memory.last())?;
+            let streams = finding.memory.windows(2).map(|pair| pair[1].streams - pair[0].streams);
+            let windows = streams.clone().min()? * 2 > streams.max()?;
+            let grows = finding.memory.windows(2).all(|pair| pair[0].pages < pair[1].pages);
+            Some(windows && grows && finding.memory.len() == 5 && last.pages - first.pages >= 64)
         })(),
         "wrong-context" => (|| {
             let (_, dispatch) = cited.dispatch(finding)?;

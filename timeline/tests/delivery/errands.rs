@@ -2,7 +2,7 @@
 
 use timeline::ids::{CallId, ContextId, Entry, Micros, Sequence};
 use timeline::timeline::Timeline;
-use timeline::{Instance, Reason, State, codec, script};
+use timeline::{Instance, Reason, State, Update, codec, script};
 
 use super::recording::*;
 
@@ -48,7 +48,7 @@ fn codes(timeline: &Timeline) -> Vec<&str> {
 #[test]
 fn a_root_has_a_life_and_an_errand_for_each_other_invocation_that_dispatches() {
     let text = all_of_it();
-    let seen = Seen::of(batches(&record(&[(&text, 0)]), &[]));
+    let seen = Seen::of(batches(&record_whole(&text), &[]));
     let find = |context, generation| {
         let of = |t: &&Timeline| t.context == ContextId(context) && t.generation == generation;
         seen.last.values().find(of).unwrap_or_else(|| panic!("no {context}, {generation}"))
@@ -59,13 +59,19 @@ fn a_root_has_a_life_and_an_errand_for_each_other_invocation_that_dispatches() {
     assert_eq!((life.calls.len(), life.state), (1, State::Closed(Reason::RootEnded)));
     assert!(life.is_root() && !life.is_errand() && life.begins());
     assert_eq!(life.root_phrase().as_deref(), Some("root of body-call (life)"));
-    assert!(find(2, 0).events.ends_with(&life.events[5..]), "its call was out when the root ended");
+    assert!(
+        find(2, 0).events.ends_with(&life.events[5..6]),
+        "its call was out when the root ended"
+    );
     let rejected = find(1, 12);
     assert_eq!((numbers(rejected), codes(rejected)), (vec![15, 14], vec!["dispatch-rejected"]));
     assert_eq!(rejected.root_phrase().as_deref(), Some("root of body-call (tick)"));
     let chain = find(1, 13);
-    assert_eq!(numbers(chain), [17, 16, 19, 18, 20, 21]);
-    assert_eq!((chain.calls.len(), codes(chain)), (2, vec!["call-timeout"]));
+    assert_eq!(numbers(chain), [17, 16, 19, 18, 20]);
+    assert_eq!(
+        (chain.calls.len(), codes(chain)),
+        (2, vec!["call-timeout", "root-shutdown-cancelled"])
+    );
     for timeline in seen.last.values() {
         let text = script::print(timeline);
         assert_eq!(script::parse(&text).as_ref(), Ok(timeline), "{text}");
@@ -76,7 +82,7 @@ fn a_root_has_a_life_and_an_errand_for_each_other_invocation_that_dispatches() {
 #[test]
 fn however_the_events_of_a_root_are_cut_to_batches_its_timelines_are_the_same() {
     let text = all_of_it();
-    let events = record(&[(&text, 0)]);
+    let events = record_whole(&text);
     let whole = Seen::of(batches(&events, &[])).comparable();
     for cut in 1..events.len() {
         assert_eq!(Seen::of(batches(&events, &[cut])).comparable(), whole, "cut at {cut}");
@@ -90,7 +96,7 @@ fn of_a_root_that_calls_nobody_nothing_is_told_and_it_is_no_stream() {
     let quiet =
         "0.1 #1 create 1\n0.2 #2 vm_start root 1\n0.3 #3 configure root 1\n0.4 #4 tick root 1";
     let mut instance = Instance::new(INSTANCE);
-    let events = record(&[(quiet, 0)]);
+    let events = record_whole(quiet);
     assert!(instance.deliver(batch(&events, 1, Micros(500_000)), Micros(500_000)).is_empty());
     assert!(instance.advance(Micros(100_000_000)).is_empty());
     let status = instance.status();
@@ -102,7 +108,7 @@ fn of_a_root_that_calls_nobody_nothing_is_told_and_it_is_no_stream() {
 fn a_call_of_a_root_that_is_out_is_an_open_timeline_and_no_silent_stream() {
     let mut instance = Instance::new(INSTANCE);
     let out = "0.1 #1 create 1\n0.3 #3 configure root 1\n0.3 #2   dispatch http \"keys\" timeout=none -> ok call 4";
-    let events = record(&[(out, 0)]);
+    let events = record_whole(out);
     let updates = instance.deliver(batch(&events, 1, Micros(500_000)), Micros(500_000));
     assert_eq!(updates.len(), 1);
     assert_eq!((updates[0].state, updates[0].revision), (State::Open, 1));
@@ -112,7 +118,7 @@ fn a_call_of_a_root_that_is_out_is_an_open_timeline_and_no_silent_stream() {
     let idle = instance.advance(Micros(700_000_000));
     assert_eq!(idle[0].state, State::Closed(Reason::Idle));
     // The life goes on all the same.
-    let events = record(&[(&format!("{out}\n900.0 #4 delete 1"), 0)]);
+    let events = record_whole(&format!("{out}\n900.0 #4 delete 1"));
     let end = instance.deliver(batch(&events[3..], 4, Micros(901_000_000)), Micros(901_000_000));
     assert_eq!(end[0].snapshot.events.len(), 4);
     assert_eq!((end[0].id, end[0].revision), (idle[0].id, 3));
@@ -132,7 +138,7 @@ fn a_plugin_that_calls_again_from_each_callback_has_timelines_of_a_size() {
             at + 1
         );
     }
-    let events = record(&[(&text, 0)]);
+    let events = record_whole(&text);
     let seen = Seen::of(batches(&events, &[]));
     let longest = seen.last.values().map(|t| t.events.len()).max().expect("timelines");
     assert!((100..300).contains(&longest), "{longest} events in one timeline");
@@ -156,7 +162,7 @@ fn a_stream_that_is_read_for_ever_does_not_grow_the_life_of_its_root() {
         text += &format!("{at}.2 #{} grpc_receive root 1 call 6 size=9\n", at + 3);
     }
     text += "1000.2 #1003 grpc_close root 1 call 6 status=14\n";
-    let seen = Seen::of(batches(&record(&[(&text, 0)]), &[]));
+    let seen = Seen::of(batches(&record_whole(&text), &[]));
     assert_eq!(seen.last.len(), 1);
     let life = seen.last.values().next().expect("the life");
     assert!(life.events.len() < 300, "{} events", life.events.len());
@@ -166,12 +172,11 @@ fn a_stream_that_is_read_for_ever_does_not_grow_the_life_of_its_root() {
 #[test]
 fn an_instance_of_days_forgets_the_errands_that_are_done() {
     let mut instance = Instance::new(INSTANCE);
-    let mut create = record(&[("0.1 #1 create 1", 0)]);
+    let mut create = record_whole("0.1 #1 create 1");
     let mut told = 0;
-    let tick = record(&[(
+    let tick = record_whole(
         "0.1 #1 create 1\n0.2 #3 tick root 1\n0.2 #2   dispatch http \"dead\" timeout=none -> ok call 9",
-        0,
-    )]);
+    );
     for second in 1..5_000_u64 {
         let now = Micros(second * 1_000_000);
         for event in &tick[1..] {
@@ -192,7 +197,7 @@ fn an_instance_of_days_forgets_the_errands_that_are_done() {
 #[test]
 fn a_batch_of_a_root_that_comes_after_its_gap_was_declared_fills_it() {
     let text = all_of_it();
-    let events = record(&[(&text, 0)]);
+    let events = record_whole(&text);
     let whole = Seen::of(batches(&events, &[])).comparable();
     let second = |seconds: u64| Micros(seconds * 1_000_000);
     for late in [0..1, 2..5, 13..15, 15..17, 15..19, 17..19, 19..20, 19..21] {
@@ -209,4 +214,64 @@ fn a_batch_of_a_root_that_comes_after_its_gap_was_declared_fills_it() {
         assert_eq!(seen.comparable(), whole, "{late:?} came late");
         assert!(instance.status().gaps.is_empty(), "{late:?}");
     }
+}
+
+/// What a recorder says each second of a VM that takes so many pages for each stream, up to so many streams.
+fn say_memory(instance: &mut Instance, second: u64, pages: u64, up_to: u64) -> Vec<Update> {
+    let now = Micros(second * 1_000_000);
+    let events = record_whole("0.1 #1 create 1\n0.2 #2 configure root 1");
+    let mut said = match second {
+        1 => batch(&events, 1, now),
+        _ => batch(&[], 3, now),
+    };
+    let streams = second * 50;
+    said.memory_pages = (20 + streams.min(up_to) * pages) as u32;
+    said.roots[0].streams = streams;
+    instance.deliver(said, now)
+}
+
+#[test]
+fn memory_that_grows_with_every_stream_is_found_once_and_again_only_when_it_is_much_more() {
+    let mut instance = Instance::new(INSTANCE);
+    let told = (1..=600).flat_map(|second| say_memory(&mut instance, second, 1, u64::MAX));
+    let told: Vec<Update> = told.collect();
+    assert!((10..60).contains(&told.len()), "{} updates in ten minutes", told.len());
+    let (first, last) = (&told[0].snapshot, &told[told.len() - 1].snapshot);
+    assert_eq!((codes(first), told[0].revision), (vec!["memory-growth"], 1));
+    assert!(first.known_until <= Micros(10_000_000), "{:?}", first.known_until);
+    assert!(
+        last.memory.len() <= 64 && last.findings[0].memory.iter().all(|s| last.memory.contains(s))
+    );
+    let streams = |timeline: &Timeline| timeline.memory.last().map(|sample| sample.streams);
+    assert!(streams(last) > streams(first));
+    let again = codec::decode(&codec::encode(last));
+    assert_eq!(again.as_ref(), Ok(&**last));
+    assert_eq!(script::parse(&script::print(last)).as_ref(), Ok(&**last));
+    // What a version before this one wrote ends before the memory.
+    let mut old = codec::encode(&Timeline {
+        memory: Vec::new(),
+        root: Default::default(),
+        ..(**first).clone()
+    });
+    old.truncate(old.len() - 2);
+    old[0] = 2;
+    assert_eq!(codec::decode(&old).map(|t| t.events), Ok(first.events.clone()));
+}
+
+#[test]
+fn memory_that_levels_out_is_told_no_longer() {
+    let mut instance = Instance::new(INSTANCE);
+    let mut seen = Seen::default();
+    for second in 1..=120 {
+        seen.take(say_memory(&mut instance, second, 1, 1_000));
+    }
+    let life = seen
+        .last
+        .values()
+        .next()
+        .expect("a cache of a thousand entries looks like a leak at first");
+    assert!(life.findings.is_empty(), "and is known not to be one when it is full");
+    let mut instance = Instance::new(INSTANCE);
+    let told = (1..=120).flat_map(|second| say_memory(&mut instance, second, 1, 200));
+    assert_eq!(told.count(), 0, "one of two hundred is never told");
 }

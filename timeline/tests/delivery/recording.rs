@@ -6,6 +6,7 @@ use abi::{Callback, Kind};
 use timeline::delivery::{Clock, Delivery, Module, Root, StreamInfo};
 use timeline::event::Event;
 use timeline::finding::Finding;
+use timeline::hold::is_ending;
 use timeline::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
 use timeline::{Instance, Timeline, Update, script};
 
@@ -23,9 +24,15 @@ pub fn record(scripts: &[(&str, u64)]) -> Vec<Event> {
     for (at, (text, start_millis)) in scripts.iter().enumerate() {
         let timeline = script::parse(text).expect("a script");
         let own = timeline.context;
-        let moved = ContextId(own.0 + at as u32);
+        // A root of its own has its place beyond all streams.
+        let is_root = own == ROOT && at > 0;
+        let moved = ContextId(own.0 + at as u32 + if is_root { 1_000 } else { 0 });
         // A further stream in a script (one that trapped) would run into another script's own.
-        let is_mine = |group: &&[Event]| group[0].context == own || group[0].context == ROOT;
+        // Nor does the end of one script's root end the others.
+        let is_end = |e: &Event| matches!(e.kind, Kind::Callback(c) if is_ending(c));
+        let is_mine = |group: &&[Event]| {
+            group[0].context == own || (group[0].context == ROOT && !is_end(&group[0]))
+        };
         for group in timeline.events.chunk_by(|a, b| a.entry == b.entry).filter(is_mine) {
             let group: Vec<Event> = group
                 .iter()
@@ -47,6 +54,17 @@ pub fn record(scripts: &[(&str, u64)]) -> Vec<Event> {
             entries.push((group[0].at, group));
         }
     }
+    numbered(entries)
+}
+
+/// One script's events as they are, its root's among them.
+pub fn record_whole(text: &str) -> Vec<Event> {
+    let timeline = script::parse(text).expect("a script");
+    let groups = timeline.events.chunk_by(|a, b| a.entry == b.entry);
+    numbered(groups.map(|group| (group[0].at, group.to_vec())).collect())
+}
+
+fn numbered(mut entries: Vec<(Micros, Vec<Event>)>) -> Vec<Event> {
     entries.sort_by_key(|(at, _)| *at);
     let mut events = Vec::new();
     for (number, (_, mut group)) in entries.into_iter().enumerate() {
@@ -85,6 +103,7 @@ pub fn batch(events: &[Event], first: u64, known_until: Micros) -> Delivery {
             ..Root::default()
         }],
         streams,
+        memory_pages: 0,
         lost: Vec::new(),
         open: Vec::new(),
         known_until,

@@ -131,6 +131,7 @@ impl Importer {
                 events,
                 roots: instance.roots.values().cloned().collect(),
                 streams: Vec::new(),
+                memory_pages: 0,
                 lost: Vec::new(),
                 open: instance.open.clone(),
                 known_until,

@@ -247,6 +247,11 @@ fn draw_call(svg: &mut Html, call: &Call, y: f64, layout: &Layout) {
         match call.outcome {
             Outcome::Rejected(_) => cross(svg, x + 4.0, bar + 4.0),
             Outcome::Pending => pending(svg, x, bar),
+            Outcome::Cancelled(_) => {
+                let right = layout.end.map_or(x, |end| layout.axis.x(end).max(x));
+                stretch(svg, (x, right), bar, Look::Lost);
+                cross(svg, right, bar + 4.0);
+            }
             Outcome::Answered(answer) => {
                 let right = layout.axis.x(answer.at);
                 stretch(svg, (x, right), bar, Look::Call);
@@ -363,7 +368,7 @@ fn legend(svg: &mut Html, layout: &Layout, timeline: &Timeline) {
             "dashed: no callback yet",
         ),
         (
-            has(Look::Lost) || calls(|o| matches!(o, Outcome::Late(_))),
+            has(Look::Lost) || calls(|o| matches!(o, Outcome::Late(_) | Outcome::Cancelled(_))),
             Look::Lost.class(),
             Look::Lost.color(),
             "after the end: too late",

@@ -178,6 +178,10 @@ pub fn of_call(call: &Call, end: Option<Micros>) -> (String, Option<String>, Loo
             let text = format!("{name} · callback after {} · ", after(answer.at));
             (text, Some(late), Look::Lost)
         }
+        Outcome::Cancelled(_) => {
+            let text = "cancelled: its root ended".to_owned();
+            (format!("{name} · "), Some(text), Look::Lost)
+        }
         Outcome::Rejected(number) => {
             (format!("{name} · "), Some(format!("rejected: {}", status(number))), Look::Bad)
         }
