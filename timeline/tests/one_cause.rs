@@ -23,6 +23,7 @@ const DISTINCT: &[(&str, &str, &str)] = &[
     ("vm-trap-collateral", "continue-with-call-outstanding", TRAP_TOO),
     ("vm-trap-collateral", "dispatch-at-end", TRAP_TOO),
     ("vm-trap-collateral", "released-by-body-continue", TRAP_TOO),
+    ("vm-trap-collateral", "dispatch-from-dead-context", TRAP_TOO),
     ("callback-failure-unhandled", "headers-forwarded-before-body-call", TRAP_TOO),
     ("callback-failure-unhandled", "client-gone-while-waiting", TRAP_TOO),
 ];
