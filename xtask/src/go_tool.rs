@@ -9,6 +9,21 @@ use sha2::{Digest, Sha256};
 
 use crate::{command, places, setup};
 
+/// The folder of a module of Go, fetched into Go's own cache: for what it holds beside code. The go.mod
+/// and go.sum in `tests/tools/NAME` pin it.
+///
+/// # Errors
+/// When it cannot be fetched.
+pub fn module(name: &str, module: &str) -> anyhow::Result<PathBuf> {
+    let mut download = Command::new(setup::go_of_tools()?);
+    download.current_dir(places::workspace().join("tests/tools").join(name));
+    download.env("GOTOOLCHAIN", "local").args(["mod", "download", "-json", module]);
+    let said = command::output(&mut download)
+        .with_context(|| format!("{module} cannot be fetched: check the network"))?;
+    let said: serde_json::Value = serde_json::from_str(&said)?;
+    Ok(PathBuf::from(said["Dir"].as_str().context("Go does not say where the module is")?))
+}
+
 /// A program in Go. `tests/tools/NAME` holds its go.mod and go.sum.
 pub struct GoTool {
     /// As the program is called, and what names its folder.

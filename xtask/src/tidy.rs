@@ -24,12 +24,14 @@ const EDGES: [(&str, &[&str]); 10] = [
 ];
 
 /// Whose paths and links must exist.
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 9] = [
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "README.md",
     "README.zh-CN.md",
     "CHANGELOG.md",
+    "docs/higress.md",
+    "docs/higress.zh-CN.md",
     "docs/instrumenting.md",
     "docs/instrumenting.zh-CN.md",
 ];

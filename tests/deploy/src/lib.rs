@@ -3,6 +3,7 @@
 
 pub mod compose;
 pub mod native;
+pub mod schemas;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -23,6 +23,8 @@ enum Command {
     Inspect(commands::inspect::Args),
     /// Prove that a traced plugin was made from an original
     Verify(commands::verify::Args),
+    /// Write the patches that put a traced plugin into a WasmPlugin and take it back
+    Attach(commands::attach::Args),
     /// Run the collector
     Collector(commands::collector::Args),
     /// Print findings and timelines as they come
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Instrument(args) => commands::instrument::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Verify(args) => commands::verify::run(&args),
+        Command::Attach(args) => commands::attach::run(&args),
         Command::Collector(args) => commands::collector::run(args),
         Command::Tail(args) => commands::tail::run(&args),
         Command::Show(args) => commands::show::run(&args),

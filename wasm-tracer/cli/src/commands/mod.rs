@@ -1,5 +1,6 @@
 //! One file per subcommand.
 
+pub mod attach;
 pub mod collector;
 pub mod explain;
 pub mod health;

@@ -1,0 +1,292 @@
+//! `deploy/kubernetes`, `deploy/istio` and `deploy/higress` without a cluster: built by kustomize, checked
+//! strictly against schemas; the cluster in the EnvoyFilter is run in a real Envoy; the gateway's pod gets
+//! the collector and keeps all it had; the collector itself judges the settings that it is given.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use deploy::schemas::{check, check_file};
+use deploy::{output, repository, text, tool, try_output, yaml};
+use serde_json::{Value, json};
+
+const FOLDERS: [&str; 5] = [
+    "deploy/kubernetes",
+    "deploy/istio",
+    "deploy/higress/service",
+    "deploy/higress/sidecar",
+    "deploy/higress/mcpbridge",
+];
+
+fn built(folder: &str) -> String {
+    output(tool("KUSTOMIZE").args(["build", folder]))
+}
+
+/// The resource of that kind.
+fn of_kind(resources: &str, kind: &str) -> Value {
+    let found = yaml(resources).into_iter().find(|resource| resource["kind"] == kind);
+    found.unwrap_or_else(|| panic!("no {kind} in\n{resources}"))
+}
+
+/// What `post-render.sh` makes of manifests.
+fn post_rendered(manifests: &str, image: Option<&str>) -> Result<String, String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("in.yaml");
+    std::fs::write(&file, manifests).expect("written");
+    let mut script = Command::new(repository().join("deploy/higress/sidecar/post-render.sh"));
+    script.stdin(std::fs::File::open(file).expect("a file")).stdout(Stdio::piped());
+    let output = script.env_remove("WASM_TRACER_IMAGE");
+    if let Some(image) = image {
+        output.env("WASM_TRACER_IMAGE", image);
+    }
+    let done = output.output().expect("it starts");
+    let [out, err] = [done.stdout, done.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
+    if done.status.success() { Ok(out) } else { Err(err) }
+}
+
+/// The gateway as a Deployment and as a DaemonSet, without and with the container that ships logs.
+fn gateways() -> Vec<String> {
+    let deployment = text("tests/deploy/manifests/gateway.yaml");
+    let kinds = [deployment.clone(), deployment.replace("kind: Deployment", "kind: DaemonSet")];
+    let promtail =
+        "      - { name: promtail, image: \"grafana/promtail:2.9.4\" }\n      volumes:\n";
+    let with = kinds.iter().map(|gateway| gateway.replacen("      volumes:\n", promtail, 1));
+    kinds.iter().cloned().chain(with).collect()
+}
+
+#[test]
+fn what_kustomize_builds_is_as_its_schemas_want_it() {
+    for folder in FOLDERS {
+        let resources = built(folder);
+        if let Err(said) = check(&resources) {
+            panic!("{folder}: {said}\n{resources}");
+        }
+    }
+    for file in ["image.yaml", "file.yaml"] {
+        check_file(&format!("deploy/higress/wasmplugin/{file}"));
+    }
+}
+
+#[test]
+fn a_wrong_field_of_any_kind_is_noticed() {
+    let service = built("deploy/higress/service");
+    let plugin = text("deploy/higress/wasmplugin/image.yaml");
+    let wrong = [
+        (service.clone(), "replicas: 1", "replicas: one"),
+        (service.clone(), "targetPort: http", "targetport: http"),
+        (service, "operation: ADD", "operation: PUT"),
+        (plugin.clone(), "failStrategy: FAIL_OPEN", "failStrategy: OPEN"),
+        (plugin, "valueFrom: HOST", "valuefrom: HOST"),
+    ];
+    for (resources, right, other) in wrong {
+        assert!(resources.contains(right), "{right}");
+        let said = check(&resources.replacen(right, other, 1)).expect_err(other);
+        assert!(said.contains("Invalid: 1, Errors: 0"), "{other}: {said}");
+    }
+}
+
+#[test]
+fn an_entry_is_added_to_the_users_mcpbridge_and_the_users_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = "{ name: nacos, type: nacos2, domain: 10.0.0.1, port: 8848 }";
+    let bridge = format!(
+        "apiVersion: networking.higress.io/v1\nkind: McpBridge\nmetadata: {{ name: default }}\n\
+         spec:\n  registries:\n  - {own}\n"
+    );
+    std::fs::write(folder.path().join("bridge.yaml"), bridge).expect("written");
+    let patch = text("deploy/higress/mcpbridge/registry.json");
+    std::fs::write(folder.path().join("registry.json"), &patch).expect("written");
+    let kustomization = "resources: [bridge.yaml]\npatches:\n- path: registry.json\n  target: { kind: McpBridge }\n";
+    std::fs::write(folder.path().join("kustomization.yaml"), kustomization).expect("written");
+    let patched = output(tool("KUSTOMIZE").arg("build").arg(folder.path()));
+    assert_eq!(check(&patched), Ok(()));
+    let registries = of_kind(&patched, "McpBridge")["spec"]["registries"].clone();
+    assert_eq!(registries[0]["name"], "nacos");
+    assert_eq!(registries[1]["name"], "wasm-tracer");
+    // The route uses the entry by the name that Higress gives it.
+    let route = of_kind(&built("deploy/higress/mcpbridge"), "Ingress");
+    let name = format!("wasm-tracer.{}", registries[1]["type"].as_str().expect("a type"));
+    assert_eq!(route["metadata"]["annotations"]["higress.io/destination"], name.as_str());
+}
+
+#[test]
+fn the_gateway_gets_the_collector_and_keeps_all_it_had() {
+    for gateway in gateways() {
+        let before = yaml(&gateway).remove(0);
+        let rendered =
+            post_rendered(&gateway, Some("registry.example.com/wasm-tracer:1")).expect("patched");
+        assert_eq!(check(&rendered), Ok(()));
+        let mut after = yaml(&rendered).remove(0);
+        let pod = &mut after["spec"]["template"]["spec"];
+        let container = pod["containers"].as_array_mut().and_then(Vec::pop).expect("a container");
+        let volume = pod["volumes"].as_array_mut().and_then(Vec::pop).expect("a volume");
+        assert_eq!(container["name"], "wasm-tracer");
+        assert_eq!(container["image"], "registry.example.com/wasm-tracer:1");
+        assert_eq!(container["volumeMounts"][0]["name"], volume["name"]);
+        assert_eq!(after, before);
+    }
+    let elsewhere = gateways()[0].replace("name: higress-gateway", "name: gateway");
+    let said = post_rendered(&elsewhere, None).expect_err("refused");
+    assert!(said.contains("nothing was added"), "{said}");
+}
+
+/// The settings of a container, judged by the collector itself.
+fn judged(container: &Value) -> Result<String, String> {
+    let mut collector = Command::new(e2e::tracer().expect("the command"));
+    collector.env_clear().args(deploy::texts(&container["args"])).arg("--check-config");
+    for variable in container["env"].as_array().expect("an environment") {
+        // A value from a Secret is some word.
+        let value = variable["value"].as_str().unwrap_or("secret");
+        collector.env(variable["name"].as_str().expect("a name"), value);
+    }
+    try_output(&mut collector)
+}
+
+#[test]
+fn the_collector_finds_the_settings_fine_that_its_containers_have() {
+    let set = of_kind(&built("deploy/kubernetes"), "StatefulSet");
+    let rendered = post_rendered(&gateways()[0], None).expect("patched");
+    let gateway = of_kind(&rendered, "Deployment");
+    let containers = [&set, &gateway].map(|resource| {
+        let containers = resource["spec"]["template"]["spec"]["containers"].as_array();
+        containers.and_then(|all| all.last()).expect("a container").clone()
+    });
+    for container in &containers {
+        assert_eq!(judged(container).as_deref(), Ok("the settings are fine\n"));
+        assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+    }
+    // A probe by exec is a command that exists: nobody listens here, and it says so.
+    let probe = deploy::texts(&containers[1]["livenessProbe"]["exec"]["command"]);
+    assert_eq!(probe[0], "/wasm-tracer");
+    let mut health = Command::new(e2e::tracer().expect("the command"));
+    health.args(&probe[1..]).env("WASM_TRACER_URL", "http://127.0.0.1:1");
+    assert!(try_output(&mut health).expect_err("not well").contains("no collector answers"));
+}
+
+#[test]
+fn one_cluster_in_three_places_differs_by_where_the_collector_is() {
+    let cluster = |file: &str| {
+        let mut filter = of_kind(&text(file), "EnvoyFilter");
+        let namespace = filter["metadata"]["namespace"].take();
+        let value = &mut filter["spec"]["configPatches"][0]["patch"]["value"];
+        let kind = value["type"].take();
+        let address = value.pointer_mut(
+            "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address/address",
+        );
+        let address = address.map(Value::take);
+        (filter, json!([namespace, kind, address]))
+    };
+    let (service, at) = cluster("deploy/higress/service/envoyfilter.yaml");
+    let host = "wasm-tracer.higress-system.svc.cluster.local";
+    assert_eq!(at, json!(["higress-system", "STRICT_DNS", host]));
+    let (sidecar, at) = cluster("deploy/higress/sidecar/envoyfilter.yaml");
+    assert_eq!(at, json!(["higress-system", "STATIC", "127.0.0.1"]));
+    let (istio, at) = cluster("deploy/istio/envoyfilter.yaml");
+    let host = "wasm-tracer.istio-system.svc.cluster.local";
+    assert_eq!(at, json!(["istio-system", "STRICT_DNS", host]));
+    assert_eq!(service, sidecar);
+    assert_eq!(service, istio);
+}
+
+/// A bootstrap with compose's listener, a traced plugin in it, and this cluster.
+fn bootstrap(cluster: Value, plugin: &Path) -> Value {
+    let mut bootstrap = yaml(&text("deploy/compose/envoy.yaml")).remove(0);
+    let resources = &mut bootstrap["static_resources"];
+    let listener = &mut resources["listeners"][0];
+    listener["address"]["socket_address"] = json!({ "address": "127.0.0.1", "port_value": 0 });
+    let wasm = listener
+        .pointer_mut(
+            "/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/config/vm_config",
+        )
+        .expect("the plugin");
+    wasm["code"]["local"]["filename"] = plugin.display().to_string().into();
+    let clusters = resources["clusters"].as_array_mut().expect("clusters");
+    clusters.retain(|other| other["name"] != cluster["name"]);
+    clusters.push(cluster);
+    bootstrap
+}
+
+#[test]
+fn the_cluster_of_the_envoyfilter_leads_a_real_envoy_to_the_collector() {
+    let envoy = e2e::envoy().expect("Envoy");
+    let collector = e2e::Collector::start(0).expect("a collector");
+    let folder =
+        tempfile::Builder::new().prefix("wasm-tracer-cluster").tempdir().expect("a folder");
+    let plugin = folder.path().join("plugin.wasm");
+    let mut instrument = Command::new(e2e::tracer().expect("the command"));
+    instrument.arg("instrument").arg(e2e::artifact("body-call-rust.wasm").expect("a plugin"));
+    output(instrument.arg("-o").arg(&plugin));
+    let config = folder.path().join("envoy.json");
+    for file in ["higress/service", "higress/sidecar", "istio"] {
+        let filter = of_kind(&text(&format!("deploy/{file}/envoyfilter.yaml")), "EnvoyFilter");
+        let cluster = filter["spec"]["configPatches"][0]["patch"]["value"].clone();
+        std::fs::write(&config, bootstrap(cluster, &plugin).to_string()).expect("written");
+        let mut validate = Command::new(&envoy);
+        validate.args(["--mode", "validate", "--log-level", "error", "-c"]).arg(&config);
+        output(&mut validate);
+    }
+    let filter = of_kind(&text("deploy/higress/service/envoyfilter.yaml"), "EnvoyFilter");
+    let mut cluster = filter["spec"]["configPatches"][0]["patch"]["value"].clone();
+    let address = cluster
+        .pointer_mut("/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address");
+    *address.expect("an address") =
+        json!({ "address": "127.0.0.1", "port_value": collector.address().port() });
+    std::fs::write(&config, bootstrap(cluster, &plugin).to_string()).expect("written");
+    let run =
+        tempfile::Builder::new().prefix("wasm-tracer-envoy").tempdir().expect("a folder").keep();
+    let words: [std::ffi::OsString; 8] = [
+        envoy.into(),
+        "-c".into(),
+        config.into(),
+        "--disable-hot-restart".into(),
+        "--service-node".into(),
+        "gateway".into(),
+        "--service-cluster".into(),
+        "gateway".into(),
+    ];
+    let words: Vec<_> = words.iter().map(std::ffi::OsString::as_os_str).collect();
+    let mut running = e2e::Guarded::start(run, &words).expect("Envoy starts");
+    let arrived = e2e::until("a plugin is heard of", Duration::from_secs(60), || {
+        anyhow::ensure!(!running.has_ended(), "Envoy ended");
+        let instances = collector.json("/api/v1/instances")?;
+        Ok(instances["instances"].as_array().and_then(|all| all.first().cloned()))
+    });
+    let instance = arrived.unwrap_or_else(|error| panic!("{error:#}\n{}", running.log()));
+    assert_eq!(instance["node"], "gateway");
+}
+
+#[test]
+fn attached_and_detached_by_another_program_a_resource_is_the_same_to_the_byte() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut resource = yaml(&text("deploy/higress/wasmplugin/image.yaml")).remove(0);
+    resource["spec"]["vmConfig"]["env"] = json!([{ "name": "REGION", "value": "a" }]);
+    let file = folder.path().join("plugin.json");
+    std::fs::write(&file, resource.to_string()).expect("written");
+    let mut attach = Command::new(e2e::tracer().expect("the command"));
+    attach.arg("attach").arg(&file).args(["--url", "oci://registry.example.com/traced:1"]);
+    attach.args(["--sha256", "abc", "--host-env", "WASM_TRACER_TOKEN", "-o"]);
+    output(attach.arg(folder.path()));
+    let build = |patches: &[&str]| {
+        let mut kustomization = "resources: [plugin.json]\npatches:\n".to_owned();
+        for patch in patches {
+            let path = format!("body-call-traced.{patch}.json");
+            // kustomize wants to be told what is patched; kubectl is told on its command line.
+            let patch = std::fs::read(folder.path().join(&path)).expect("a patch");
+            let mut patch: Value = serde_json::from_slice(&patch).expect("JSON");
+            patch["apiVersion"] = resource["apiVersion"].clone();
+            patch["kind"] = resource["kind"].clone();
+            patch["metadata"] =
+                json!({ "name": "body-call-traced", "namespace": "higress-system" });
+            std::fs::write(folder.path().join(format!("whole.{path}")), patch.to_string())
+                .expect("written");
+            kustomization += &format!("- path: whole.{path}\n");
+        }
+        std::fs::write(folder.path().join("kustomization.yaml"), kustomization).expect("written");
+        output(tool("KUSTOMIZE").arg("build").arg(folder.path()))
+    };
+    let original = build(&[]);
+    let attached = build(&["attach"]);
+    assert_ne!(attached, original);
+    assert_eq!(check(&attached), Ok(()));
+    assert_eq!(build(&["attach", "detach"]), original);
+}

@@ -1,0 +1,140 @@
+//! `attach`: two patches from a WasmPlugin as it is, one that puts the traced plugin in its place and
+//! one that takes it back. Nothing else of the resource is touched.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value, json};
+
+/// Variables that begin like this are the recorder's.
+const PREFIX: &str = "WASM_TRACER_";
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The WasmPlugin as `kubectl get -o json` prints it
+    resource: PathBuf,
+    /// Where the host finds the traced plugin: oci://, https://, file:///
+    #[arg(long)]
+    url: String,
+    /// Checksum of the traced plugin, or digest of its image; without it none is checked
+    #[arg(long, value_name = "HEX")]
+    sha256: Option<String>,
+    /// A setting of the recorder
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = setting)]
+    settings: Vec<(String, String)>,
+    /// A setting of the recorder whose value the host has in its own environment
+    #[arg(long = "host-env", value_name = "NAME", value_parser = name)]
+    from_host: Vec<String>,
+    /// Folder for the two patches
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    output: PathBuf,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let file = args.resource.display();
+    let text = std::fs::read(&args.resource).with_context(|| format!("cannot read {file}"))?;
+    let resource: Value = serde_json::from_slice(&text)
+        .with_context(|| format!("{file} is not JSON: print it with kubectl get -o json"))?;
+    let plugin = Plugin::of(&resource).with_context(|| format!("{file} is of no use"))?;
+    let (attach, detach) = patches(&plugin, args)?;
+    let write = |verb: &str, patch: &Value| -> Result<PathBuf> {
+        let path = args.output.join(format!("{}.{verb}.json", plugin.name));
+        let text = format!("{patch:#}\n");
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    };
+    let attach = write("attach", &attach)?;
+    let detach = write("detach", &detach)?;
+    let mut out = std::io::stdout();
+    writeln!(out, "to attach:  {}", plugin.command(&attach))?;
+    writeln!(out, "to detach:  {}", plugin.command(&detach))?;
+    Ok(())
+}
+
+/// What of a WasmPlugin is of use here.
+struct Plugin<'a> {
+    group: &'a str,
+    namespace: &'a str,
+    name: &'a str,
+    spec: &'a Map<String, Value>,
+}
+
+impl<'a> Plugin<'a> {
+    fn of(resource: &'a Value) -> Result<Self> {
+        let text = |value: &'a Value| value.as_str().unwrap_or_default();
+        let group = text(&resource["apiVersion"]).split('/').next().unwrap_or_default();
+        let is_known = ["extensions.higress.io", "extensions.istio.io"].contains(&group);
+        if resource["kind"] != "WasmPlugin" || !is_known {
+            bail!(
+                "it is no WasmPlugin of Higress or Istio, and no single one: name one to kubectl"
+            );
+        }
+        let (Some(name), Some(spec)) =
+            (resource["metadata"]["name"].as_str(), resource["spec"].as_object())
+        else {
+            bail!("it has no name or no spec: print the whole resource");
+        };
+        let metadata = &resource["metadata"];
+        let namespace = metadata["namespace"].as_str().unwrap_or("default");
+        Ok(Self { group, namespace, name, spec })
+    }
+
+    fn environment(&self) -> Vec<Value> {
+        let env = self.spec.get("vmConfig").and_then(|vm| vm.get("env"));
+        env.and_then(Value::as_array).cloned().unwrap_or_default()
+    }
+
+    fn command(&self, patch: &Path) -> String {
+        let Self { group, namespace, name, .. } = self;
+        let file = patch.display();
+        format!(
+            "kubectl -n {namespace} patch wasmplugins.{group} {name} --type merge --patch-file {file}"
+        )
+    }
+}
+
+/// The merge patch that attaches and the one that takes it back.
+fn patches(plugin: &Plugin<'_>, args: &Args) -> Result<(Value, Value)> {
+    let spec = plugin.spec;
+    let mut environment = plugin.environment();
+    let is_ours = |one: &Value| one["name"].as_str().is_some_and(|name| name.starts_with(PREFIX));
+    if environment.iter().any(is_ours) || spec.get("url").is_some_and(|url| *url == args.url) {
+        bail!(
+            "{} is attached already: apply its detach patch first, so that the way back leads to the original",
+            plugin.name
+        );
+    }
+    let inline = args.settings.iter().map(|(name, value)| json!({ "name": name, "value": value }));
+    let host = args.from_host.iter().map(|name| json!({ "name": name, "valueFrom": "HOST" }));
+    environment.extend(inline.chain(host));
+
+    // In a merge patch a list replaces a list, and null takes away.
+    let original = |field: &str| spec.get(field).cloned().unwrap_or(Value::Null);
+    let mut attach = json!({ "url": args.url });
+    let mut detach = json!({ "url": original("url") });
+    if args.sha256.is_some() || spec.contains_key("sha256") {
+        attach["sha256"] = json!(args.sha256);
+        detach["sha256"] = original("sha256");
+    }
+    if !args.settings.is_empty() || !args.from_host.is_empty() {
+        attach["vmConfig"] = json!({ "env": environment });
+        detach["vmConfig"] = match spec.get("vmConfig") {
+            Some(vm) => json!({ "env": vm.get("env").cloned().unwrap_or(Value::Null) }),
+            None => Value::Null,
+        };
+    }
+    Ok((json!({ "spec": attach }), json!({ "spec": detach })))
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("a setting is written NAME=VALUE")?;
+    Ok((name(key)?, value.to_owned()))
+}
+
+fn name(text: &str) -> Result<String, String> {
+    match text.strip_prefix(PREFIX) {
+        Some(rest) if !rest.is_empty() => Ok(text.to_owned()),
+        _ => Err(format!("a setting of the recorder is called {PREFIX}…")),
+    }
+}
