@@ -17,5 +17,7 @@ mod running;
 pub mod store;
 pub mod ui;
 
-pub use config::{BadSettings, Limits, Retention, Settings, refuse_unknown_environment};
+pub use config::{
+    BadSettings, Limits, Protocol, Retention, Sample, Settings, refuse_unknown_environment,
+};
 pub use running::{Running, StartError, run, start, start_on};

@@ -18,6 +18,7 @@ use crate::api::{self, Api};
 use crate::clock::Clock;
 use crate::config::{BadSettings, Config, Settings, refuse_unknown_environment};
 use crate::decode;
+use crate::export;
 use crate::health::{Health, sentence};
 use crate::ingest::{Committer, Ingest};
 use crate::live::Live;
@@ -28,6 +29,8 @@ use crate::store::{Store, StoreError};
 
 /// A batch must come, and be answered, within this time.
 const INGEST_TIME: Duration = Duration::from_secs(30);
+/// How long closed timelines that wait may still be sent to a trace backend then.
+const SEND_TIME: Duration = Duration::from_secs(3);
 /// How long requests under way may take once the process is to end.
 const STOP_TIME: Duration = Duration::from_secs(5);
 
@@ -48,6 +51,9 @@ pub enum StartError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A trace backend that cannot be spoken to.
+    #[error("cannot speak to the trace backend")]
+    Backend(#[from] opentelemetry_otlp::ExporterBuildError),
     /// The machine gives no threads.
     #[error("the machine gives no more threads")]
     Threads(#[source] std::io::Error),
@@ -172,12 +178,19 @@ fn start_rooms(
     let (inputs, inputs_end) = mpsc::unbounded_channel();
     let (commands, commands_end) = mpsc::unbounded_channel();
     let (rows, rows_end) = blocking::channel();
+    let (outbox, sender) = {
+        // Its connections are made on it, once there is something to send.
+        let _on = runtime.enter();
+        let open = |otlp| export::open(otlp, config.naming.clone(), metrics.clone());
+        config.otlp.as_ref().map(open).transpose()?.unzip()
+    };
     let wiring = Wiring {
         clock: Clock::going_on_from(Micros(0)),
         store: store.clone(),
         metrics: metrics.clone(),
         live: live.clone(),
         keeper: rows,
+        outbox,
         committer: commands.downgrade(),
         open_limit: config.limits.open_timelines,
         journal_limit: config.retention.journal_bytes,
@@ -200,6 +213,7 @@ fn start_rooms(
     let committing = thread("commit", move || committer.run(commands_end))?;
     let keeping = thread("keep", move || keeper.run(rows_end))?;
     let folding = runtime.spawn(pipeline::run(state, inputs_end));
+    let sending = sender.map(|sender| runtime.spawn(sender.run()));
 
     let (stop, stopping) = watch::channel(false);
     let ingest = Arc::new(Ingest::new(
@@ -231,6 +245,11 @@ fn start_rooms(
         for room in serving.into_iter().chain([folding]) {
             // One that panicked has ended too.
             let _ = room.await;
+        }
+        if let Some(sending) = sending
+            && tokio::time::timeout(SEND_TIME, sending).await.is_err()
+        {
+            tracing::warn!("the trace backend did not take all timelines in time");
         }
         let join = tokio::task::spawn_blocking(move || {
             let _ = committing.join();

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Settings, Token, file};
+use super::{Otlp, Settings, Token, file};
 use crate::export::Naming;
 
 /// Settings that were checked.
@@ -26,6 +26,8 @@ pub struct Config {
     pub retention: Retention,
     /// What trace backends are told of all timelines.
     pub naming: Naming,
+    /// Which trace backend timelines are sent to.
+    pub otlp: Option<Otlp>,
 }
 
 /// Bounds of what is taken.
@@ -108,6 +110,30 @@ pub enum BadSettings {
     /// A token nobody could send.
     #[error("{0} must not be empty, and consist of visible ASCII characters")]
     BadToken(&'static str),
+    /// An endpoint that nothing can be sent to.
+    #[error("{name} must be an URL like http://localhost:4318, not {value:?}")]
+    BadEndpoint {
+        /// The setting.
+        name: &'static str,
+        /// What it says.
+        value: String,
+    },
+    /// TLS towards a trace backend.
+    #[error(
+        "{0} begins with https, which is not spoken to trace backends; send to an OpenTelemetry Collector beside this one"
+    )]
+    NoTls(&'static str),
+    /// A protocol that is not spoken.
+    #[error("{name} must be http/protobuf or grpc, not {value:?}")]
+    BadProtocol {
+        /// The setting.
+        name: &'static str,
+        /// What it says.
+        value: String,
+    },
+    /// Something is to be sent, and nowhere to.
+    #[error("--otlp-sample needs --otlp-endpoint, or OTEL_EXPORTER_OTLP_ENDPOINT")]
+    NoEndpoint,
     /// There is no place for the store.
     #[error("no folder for the store: set --data, XDG_DATA_HOME or HOME")]
     NoFolder,
@@ -152,7 +178,13 @@ impl Settings {
                 slice_age: Duration::from_secs(3600),
                 marks: Duration::from_secs(24 * 3600),
             },
-            naming: Naming::from_environment(|name| std::env::var(name).ok()),
+            naming: Naming::from_environment(environment),
+            otlp: Otlp::of(
+                settings.otlp_endpoint,
+                settings.otlp_protocol,
+                settings.otlp_sample,
+                environment,
+            )?,
             data: settings.data.or_else(default_folder).ok_or(BadSettings::NoFolder)?,
         };
         exposure(&config, settings.public_read == Some(true))?;
@@ -200,6 +232,10 @@ fn at_least(
 
 fn hours(name: &'static str, value: Option<u32>) -> Result<Duration, BadSettings> {
     Ok(Duration::from_secs(at_least(name, value, 24, 1)? as u64 * 3600))
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 fn default_folder() -> Option<PathBuf> {

@@ -3,6 +3,7 @@
 mod address;
 mod check;
 mod file;
+mod otlp;
 mod token;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use serde::Deserialize;
 
 pub use check::{BadSettings, Config, Limits, Retention};
 pub use file::refuse_unknown_environment;
+pub use otlp::{Otlp, Protocol, Sample};
 pub use token::Token;
 
 /// Everything that can be set. A field is a flag `--name-like-this`, a variable
@@ -94,4 +96,13 @@ pub struct Settings {
     /// Bytes of timelines kept, in MiB [default: 2048]
     #[arg(long, value_name = "MIB", env = "WASM_TRACER_COLLECTOR_RETENTION_MIB")]
     pub retention_mib: Option<u32>,
+    /// Base URL of a trace backend to send timelines to by OTLP [default: OTEL_EXPORTER_OTLP_ENDPOINT, else none]
+    #[arg(long, value_name = "URL", env = "WASM_TRACER_COLLECTOR_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
+    /// How it is spoken to [default: OTEL_EXPORTER_OTLP_PROTOCOL, else http/protobuf]
+    #[arg(long, value_name = "PROTOCOL", env = "WASM_TRACER_COLLECTOR_OTLP_PROTOCOL")]
+    pub otlp_protocol: Option<Protocol>,
+    /// Which closed timelines are sent [default: all if there is an endpoint, else off]
+    #[arg(long, value_name = "WHICH", env = "WASM_TRACER_COLLECTOR_OTLP_SAMPLE")]
+    pub otlp_sample: Option<Sample>,
 }

@@ -4,11 +4,14 @@
 mod calls;
 mod ids;
 mod invocations;
+mod otlp;
 mod resource;
+mod sender;
 mod span;
 mod stream;
 
 pub use resource::{Naming, Resource};
+pub use sender::{Outbox, open};
 pub use span::{Attributes, Link, Span, SpanEvent, SpanKind, Status, Value};
 
 use timeline::timeline::Timeline;

@@ -3,7 +3,7 @@
 use abi::{Callback, Host, Kind};
 use timeline::finding::Severity;
 use timeline::ids::Micros;
-use timeline::timeline::{State, Timeline};
+use timeline::timeline::{Reason, State, Timeline};
 use timeline::trace::SpanId;
 
 use super::span::{DIAGNOSIS, wall_nanos};
@@ -24,14 +24,15 @@ pub fn span(timeline: &Timeline, parent: Option<SpanId>) -> Span {
         }
     }
     let plugin = Some(timeline.root.plugin.as_str()).filter(|name| !name.is_empty());
+    let what = match () {
+        () if timeline.is_errand() => "errand",
+        () if timeline.is_root() => "root",
+        () => "stream",
+    };
     Span {
         id: ids::of_stream(timeline),
         parent,
-        name: format!(
-            "{} {}",
-            plugin.unwrap_or("unknown"),
-            if timeline.is_root() { "root" } else { "stream" }
-        ),
+        name: format!("{} {what}", plugin.unwrap_or("unknown")),
         kind: SpanKind::Internal,
         begin_nanos: wall_nanos(timeline, timeline.started()),
         end_nanos: wall_nanos(timeline, end(timeline)),
@@ -52,7 +53,11 @@ pub fn end(timeline: &Timeline) -> Micros {
     let deleted = timeline.events.iter().find(|event| {
         event.kind == Kind::Callback(Callback::Delete) && event.context == timeline.context
     });
-    deleted.map_or_else(|| known_until(timeline), |event| event.at.after(event.took))
+    match (deleted, timeline.state) {
+        (Some(event), _) => event.at.after(event.took),
+        (None, State::Closed(Reason::Ended)) => timeline.started().after(timeline.span()),
+        (None, _) => known_until(timeline),
+    }
 }
 
 /// Up to when anything is known of the timeline.

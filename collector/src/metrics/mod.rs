@@ -141,6 +141,9 @@ pub struct Metrics {
     pub store_failures: Counter,
     /// Clients of the live stream.
     pub live_clients: Gauge,
+    otlp: Family<Label, Counter>,
+    /// Timelines that wait to be sent to the trace backend.
+    pub otlp_queue: Gauge,
 }
 
 /// Makes a histogram of the time that plugins take.
@@ -213,9 +216,13 @@ impl Metrics {
             "Instances of which nothing is heard though streams are open in them",
         );
         let live_clients = gauge("live_clients", "Clients of the live stream");
+        let otlp_queue = gauge("otlp_queue", "Timelines that wait to be sent to the trace backend");
         let turned_down = Family::default();
         let help = "Recorders that turned themselves down to heartbeats, by reason, now";
         r.register("recorders_turned_down", help, turned_down.clone());
+        let otlp = Family::default();
+        let help = "Closed timelines by what became of them on the way to the trace backend";
+        r.register("otlp_timelines", help, otlp.clone());
         let (batches, findings, calls) = (Family::default(), Family::default(), Family::default());
         let (journal_bytes, slices_bytes) = (Gauge::default(), Gauge::default());
         r.register("batches", "Batches by what became of them", batches.clone());
@@ -278,7 +285,15 @@ impl Metrics {
             batches_set_aside,
             store_failures,
             live_clients,
+            otlp,
+            otlp_queue,
         }
+    }
+
+    /// Counts timelines on their way to the trace backend. `result`: `sent`, `failed`, `queue_full`,
+    /// `not_sampled` or `later_revision`.
+    pub fn otlp(&self, result: &'static str, timelines: u64) {
+        self.otlp.get_or_create(&[("result", result)]).inc_by(timelines);
     }
 
     /// Counts a batch. `result`: `accepted`, `duplicate`, or the code of its refusal.
@@ -350,6 +365,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.batch("accepted");
         metrics.stage("decode", Duration::ZERO);
+        metrics.otlp("sent", 0);
         metrics.turned_down.get_or_create(&[("reason", "loss")]).set(0);
         let (plugin, cluster, code) = (String::new(), String::new(), String::new());
         let none = PluginLabel { plugin: plugin.clone() };

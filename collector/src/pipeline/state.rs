@@ -20,6 +20,7 @@ use super::vm::Vm;
 use super::{Arrived, Question};
 use crate::clock::{Clock, wall_millis};
 use crate::decode::{REASONS, SourceCounters};
+use crate::export::Outbox;
 use crate::ingest::Command;
 use crate::live::Live;
 use crate::metrics::{Metrics, Names};
@@ -47,6 +48,8 @@ pub struct Wiring {
     pub live: Live,
     /// Where closed timelines go.
     pub keeper: Sender<Vec<Row>>,
+    /// Where timelines are handed over to a trace backend, once each.
+    pub outbox: Option<Outbox>,
     /// Where batches are let go.
     ///
     /// Weak: the committer feeds the pipeline, and ends first.
@@ -83,6 +86,8 @@ struct Known {
     started_nanos: i64,
     first: u64,
     may_be_stored: bool,
+    /// It was closed before, in this process or one before it, and goes on.
+    was_closed: bool,
 }
 
 impl Known {
@@ -338,7 +343,8 @@ impl State {
         let first = timeline.events.iter().map(|e| e.sequence.0).min().unwrap_or(u64::MAX);
         let is_closed = timeline.state != TimelineState::Open;
         let vm = self.vms.get_mut(&instance)?;
-        let (before, may_be_stored, started_nanos) = match self.known.entry(update.id) {
+        let (before, (may_be_stored, was_closed), started_nanos) = match self.known.entry(update.id)
+        {
             Entry::Occupied(mut entry) => {
                 let known = entry.get_mut();
                 let was_open = known.is_open();
@@ -350,16 +356,21 @@ impl State {
                 }
                 // A closed one is on its way into the store.
                 known.may_be_stored |= !was_open;
+                known.was_closed |= !was_open;
                 known.timeline = timeline.clone();
-                (Some(was_open), known.may_be_stored, known.started_nanos)
+                let once = (known.may_be_stored, known.was_closed);
+                (Some(was_open), once, known.started_nanos)
             }
             Entry::Vacant(entry) => {
                 let may_be_stored = self.is_replay || update.revision > 1 || !timeline.begins();
                 vm.need(first, update.id);
                 let started_nanos = started_nanos(&timeline);
+                let is_part = self.wiring.outbox.is_some() && !timeline.begins();
+                let was_closed =
+                    update.revision > 1 || is_part && is_stored(&*self.wiring.store, update.id);
                 let timeline = timeline.clone();
-                entry.insert(Known { timeline, started_nanos, first, may_be_stored });
-                (None, may_be_stored, started_nanos)
+                entry.insert(Known { timeline, started_nanos, first, may_be_stored, was_closed });
+                (None, (may_be_stored, was_closed), started_nanos)
             }
         };
         match (before, is_closed) {
@@ -367,9 +378,15 @@ impl State {
             (Some(false), false) => self.unstored -= 1,
             _ => {}
         }
-        let is_again = before == Some(false) || before.is_none() && update.revision > 1;
-        if is_closed && !self.is_replay && !is_again {
-            counts::count_close(&self.wiring.metrics, &mut self.names, &timeline);
+        if is_closed && !self.is_replay {
+            if !was_closed {
+                counts::count_close(&self.wiring.metrics, &mut self.names, &timeline);
+            }
+            match &self.wiring.outbox {
+                Some(outbox) if was_closed => outbox.changed_again(),
+                Some(outbox) => outbox.offer(&timeline),
+                None => {}
+            }
         }
         if !self.is_replay {
             self.wiring.live.send(&timeline);
@@ -437,6 +454,11 @@ impl State {
         self.apply(instance, vec![update]);
         true
     }
+}
+
+/// Is a part of it stored? Asked of the few that come without their beginning.
+fn is_stored(store: &dyn Store, id: TimelineId) -> bool {
+    store.get(id).is_ok_and(|stored| stored.is_some())
 }
 
 /// When it began; now, if no clock was read.

@@ -72,6 +72,12 @@ impl Collector {
         self.running = Some(start(self.settings.clone()).expect("it starts again"));
     }
 
+    /// Ends in order, and leaves its folder.
+    pub fn stopped(mut self) -> TempDir {
+        self.running.take().expect("it runs").stop();
+        self.folder
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.running.as_ref().expect("it runs").ingest_address)
     }
@@ -282,6 +288,16 @@ impl Recorder {
             ..v1::Stream::default()
         };
         (events, stream)
+    }
+
+    /// Two batches: a request whose call is given up in the first, and answered in the second.
+    pub fn long_answered(&mut self) -> (v1::Batch, v1::Batch) {
+        let (mut events, stream) = self.request();
+        let answer = events.split_off(events.len() - 1);
+        let mut first = self.batch(vec![(events, stream.clone())]);
+        self.at += 10_000_000;
+        first.known_until_micros = self.at;
+        (first, self.batch(vec![(answer, stream)]))
     }
 
     /// A batch with a stream that begins and does not end.
