@@ -6,15 +6,15 @@ use crate::{command, examples, places, setup};
 /// Play the whole corpus at random through a real Envoy, and judge every timeline
 #[derive(clap::Args)]
 pub struct Args {
-    /// `--minutes`, `--seed`, `--at-least`, `--loss`; `--help` says what they are
+    /// `--minutes`, `--seed`, `--at-least`, `--loss`, `--vms`; `--help` says what they are
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
 
 /// Sets up, builds and runs it.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    setup::ready(&[setup::Use::Envoy, setup::Use::Go])?;
-    let artifacts = examples::build(examples::Which::RustAndGo)?;
+    setup::ready(&[setup::Use::Envoy, setup::Use::Go, setup::Use::Zig])?;
+    let artifacts = examples::build(examples::Which::All)?;
     let envoy = setup::envoy()?;
     command::step("building collector and soak (minutes the first time)", || {
         let mut cargo = command::cargo();

@@ -5,70 +5,19 @@
 use std::sync::{LazyLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use e2e::{Answer, FailurePolicy, Mode, Plugin, Request, Sdk, Stack, soon, until};
+use e2e::corpus::traps::{CPP, Case, GO, PATIENCE, RUST};
+use e2e::{Answer, FailurePolicy, Plugin, Request, Stack, soon, until};
 use serde_json::Value;
-
-/// So long a client waits for a stream that nobody will resume.
-const PATIENCE: Duration = Duration::from_secs(4);
 
 /// While Envoy makes a new VM of a Go plugin its one worker does nothing else: no other client is to wait.
 static WORKER: RwLock<()> = RwLock::new(());
 
-/// A plugin and how it is made to trap.
-#[derive(Clone, Copy)]
-struct Case {
-    name: &'static str,
-    plugin: fn() -> Plugin,
-    /// Waits for a call, or for nothing at all, until somebody resumes it.
-    held: fn() -> Request,
-    traps: fn() -> Request,
-    passes: fn() -> Request,
-    /// Where it traps, in script notation.
-    callback: &'static str,
-    says: &'static str,
-    /// File of the place that it names.
-    file: &'static str,
-    /// How bad it is for the held stream.
-    severity: &'static str,
+/// One of them with its listeners.
+trait Listeners {
+    fn listener(&self, policy: FailurePolicy, kind: &str) -> String;
 }
 
-const RUST: Case = Case {
-    name: "rust",
-    plugin: || Plugin::new(Sdk::Rust, Mode::Trap).timeout_millis(60_000),
-    held: || Request::post("/patient?callee=never", "body"),
-    traps: || Request::get("/patient?trap=headers"),
-    passes: || Request::get("/patient"),
-    callback: "request_headers",
-    says: "no such user",
-    file: "src/lib.rs:",
-    severity: "lost",
-};
-
-const GO: Case = Case {
-    name: "go",
-    plugin: || Plugin::new(Sdk::Go, Mode::Trap).timeout_millis(60_000),
-    held: RUST.held,
-    traps: || Request::post("/patient?trap=callback&callee=after-50", "body"),
-    passes: RUST.passes,
-    callback: "http_call_response",
-    says: "no such user",
-    file: "main.go:",
-    severity: "lost",
-};
-
-const CPP: Case = Case {
-    name: "cpp",
-    plugin: Plugin::cpp,
-    held: || Request::get("/patient?hold=1"),
-    traps: || Request::get("/patient?trap=assert"),
-    passes: RUST.passes,
-    callback: "request_headers",
-    says: "Assertion failed: user_is_known",
-    file: "trap.cc:",
-    severity: "hung",
-};
-
-impl Case {
+impl Listeners for Case {
     fn listener(&self, policy: FailurePolicy, kind: &str) -> String {
         format!("{}-{policy:?}-{kind}", self.name)
     }
@@ -211,7 +160,7 @@ fn the_held_stream_is_told(case: &Case, held: &Answer) {
     let timeline = STACK.collector().timeline_when(&held.request_id, "told of the trap", |one| {
         one["findings"][0]["code"] == "vm-trap-collateral"
     });
-    assert_eq!(timeline["severity"], case.severity);
+    assert_eq!(timeline["severity"], case.held_finds[0].1);
     let headline = timeline["headline"].as_str().unwrap_or_default();
     let begins = format!("The VM trapped in {} of ", case.callback);
     assert!(headline.starts_with(&begins) && headline.contains(case.says), "{headline}");

@@ -21,6 +21,9 @@ struct Args {
     /// Of a hundred batches so many are answered 200 and thrown away
     #[arg(long, default_value_t = 0)]
     loss: u64,
+    /// What takes a whole VM is played so often, each time in an Envoy of its own
+    #[arg(long, default_value_t = 5)]
+    vms: usize,
 }
 
 fn main() -> ExitCode {
@@ -41,7 +44,8 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     let lasts = Duration::try_from_secs_f64(args.minutes * 60.0)?;
     println!("seed {seed}, {} minutes, {} % of the batches are lost", args.minutes, args.loss);
     let plan = Plan { seed, lasts, at_least: args.at_least, loss: args.loss };
-    let outcome = soak::run(&plan)?;
+    let mut outcome = soak::run(&plan)?;
+    outcome.wrong.extend(soak::vms(args.vms, &mut outcome.score)?);
     println!("{}\n\n{}", outcome.numbers, outcome.score);
     for wrong in outcome.wrong.iter().take(20) {
         println!("wrong: {wrong}\n");

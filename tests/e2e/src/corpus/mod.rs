@@ -9,6 +9,7 @@ mod go;
 mod recorded;
 mod rows;
 mod subjects;
+pub mod traps;
 
 use std::time::Duration;
 
@@ -105,9 +106,9 @@ impl Row {
         self.subject.listener(holding)
     }
 
-    /// Is that finding not the row's, but one that a busy machine adds to any?
+    /// [`is_busy_machine`], of this row.
     pub fn is_busy_machine(&self, holding: Holding, finding: &Finding) -> bool {
-        (&*finding.code, &*finding.severity) == BUSY && !self.expected(holding).contains(&BUSY)
+        is_busy_machine(finding, self.expected(holding))
     }
 
     /// Keeps its timeline, in script notation, for the tests of `timeline`.
@@ -131,6 +132,11 @@ impl Row {
             format!("{label} ({}): found {found:?}, wanted {expected:?}", holding.name())
         })
     }
+}
+
+/// Is that finding none of those that must be found, but one that a busy machine adds to any?
+pub fn is_busy_machine(finding: &Finding, expected: Expected) -> bool {
+    (&*finding.code, &*finding.severity) == BUSY && !expected.contains(&BUSY)
 }
 
 /// Forgets the kept timelines of rows that there are no more.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use timeline::finding::Severity;
 
 use crate::collector::{Collector, Finding, is_closed};
-use crate::corpus::{Holding, Row};
+use crate::corpus::{Expected, Holding, Row, is_busy_machine};
 
 /// A stored timeline, as far as it is judged.
 pub(super) struct Judged {
@@ -20,7 +20,8 @@ pub(super) struct Judged {
     pub(super) instance: String,
     pub(super) context: u32,
     pub(super) path: String,
-    findings: Vec<Finding>,
+    pub(super) request_id: String,
+    pub(super) findings: Vec<Finding>,
 }
 
 /// What a diagnosis found, and what it was to find.
@@ -92,6 +93,7 @@ impl Judged {
             instance: text("instance"),
             context: context.try_into()?,
             path: text("path"),
+            request_id: text("request_id"),
             findings: Finding::all(timeline),
         })
     }
@@ -136,12 +138,21 @@ impl Score {
         })
     }
 
-    /// No row does anything wrong with a root.
-    pub(super) fn judge_root(&mut self, timeline: &Judged) -> Verdict {
-        for finding in &timeline.findings {
-            self.tallies.entry(finding.code.clone()).or_default().found += 1;
+    /// Holds findings against what must be found, in a run that is no row's; whether it is just that.
+    pub(super) fn count(&mut self, findings: &[Finding], expected: Expected) -> bool {
+        let is_so = |f: &Finding| expected.contains(&(&*f.code, &*f.severity));
+        let (busy, findings): (Vec<_>, Vec<_>) =
+            findings.iter().partition(|finding| is_busy_machine(finding, expected));
+        self.busy += busy.len() as u64;
+        for finding in &findings {
+            let tally = self.tallies.entry(finding.code.clone()).or_default();
+            tally.found += 1;
+            tally.right += u64::from(is_so(finding));
         }
-        if timeline.findings.is_empty() { Verdict::Right } else { Verdict::Wrong }
+        for (code, _) in expected {
+            self.tallies.entry((*code).to_owned()).or_default().expected += 1;
+        }
+        findings.len() == expected.len() && findings.into_iter().all(is_so)
     }
 
     /// Counts what is said to be unknown of a timeline.
