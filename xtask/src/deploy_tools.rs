@@ -52,6 +52,9 @@ pub fn all() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     let istio = istio.join("kubernetes/customresourcedefinitions.gen.yaml");
     let mut tools =
         vec![("HADOLINT", hadolint), ("KUBERNETES_SCHEMAS", schemas), ("ISTIO_CRDS", istio)];
+    let operator = "github.com/prometheus-operator/prometheus-operator";
+    let operator = go_tool::module("prometheus-operator", operator)?;
+    tools.push(("PROMETHEUS_OPERATOR_CRDS", operator.join("example/prometheus-operator-crd")));
     for (variable, tool) in &GO_TOOLS {
         tools.push((variable, tool.binary()?));
     }

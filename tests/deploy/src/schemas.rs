@@ -8,13 +8,15 @@ use serde_json::{Map, Value};
 use crate::{place, repository, text, tool, yaml};
 
 /// Checks the resources of a YAML text with kubeconform: those of Kubernetes against its own schemas,
-/// Istio's against its published definitions, Higress's against ours (`tests/deploy/schemas`).
+/// those of Istio and of the Prometheus operator against their published definitions, Higress's against ours (`tests/deploy/schemas`).
 ///
 /// # Errors
 /// With what kubeconform says is wrong.
 pub fn check(resources: &str) -> Result<(), String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    istio(folder.path());
+    for definitions in definitions() {
+        write_schemas(&definitions, folder.path());
+    }
     let kubernetes = folder.path().join("kubernetes");
     kubernetes_schemas(&kubernetes, &yaml(resources)).map_err(|error| error.to_string())?;
     let own = repository().join("tests/deploy/schemas");
@@ -75,12 +77,22 @@ pub fn check_file(path: &str) {
     }
 }
 
-/// Writes Istio's definitions as schemas, in which what is not declared is an error.
-fn istio(folder: &Path) {
-    let file = place("ISTIO_CRDS");
-    let definitions = std::fs::read_to_string(&file)
-        .unwrap_or_else(|error| panic!("{} cannot be read: {error}", file.display()));
-    for definition in yaml(&definitions) {
+/// Custom resources as who serves them defines them: Istio's, and the Prometheus operator's.
+fn definitions() -> Vec<String> {
+    let operator = place("PROMETHEUS_OPERATOR_CRDS");
+    let kinds = ["podmonitors", "servicemonitors", "prometheusrules"];
+    let of_operator = kinds.map(|kind| operator.join(format!("monitoring.coreos.com_{kind}.yaml")));
+    let files = of_operator.into_iter().chain([place("ISTIO_CRDS")]);
+    let read = |file: std::path::PathBuf| {
+        std::fs::read_to_string(&file)
+            .unwrap_or_else(|error| panic!("{} cannot be read: {error}", file.display()))
+    };
+    files.map(read).collect()
+}
+
+/// Writes definitions as schemas, in which what is not declared is an error.
+fn write_schemas(definitions: &str, folder: &Path) {
+    for definition in yaml(definitions) {
         let spec = &definition["spec"];
         let (group, kind) = (&spec["group"], &spec["names"]["kind"]);
         let (Some(group), Some(kind)) = (group.as_str(), kind.as_str()) else { continue };

@@ -78,6 +78,9 @@ fn every_command_runs_or_names_what_exists() {
                 patched += 1;
             }
             ["kubectl", "-n", "higress-system", "create" | "get" | "port-forward", ..] => {}
+            ["helm", "install", ..] => {
+                output(tool("HELM").arg("template").args(&words[2..]));
+            }
             ["helm", "upgrade", ..] => {
                 exists(behind(&words, "--post-renderer").expect("a file"), &command);
             }

@@ -1,5 +1,5 @@
-//! Documents that are written from the code: the page of all diagnoses. The registry's test compares
-//! it and writes it when blessed, so that there is one generator.
+//! What is written from other files of the repository: the page of all diagnoses, the dashboards in the
+//! chart. The tests that compare them write them when blessed, so that there is one generator each.
 
 use crate::command;
 
@@ -10,6 +10,16 @@ pub fn write() -> anyhow::Result<()> {
         cargo.env("BLESS", "1");
         cargo.args(["test", "--quiet", "--package", "timeline", "--test", "registry"]);
         command::output(&mut cargo)
+    })?;
+    Ok(())
+}
+
+/// Writes the chart's copies of the dashboards and rules.
+pub fn write_chart() -> anyhow::Result<()> {
+    command::step("copying dashboards and rules into the chart", || {
+        let mut cargo = command::cargo();
+        cargo.env("BLESS", "1").args(["test", "--quiet", "--package", "deploy", "--test", "chart"]);
+        command::output(cargo.args(["--", "the_chart_holds"]))
     })?;
     Ok(())
 }

@@ -23,16 +23,19 @@ enum What {
     Graft,
     /// docs/diagnoses.md and the like, from the code
     Docs,
+    /// The dashboards and rules in the Helm chart
+    Chart,
 }
 
 /// Writes what was asked for.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let all = [What::Proto, What::Graft, What::Docs];
+    let all = [What::Proto, What::Graft, What::Docs, What::Chart];
     for what in if args.what.is_empty() { &all[..] } else { &args.what } {
         match what {
             What::Proto => proto::write()?,
             What::Graft => write_graft()?,
             What::Docs => docs::write()?,
+            What::Chart => docs::write_chart()?,
         }
     }
     Ok(())
