@@ -16,19 +16,22 @@ use timeline::registry::{DIAGNOSES, find};
 use timeline::script;
 use timeline::timeline::Timeline;
 
-/// Two causes that may stand beside each other about one thing, and why.
-const DISTINCT: &[(&str, &str, &str)] = &[
-    ("vm-trap-collateral", "headers-forwarded-before-body-call", TRAP_TOO),
-    ("vm-trap-collateral", "client-gone-while-waiting", TRAP_TOO),
-    ("vm-trap-collateral", "continue-with-call-outstanding", TRAP_TOO),
-    ("vm-trap-collateral", "dispatch-at-end", TRAP_TOO),
-    ("vm-trap-collateral", "released-by-body-continue", TRAP_TOO),
-    ("vm-trap-collateral", "dispatch-from-dead-context", TRAP_TOO),
-    ("callback-failure-unhandled", "headers-forwarded-before-body-call", TRAP_TOO),
-    ("callback-failure-unhandled", "client-gone-while-waiting", TRAP_TOO),
-];
-const TRAP_TOO: &str = "the callback came, or would have come, too late in any case; that the plugin traps in \
-                        it is a fault of its own, and takes other streams along";
+/// Causes that may stand beside each other about one thing: any of the first beside any of the second, and
+/// why.
+const DISTINCT: &[(&[&str], &[&str], &str)] = &[(
+    &["vm-trap-collateral", "callback-failure-unhandled"],
+    &[
+        "headers-forwarded-before-body-call",
+        "released-by-body-continue",
+        "resumed-with-calls-outstanding",
+        "continue-with-call-outstanding",
+        "dispatch-at-end",
+        "dispatch-from-dead-context",
+        "client-gone-while-waiting",
+    ],
+    "the callback came, or would have come, too late in any case; that the plugin traps in it is a fault of \
+     its own, and takes other streams along",
+)];
 
 /// What a cause is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,8 +82,14 @@ fn held_for(timeline: &Timeline, id: CallId) -> Option<Thing> {
     Some(Thing::Held(phase.direction()))
 }
 
+/// Is it a pair of such a declaration?
+fn is_of(declared: &(&[&str], &[&str], &str), a: &str, b: &str) -> bool {
+    let (one, other, _) = declared;
+    (one.contains(&a) && other.contains(&b)) || (one.contains(&b) && other.contains(&a))
+}
+
 fn is_declared(a: &str, b: &str) -> bool {
-    DISTINCT.iter().any(|(x, y, _)| (a, b) == (*x, *y) || (b, a) == (*x, *y))
+    DISTINCT.iter().any(|declared| is_of(declared, a, b))
 }
 
 /// Pairs of causes about one thing.
@@ -115,7 +124,9 @@ fn scripts() -> Vec<String> {
         .chain(near_misses)
         .chain(traces::ALL.iter().copied())
         .chain(mistakes::ALL.iter().map(|mistake| mistake.script));
-    written.map(str::to_owned).chain(recordings::all().into_iter().map(|(_, text)| text)).collect()
+    // Of two recordings of a row one is enough: what they differ in is what a host holds.
+    let recorded = recordings::all().into_iter().filter(|(name, _)| !name.ends_with(".all.txt"));
+    written.map(str::to_owned).chain(recorded.map(|(_, text)| text)).collect()
 }
 
 #[test]
@@ -142,9 +153,9 @@ fn what_was_lost_or_hangs_has_one_cause() {
         "of {seen} timelines; let one give way to the other, or declare the pair with a reason:\n{}",
         wrong.join("\n")
     );
-    for (a, b, _) in DISTINCT {
-        let both = found.keys().any(|(x, y)| (a, b) == (&&**x, &&**y) || (a, b) == (&&**y, &&**x));
-        assert!(both, "{a} and {b} are declared, and never stand beside each other");
+    for declared in DISTINCT {
+        let stands = found.keys().any(|(a, b)| is_of(declared, a, b));
+        assert!(stands, "never seen: {declared:?}");
     }
 }
 
@@ -159,12 +170,10 @@ fn told(timeline: &Timeline) -> String {
 
 #[test]
 fn pairs_that_say_two_things_are_of_causes_and_say_why() {
-    for (at, (a, b, because)) in DISTINCT.iter().enumerate() {
-        for code in [a, b] {
+    for (one, other, because) in DISTINCT {
+        for code in one.iter().chain(*other) {
             assert_eq!(find(code).map(|d| d.is_fact), Some(false), "{code} is no cause");
         }
-        assert!(because.len() > 20, "{a} and {b} need a reason");
-        let again = DISTINCT[..at].iter().any(|(x, y, _)| (a, b) == (x, y) || (a, b) == (y, x));
-        assert!(!again, "{a} and {b} stand twice");
+        assert!(because.len() > 20, "{one:?} and {other:?} need a reason");
     }
 }

@@ -6,6 +6,11 @@
 //	?trap=exit     calls proc_exit, from which a proxy may return
 //	?hold=1        the headers phase returns Pause, and nobody resumes the request
 //
+// Or it gathers the body, which takes answers that not every SDK has, and goes on at its end:
+//
+//	?gather=buffer     the host keeps what has come, and answers 413 over its limit
+//	?gather=watermark  the host keeps what has come, and stops reading over its limit
+//
 // Without any of these it lets the request pass.
 
 // Only headers of C: so the compiler need not build the C++ library first.
@@ -23,6 +28,8 @@
 // Numbers of the ABI.
 constexpr int32_t kContinue = 0;
 constexpr int32_t kPause = 1;
+constexpr int32_t kStopIterationAndBuffer = 1;
+constexpr int32_t kStopIterationAndWatermark = 2;
 constexpr int32_t kRequestHeaders = 0;
 
 IMPORT("env", proxy_get_header_map_value)
@@ -75,6 +82,21 @@ void leave(const Path &path) {
   }
 }
 
+// What the body phases answer until the end, by context; of one that is long gone another one's.
+constexpr size_t kStreams = 64;
+int32_t body_actions[kStreams];
+
+int32_t &body_action_of(int32_t context) {
+  return body_actions[static_cast<uint32_t>(context) % kStreams];
+}
+
+int32_t gathers(const Path &path) {
+  if (path.asks_for("gather=buffer")) {
+    return kStopIterationAndBuffer;
+  }
+  return path.asks_for("gather=watermark") ? kStopIterationAndWatermark : kContinue;
+}
+
 } // namespace
 
 EXPORT(proxy_abi_version_0_2_1) void proxy_abi_version_0_2_1() {}
@@ -86,12 +108,18 @@ EXPORT(proxy_on_vm_start) int32_t proxy_on_vm_start(int32_t, int32_t) { return 1
 EXPORT(proxy_on_configure) int32_t proxy_on_configure(int32_t, int32_t) { return 1; }
 
 EXPORT(proxy_on_request_headers)
-int32_t proxy_on_request_headers(int32_t, int32_t, int32_t) {
+int32_t proxy_on_request_headers(int32_t context, int32_t, int32_t) {
   const Path path;
+  body_action_of(context) = gathers(path);
   check_user(path);
   read_far_away(path);
   leave(path);
   return path.asks_for("hold=1") ? kPause : kContinue;
+}
+
+EXPORT(proxy_on_request_body)
+int32_t proxy_on_request_body(int32_t context, int32_t, int32_t end_of_stream) {
+  return end_of_stream != 0 ? kContinue : body_action_of(context);
 }
 
 EXPORT(proxy_on_done) int32_t proxy_on_done(int32_t) { return 1; }

@@ -105,6 +105,16 @@ impl Answer {
 /// By hand, because head and body must leave in one write: sent apart, an early upstream can answer
 /// before the proxy has seen the body, and then there is no body phase to look at.
 pub(crate) fn send(port: u16, request: &Request, request_id: &str) -> anyhow::Result<Answer> {
+    send_when(port, request, request_id, || {})
+}
+
+/// The same, and what it holds back of its body waits for `then` too.
+pub(crate) fn send_when(
+    port: u16,
+    request: &Request,
+    request_id: &str,
+    then: impl FnOnce(),
+) -> anyhow::Result<Answer> {
     let mut answer = Answer {
         request_id: request_id.to_owned(),
         status: 0,
@@ -116,11 +126,14 @@ pub(crate) fn send(port: u16, request: &Request, request_id: &str) -> anyhow::Re
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(request.patience))?;
+    // A proxy may stop reading in the middle of the body.
+    stream.set_write_timeout(Some(request.patience))?;
     let bytes = request.bytes(request_id);
     let (at_once, rest) = bytes.split_at(bytes.len() - request.held_back.0);
     let mut sent = stream.write_all(at_once);
     if let Some(after) = request.held_back.1 {
         std::thread::sleep(after);
+        then();
         sent = sent.and_then(|()| stream.write_all(rest));
     }
     let mut stream = BufReader::new(stream);

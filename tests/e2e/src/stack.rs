@@ -64,10 +64,19 @@ impl Stack {
     /// # Panics
     /// When there is no such plugin, or the answer breaks off in its body.
     pub fn send(&self, plugin: &str, request: &Request) -> Answer {
+        self.send_when(plugin, request, || {})
+    }
+
+    /// The same, and what the request holds back of its body ([`Request::holds_back`]) comes when `then` has
+    /// returned.
+    ///
+    /// # Panics
+    /// As [`Stack::send`].
+    pub fn send_when(&self, plugin: &str, request: &Request, then: impl FnOnce()) -> Answer {
         let Some(&port) = self.envoy.ports.get(plugin) else { panic!("no plugin {plugin:?}") };
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let request_id = format!("e2e-{}-{number}", std::process::id());
-        match client::send(port, request, &request_id) {
+        match client::send_when(port, request, &request_id, then) {
             Ok(answer) => answer,
             Err(error) => panic!("{error:#}; Envoy said last:\n{}", self.envoy_said_last()),
         }

@@ -33,6 +33,7 @@ static STACK: LazyLock<Stack> = LazyLock::new(|| {
                 .plugin(&case.listener(policy, "traced"), plugin().traced());
         }
     }
+    builder = builder.plugin("unwraps", Plugin::misuse().in_its_own_vm().traced());
     for name in ["bounds", "exit"] {
         builder = builder
             .plugin(&format!("{name}-original"), Plugin::cpp().in_its_own_vm())
@@ -225,6 +226,20 @@ fn a_trap_out_of_bounds_ends_in_an_honest_unknown() {
     let gap = timeline["unknown"][0]["gap"].as_str().unwrap_or_default();
     assert!(gap.starts_with("This instance has been silent since "), "{gap}");
     assert_eq!(timeline["findings"], serde_json::json!([]), "a silence proves nothing");
+}
+
+#[test]
+fn a_callback_that_unwraps_an_answer_that_broke_off_is_told_and_nothing_beside_it() {
+    LazyLock::force(&STACK);
+    let shared = others();
+    STACK.send("unwraps", &Request::get("/patient?misuse=unwrap-nothing").patience(PATIENCE));
+    drop(shared);
+    let told = found("unwraps", "callback-failure-unhandled", 1);
+    let headline = told[0]["headline"].as_str().unwrap_or_default();
+    let asked = "right after it had asked for header \":status\" and got status 2";
+    assert!(headline.contains(asked) && headline.contains("unexpected status: 2"), "{headline}");
+    assert_eq!(told[0]["severity"], "lost");
+    assert_eq!(found("unwraps", "vm-trap-collateral", 0), Vec::<Value>::new());
 }
 
 #[test]

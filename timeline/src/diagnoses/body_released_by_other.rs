@@ -99,13 +99,11 @@ fn of(story: &Story<'_>, kept: &Event, next: &Event) -> Option<Verdict> {
     })))
 }
 
-/// Did the phase have the host keep what had come of the body?
+/// Did the phase have the host keep what had come of the body, and tell the next one the size of all? Under
+/// StopIterationAndWatermark it is told the size of its part alone (Envoy `Context::decodeData`).
 fn is_kept(story: &Story<'_>, phase: &Event) -> bool {
     let action = effective_action(Phase::RequestBody, phase.result, false, story.timeline.dialect);
-    matches!(
-        action,
-        EffectiveAction::StopIterationAndBuffer | EffectiveAction::StopIterationAndWatermark
-    )
+    action == EffectiveAction::StopIterationAndBuffer
 }
 
 /// How it is known that the plugin did not shorten the body itself: set_buffer_bytes is not recorded when
@@ -232,6 +230,17 @@ known_until 3.000000
 "#,
     },
     NearMiss {
+        because: "with this answer each phase is told the size of its part alone",
+        script: r#"
+module hostcalls 64,72
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001800 #13 request_body 2 size=65536 -> 2
+0.203100 #14 request_body 2 size=4096 end -> continue
+"#,
+    },
+    NearMiss {
         because: "with this answer the host keeps nothing of the body",
         script: r#"
 module hostcalls 64,72
@@ -269,8 +278,8 @@ it what an earlier filter had put there. The earlier filter is not asked.
 
 ## How to be sure
 
-A body phase stopped so that the host keeps what came, with a size; what is held counts in the size of the next
-one, so that one can only be larger. Here it is smaller, and the plugin did nothing in between that lets the
+A body phase answered Pause, which is StopIterationAndBuffer, with a size; what is held counts in the size of the
+next one, so that one can only be larger. Here it is smaller, and the plugin did nothing in between that lets the
 body go. That it did not shorten the body itself is known where it does not import `set_buffer_bytes`, or where
 all hostcalls are recorded (`--record-all-hostcalls`, or a trace log of Envoy that was imported). Without one
 of these nothing is said.

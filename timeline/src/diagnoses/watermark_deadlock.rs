@@ -6,7 +6,9 @@ use abi::{Callback, Direction, EffectiveAction, Host, Kind, effective_action};
 use super::kinds;
 use super::stuck::{self, Stuck, Told};
 use crate::diagnose::{Diagnosis, NearMiss};
+use crate::event::Event;
 use crate::finding::{Severity, Verdict};
+use crate::ids::Sequence;
 use crate::story::{Ending, Story};
 
 /// What Envoy buffers of a connection unless told otherwise.
@@ -41,26 +43,62 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
 
 /// Did the last body phase hold what came, so that the host may stop reading, with more to come?
 fn waits_for_the_end(story: &Story<'_>, stuck: &Stuck<'_>) -> bool {
-    let Kind::Callback(callback @ (Callback::RequestBody | Callback::ResponseBody)) =
-        stuck.phase.kind
-    else {
-        return false;
-    };
-    let action = callback
-        .phase()
-        .map(|phase| effective_action(phase, stuck.phase.result, false, story.timeline.dialect));
-    let is_bounded = action == Some(EffectiveAction::StopIterationAndWatermark);
+    let is_bounded = action(story, stuck.phase) == Some(EffectiveAction::StopIterationAndWatermark);
     is_bounded && !stuck.half.ended && !stuck.replied
 }
 
+/// What the host made of a body phase; None if it is none.
+fn action(story: &Story<'_>, phase: &Event) -> Option<EffectiveAction> {
+    let Kind::Callback(callback @ (Callback::RequestBody | Callback::ResponseBody)) = phase.kind
+    else {
+        return None;
+    };
+    Some(effective_action(callback.phase()?, phase.result, false, story.timeline.dialect))
+}
+
+/// What is held of a body.
+#[derive(Default)]
+struct Held {
+    bytes: u32,
+    /// The phases whose sizes make it up.
+    parts: Vec<Sequence>,
+}
+
+impl Held {
+    /// A phase is told the size of its part, or of all that is held if the one before it answered
+    /// StopIterationAndBuffer (Envoy `Context::decodeData`).
+    fn of(story: &Story<'_>, stuck: &Stuck<'_>) -> Held {
+        let mut held = Held::default();
+        let mut tells_all = false;
+        for step in &story.steps {
+            let own = story.invocation(step).filter(|e| e.context == story.timeline.context);
+            let Some(phase) = own.filter(|e| e.kind == stuck.phase.kind) else { continue };
+            let Some(action) = action(story, phase) else { continue };
+            if tells_all || !step.before.of(stuck.direction).hold.is_held() {
+                held = Held::default();
+            }
+            // Under this answer nothing of the part is kept.
+            if action != EffectiveAction::StopIterationNoBuffer {
+                held.bytes = held.bytes.saturating_add(phase.arg(0));
+                held.parts.push(phase.sequence);
+            }
+            tells_all = action == EffectiveAction::StopIterationAndBuffer;
+            if phase.sequence == stuck.phase.sequence {
+                break;
+            }
+        }
+        held
+    }
+}
+
 fn of(story: &Story<'_>, stuck: &Stuck<'_>) -> Option<Verdict> {
-    let held = stuck.phase.arg(0);
+    let held = Held::of(story, stuck);
     let ended = story.end_of_stop(stuck.direction).is_some();
     let in_vain = matches!(story.ending(), Ending::ClientLeft | Ending::HostTimeout);
     let severity = match ended {
-        true if in_vain && held >= USUAL_LIMIT => Severity::Hung,
-        true if in_vain && held >= LOW_LIMIT => Severity::Note,
-        false if held >= USUAL_LIMIT => Severity::Note,
+        true if in_vain && held.bytes >= USUAL_LIMIT => Severity::Hung,
+        true if in_vain && held.bytes >= LOW_LIMIT => Severity::Note,
+        false if held.bytes >= USUAL_LIMIT => Severity::Note,
         _ => return None,
     };
     let verdict = stuck.judge(story, kinds::DISPATCHES, told(story, stuck, held, ended))?;
@@ -73,22 +111,23 @@ fn of(story: &Story<'_>, stuck: &Stuck<'_>) -> Option<Verdict> {
     })
 }
 
-fn told(story: &Story<'_>, stuck: &Stuck<'_>, held: u32, ended: bool) -> Told {
+fn told(story: &Story<'_>, stuck: &Stuck<'_>, held: Held, ended: bool) -> Told {
+    let Held { bytes, parts } = held;
     let why = format!(
-        "if the host's buffer holds no more than the {held} bytes that had come, it reads no further: \
+        "if the host's buffer holds no more than the {bytes} bytes that had come, it reads no further: \
          the end of the body, which the plugin waits for, cannot come"
     );
     let other = match stuck.direction {
         Direction::Request => "client",
         Direction::Response => "upstream",
     };
-    let limit = match held >= USUAL_LIMIT {
+    let limit = match bytes >= USUAL_LIMIT {
         true => "That is as much as Envoy buffers unless told otherwise, 1 MiB, or more.",
         false => "Envoy buffers 1 MiB unless told otherwise; many proxies are told 32 KiB.",
     };
     let mut details = vec![
         format!(
-            "It answered StopIterationAndWatermark with {held} bytes held and the end not seen: over its \
+            "It answered StopIterationAndWatermark with {bytes} bytes held and the end not seen: over its \
              limit the host then stops reading, and answers no 413."
         ),
         limit.to_owned(),
@@ -96,11 +135,9 @@ fn told(story: &Story<'_>, stuck: &Stuck<'_>, held: u32, ended: bool) -> Told {
         format!("A {other} that is slow, or has stopped, looks the same."),
     ];
     if ended {
-        let mut clause = story.ending().clause(story);
-        clause.insert_str(0, "In the end ");
-        details.push(format!("{clause}."));
+        details.push(format!("In the end {}.", story.ending().clause(story)));
     }
-    Told { code: DIAGNOSIS.code, why, details, events: Vec::new(), advice: ADVICE }
+    Told { code: DIAGNOSIS.code, why, details, events: parts, advice: ADVICE }
 }
 
 const ADVICE: &[(Option<Host>, &str)] = &[
@@ -128,7 +165,7 @@ known_until 9.000000
 0.000000 #11 create 2 root 1
 0.000113 #12 request_headers 2 n=10 -> continue
 0.001800 #13 request_body 2 size=524288 -> 2
-0.003100 #14 request_body 2 size=1064960 -> 2
+0.003100 #14 request_body 2 size=540672 -> 2
 "#;
 
 const NEAR_MISSES: &[NearMiss] = &[
@@ -139,8 +176,8 @@ known_until 9.000000
 0.000000 #11 create 2 root 1
 0.000113 #12 request_headers 2 n=10 -> continue
 0.001800 #13 request_body 2 size=524288 -> 2
-0.003100 #14 request_body 2 size=1064960 -> 2
-0.004100 #15 request_body 2 size=1064990 end -> continue
+0.003100 #14 request_body 2 size=540672 -> 2
+0.004100 #15 request_body 2 size=30 end -> continue
 "#,
     },
     NearMiss {
@@ -154,6 +191,16 @@ known_until 9.000000
 7.006020 #14 log 2
 7.006031 #15 done 2
 7.006040 #16 delete 2
+"#,
+    },
+    NearMiss {
+        because: "the first part was let go: little is held",
+        script: r#"
+known_until 9.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001800 #13 request_body 2 size=524288 -> continue
+0.003100 #14 request_body 2 size=540672 -> 2
 "#,
     },
     NearMiss {
@@ -193,7 +240,7 @@ known_until 9.000000
 known_until 3.000000
 0.000000 #11 create 2 root 1
 0.000113 #12 request_headers 2 n=10 -> continue
-0.001800 #14 request_body 2 size=1064960 -> 2
+0.001800 #14 request_body 2 size=540672 -> 2
 0.001900 #13   dispatch http "scan" timeout=5s -> ok call 4
 "#,
     },
@@ -208,7 +255,8 @@ host strikes; there is no 413, and nothing in the plugin's log after the part of
 
 A body phase that answers StopIterationAndWatermark (2) has the host keep what came and stop reading once its
 buffer is full, until the plugin resumes. The plugin resumes at the end of the body. So each waits for the
-other: the host does not read the end, and without the end the plugin does not resume.
+other: the host does not read the end, and without the end the plugin does not resume. (Under this answer each
+phase is told the size of its own part; with StopIterationAndBuffer that of all that is held.)
 
 ## How to be sure
 

@@ -41,22 +41,24 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
         "watermark-deadlock" => (|| {
             let body = [Callback::RequestBody, Callback::ResponseBody];
             let is_body = |e: &Event| body.iter().any(|c| e.kind == Kind::Callback(*c));
-            let (_, phase) = cited.one(|e| is_body(e) && e.result == 2 && e.arg(1) == 0)?;
+            let parts = || cited.0.iter().filter(|e| is_body(e));
+            let waits = parts().next_back()?.result == 2 && parts().all(|e| e.arg(1) == 0);
+            let held: u32 = parts().map(|e| e.arg(0)).sum();
             let to = cited.ended_by(finding);
             let dispatch = Kind::Hostcall(Hostcall::HttpCall);
             let no_call = cited.none(finding, cited.0.first()?, cited.at(to), dispatch);
-            let severity = match (to, phase.arg(0)) {
+            let severity = match (to, held) {
                 (Some(_), 0x10_0000..) => Severity::Hung,
                 (Some(_), 0x8000..) | (None, 0x10_0000..) => Severity::Note,
                 _ => return None,
             };
-            Some(no_call && cited.held_until(finding, to) && finding.severity == severity)
+            Some(waits && no_call && cited.held_until(finding, to) && finding.severity == severity)
         })(),
         "body-released-by-other" => (|| {
             let is_body = |e: &&Event| e.kind == Kind::Callback(Callback::RequestBody);
             let bodies: Vec<&Event> = cited.0.iter().filter(is_body).collect();
             let [kept, next] = bodies[..] else { return None };
-            let shrinks = next.arg(0) < kept.arg(0) && matches!(kept.result, 1 | 2);
+            let shrinks = next.arg(0) < kept.arg(0) && kept.result == 1;
             Some(shrinks && cited.held_until(finding, Some(next.sequence)))
         })(),
         "impossible-sequence" => (|| {

@@ -406,7 +406,7 @@ known_until 400.000000
 0.000000 #11 create 2 root 1
 0.000113 #12 request_headers 2 n=10 -> continue
 0.001800 #13 request_body 2 size=524288 -> 2
-0.003100 #14 request_body 2 size=1064960 -> 2
+0.003100 #14 request_body 2 size=540672 -> 2
 300.003500 #15 response_headers 2 n=5 -> continue
 300.003600 #16 response_body 2 size=14 end -> continue
 300.004000 #17 log 2

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Finds::{Always, ByHost};
 use super::subjects::{
-    GO, GO_FIXED, GO_FORGETS, GO_NOWHERE, MISUSE, RUST, RUST_EMPTY, RUST_FIXED, RUST_FORGETS,
+    CPP, GO, GO_FIXED, GO_FORGETS, GO_NOWHERE, MISUSE, RUST, RUST_EMPTY, RUST_FIXED, RUST_FORGETS,
     RUST_IMPATIENT, RUST_NOWHERE,
 };
 use super::{Expected, PATIENCE, Row, Subject};
@@ -95,6 +95,10 @@ pub(super) const ROWS: &[Row] = &[
     // A body that is gathered beyond the buffer, and the same body, not gathered.
     row("gathers-too-much", &MISUSE, || large("/patient?misuse=stop-at-end"),
         &[("payload-too-large", "failed"), ("response-while-request-held", "note")]),
+    // The same with an answer under which the host stops reading: so is the end never read.
+    row("waits-for-more-than-is-read", &CPP, || large("/patient?gather=watermark"),
+        &[("watermark-deadlock", "hung")]),
+    row("waits-for-what-is-read", &CPP, || post("/patient?gather=watermark"), NOTHING),
     row("passes-much-on", &MISUSE, || large("/patient"), NOTHING),
     // A call that the body phase does not wait for. Where everything is held it comes after the resume.
     by_host("body-goes-on", &MISUSE, || post("/patient?misuse=body-goes-on"),

@@ -36,6 +36,8 @@ impl Subject {
 pub(super) const MISUSE: Subject = Subject { name: "misuse", plugin: Plugin::misuse };
 /// The mistakes that people make with the Higress SDK.
 pub(super) const MISUSE_GO: Subject = Subject { name: "misuse-go", plugin: Plugin::misuse_go };
+/// Gathers the body, with answers that the SDK of the others has not.
+pub(super) const CPP: Subject = Subject { name: "cpp", plugin: Plugin::cpp };
 /// Calls in the body phase with the headers gone.
 pub(super) const RUST: Subject = of("rust", || Plugin::new(Sdk::Rust, Mode::Body));
 pub(super) const GO: Subject = of("go", || Plugin::new(Sdk::Go, Mode::Body));
@@ -64,9 +66,10 @@ const fn of(name: &'static str, plugin: fn() -> Plugin) -> Subject {
 }
 
 /// All of them.
-pub const SUBJECTS: [&Subject; 12] = [
+pub const SUBJECTS: [&Subject; 13] = [
     &MISUSE,
     &MISUSE_GO,
+    &CPP,
     &RUST,
     &GO,
     &RUST_FIXED,
