@@ -118,7 +118,8 @@ callback without headers.
 ## How to be sure
 
 The recorder recognised the host's own sentence in the body of the answer, or the callback came without
-headers. A 503 that the callee sent is not taken for one.
+headers. A 503 that the callee sent is not taken for one. Where something worse came of the call, such as a
+request that hangs because its callback did nothing, that is named instead, and says why the call failed.
 
 ## What to do
 

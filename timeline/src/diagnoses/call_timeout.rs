@@ -113,7 +113,8 @@ The callee may have received the call, may still be working on it, and its answe
 ## How to be sure
 
 The response callback came at the timeout's age, and of its body the recorder recognised the host's own
-sentence. A 504 that the callee sent is not taken for one.
+sentence. A 504 that the callee sent is not taken for one. Where something worse came of the call, such as a
+request that hangs because its callback did nothing, that is named instead, and says why the call failed.
 
 ## What to do
 

@@ -308,7 +308,8 @@ it: it hangs until the client gives up or an idle timeout of the host strikes, u
 
 The timeline of the request that trapped ends in an invocation `-> (unfinished)` with the plugin's last words,
 sent just before the trap. The same line stands in the timelines of all streams that were open in the VM. It
-is taken back if anything is heard of that VM afterwards.
+is taken back if anything is heard of that VM afterwards. Of the request that trapped `callback-failure-unhandled`
+is named instead where it is known that the plugin relied on an answer that was not there.
 
 ## What to do
 
