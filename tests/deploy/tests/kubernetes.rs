@@ -130,6 +130,28 @@ fn the_gateway_gets_the_collector_and_keeps_all_it_had() {
     assert!(said.contains("nothing was added"), "{said}");
 }
 
+/// A chart that renders a gateway.
+fn chart_of(gateway: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let chart = "apiVersion: v2\nname: higress\nversion: 2.2.1\n";
+    std::fs::write(folder.path().join("Chart.yaml"), chart).expect("written");
+    std::fs::create_dir(folder.path().join("templates")).expect("a folder");
+    std::fs::write(folder.path().join("templates/gateway.yaml"), gateway).expect("written");
+    folder
+}
+
+#[test]
+fn helm_3_takes_the_script_as_its_post_renderer() {
+    for gateway in gateways() {
+        let chart = chart_of(&gateway);
+        let mut helm = tool("HELM");
+        helm.arg("template").arg("higress").arg(chart.path());
+        helm.args(["--post-renderer", "deploy/higress/sidecar/post-render.sh"]);
+        let rendered = yaml(&output(&mut helm)).remove(0);
+        assert_eq!(rendered, yaml(&post_rendered(&gateway, None).expect("patched")).remove(0));
+    }
+}
+
 /// The settings of a container, judged by the collector itself.
 fn judged(container: &Value) -> Result<String, String> {
     let mut collector = Command::new(e2e::tracer().expect("the command"));

@@ -106,6 +106,33 @@ fn health_answers_by_its_exit_code_and_in_one_sentence() {
 }
 
 #[test]
+fn health_repeats_what_a_collector_says_is_wrong() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let answers = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        let mut head = BufReader::new(stream.try_clone().expect("the stream"));
+        let mut request = String::new();
+        head.read_line(&mut request).expect("text");
+        let mut line = request.clone();
+        while line.trim() != "" {
+            line.clear();
+            head.read_line(&mut line).expect("text");
+        }
+        let answer =
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 17\r\n\r\nthe disk is full\n";
+        std::io::Write::write_all(&mut stream, answer.as_bytes()).expect("sent");
+        request
+    });
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wasm-tracer"));
+    let asked = command.args(["health", "--collector", &url]).output().expect("it starts");
+    assert!(answers.join().expect("it was asked").starts_with("GET /healthz "));
+    let said = String::from_utf8_lossy(&asked.stderr).into_owned();
+    assert_eq!(asked.status.code(), Some(1));
+    assert_eq!(said, format!("error: {url} answered 503: the disk is full\n"));
+}
+
+#[test]
 fn a_log_that_is_no_terminal_has_no_colours() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut child = Command::new(env!("CARGO_BIN_EXE_wasm-tracer"))
