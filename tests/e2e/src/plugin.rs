@@ -81,6 +81,7 @@ pub struct Plugin {
     pub(crate) policy: FailurePolicy,
     pub(crate) tick_millis: u32,
     pub(crate) ticks_anew: bool,
+    root: Option<&'static str>,
     pub(crate) variables: Vec<(String, String)>,
 }
 
@@ -128,6 +129,7 @@ impl Plugin {
             policy: FailurePolicy::Closed,
             tick_millis: 0,
             ticks_anew: false,
+            root: None,
             variables: Vec::new(),
         }
     }
@@ -172,6 +174,11 @@ impl Plugin {
         Self { ticks_anew: true, ..self }
     }
 
+    /// What the root of the misusing plugin does: see `examples/rust/misuse/src/root.rs`.
+    pub fn root(self, does: &'static str) -> Self {
+        Self { root: Some(does), ..self }
+    }
+
     /// A variable in the environment of its VM. Only those with the same can share one.
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
@@ -179,7 +186,9 @@ impl Plugin {
     }
 
     pub(crate) fn configuration(&self) -> Value {
-        let Code::Example(_, mode) = self.code else { return json!({}) };
+        let Code::Example(_, mode) = self.code else {
+            return self.root.map_or_else(|| json!({}), |root| json!({ "root": root }));
+        };
         let mode = match mode {
             Mode::Body => "body",
             Mode::Fixed => "fixed",

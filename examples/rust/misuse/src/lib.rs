@@ -21,34 +21,25 @@
 //!   not there.
 //! - `unwrap-nothing`: the same, and the SDK panics over it: the VM is gone.
 //! - `check-first`: the same, and looks first at whether there is an answer: no misuse.
+//! - `wait-for-tick`: stops until the root's tick resumes it: no misuse where it does (`root.rs`).
 
 // The entry point that the host looks up by name is generated with `#[no_mangle]`, an unsafe attribute.
 #![allow(unsafe_code)]
 #![allow(missing_docs)]
 
+mod root;
+
 use std::time::Duration;
 
 use proxy_wasm::hostcalls;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType};
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+use root::Root;
 
 proxy_wasm::main! {{
-    proxy_wasm::set_root_context(|_| Box::new(Root));
+    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
 }}
-
-struct Root;
-
-impl Context for Root {}
-
-impl RootContext for Root {
-    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { misuse: Misuse::None, answers: 0, answered: false }))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-}
 
 #[derive(Clone, Copy, PartialEq)]
 enum Misuse {
@@ -72,6 +63,7 @@ enum Misuse {
     ReadNothing,
     UnwrapNothing,
     CheckFirst,
+    WaitForTick,
 }
 
 impl Misuse {
@@ -98,6 +90,7 @@ impl Misuse {
             "read-nothing" => Misuse::ReadNothing,
             "unwrap-nothing" => Misuse::UnwrapNothing,
             "check-first" => Misuse::CheckFirst,
+            "wait-for-tick" => Misuse::WaitForTick,
             _ => Misuse::None,
         }
     }
@@ -111,12 +104,17 @@ const TOO_SLOWLY: &str = "/after-2000";
 const BREAKS_OFF: &str = "/reset";
 
 struct Stream {
+    id: u32,
     misuse: Misuse,
     answers: u32,
     answered: bool,
 }
 
 impl Stream {
+    fn new(id: u32) -> Stream {
+        Stream { id, misuse: Misuse::None, answers: 0, answered: false }
+    }
+
     /// Calls a cluster and stops, whether the call was accepted or not.
     fn call(&self, cluster: &str) -> Action {
         self.dispatch(cluster, "/");
@@ -189,6 +187,10 @@ impl HttpContext for Stream {
         let path = self.get_http_request_header(":path").unwrap_or_default();
         self.misuse = Misuse::of(&path);
         match self.misuse {
+            Misuse::WaitForTick => {
+                root::wait(self.id);
+                Action::Pause
+            }
             Misuse::WaitForBody => Action::Pause,
             Misuse::IgnoreRefusal => self.call("no-such-cluster"),
             Misuse::ResumeAndDeny | Misuse::WrongContext => self.call("callee"),
