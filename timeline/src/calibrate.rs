@@ -72,14 +72,15 @@ pub enum Watch {
 }
 
 impl Calibration {
-    /// Looks at one invocation of a stream.
+    /// Looks at one invocation of a stream. Does it show what was not known?
     pub fn see(
         &mut self,
         watch: &mut [Watch; 2],
         context: ContextId,
         invocation: &Event,
         hostcalls: &[Event],
-    ) {
+    ) -> bool {
+        let known = self.headers_stop;
         let phase = match invocation.kind {
             Kind::Callback(callback) if invocation.context == context => callback.phase(),
             _ => None,
@@ -115,5 +116,6 @@ impl Calibration {
                 *watch = [Watch::Done; 2];
             }
         }
+        self.headers_stop != known
     }
 }

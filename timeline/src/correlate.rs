@@ -215,14 +215,19 @@ impl Correlator {
         }
         let of = self.held.get(&key).map(|held| self.root_id(held.timeline.stream.root));
         let Some((held, root)) = self.held.get_mut(&key).zip(of) else { return };
+        let mut shown = false;
         if let Some(event) = &invocation {
             let calibration = self.calibrations.root(root);
-            calibration.see(&mut held.watch, held.timeline.context, event, &hostcalls);
+            shown = calibration.see(&mut held.watch, held.timeline.context, event, &hostcalls);
             held.deleted |=
                 callback == Some(Callback::Delete) && event.context == held.timeline.context;
         }
         insert(&mut held.timeline, invocation.into_iter().chain(hostcalls));
         self.touch(key);
+        // What its streams show is told of the root.
+        if let Some(life) = self.lives.get(&root).filter(|_| shown) {
+            self.touch(*life);
+        }
     }
 
     /// Hostcalls that another context's invocation made on a stream (set_effective_context) belong

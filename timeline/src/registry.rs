@@ -52,13 +52,14 @@ registry! {
     vm_trap_collateral,
     memory_growth,
     impossible_sequence,
+    host_dialect_mismatch,
     slow_callback,
     filter_order_expectation,
     late_callback,
     response_while_request_held,
 }
 
-/// The diagnoses that speak of the calls of roots too; all others are about streams alone.
+/// The diagnoses that speak of roots too; all others are about streams alone.
 pub(crate) const ABOUT_ROOTS: &[&str] = &[
     "dispatch-rejected",
     "dispatch-failed-inline",
@@ -68,6 +69,7 @@ pub(crate) const ABOUT_ROOTS: &[&str] = &[
     "root-shutdown-cancelled",
     "dispatch-from-dead-context",
     "memory-growth",
+    "host-dialect-mismatch",
 ];
 
 pub(crate) use diagnoses::precedence;

@@ -11,13 +11,19 @@ use serde_json::Value;
 static STACK: LazyLock<Stack> = LazyLock::new(|| {
     let of = |mode| Plugin::new(Sdk::Rust, mode).traced();
     let misuse = || Plugin::misuse().traced().in_its_own_vm();
-    Stack::builder()
+    let stack = Stack::builder()
         .plugin("waits", of(Mode::Fixed).timeout_millis(300_000).in_its_own_vm())
         .plugin("forgets", of(Mode::Forget).in_its_own_vm())
         .plugin("misuse", misuse())
         .plugin("stops-all", misuse().without_headers_stop_iteration())
         .start()
-        .unwrap_or_else(|error| panic!("{error:#}"))
+        .unwrap_or_else(|error| panic!("{error:#}"));
+    // The worker takes its first request when it has made all its VMs.
+    for plugin in ["waits", "forgets", "misuse", "stops-all"] {
+        let first = Request::get("/patient").patience(Duration::from_secs(120));
+        assert_eq!(stack.send(plugin, &first).status, 200, "{plugin}");
+    }
+    stack
 });
 
 /// One request that hangs.

@@ -1,6 +1,6 @@
 //! The headers phase stopped and waits for a body that the host then holds back (host-semantics PW201).
 
-use abi::{Callback, Direction, Host};
+use abi::{AbiVersion, Callback, Direction, Host};
 
 use super::kinds;
 use super::stuck::{self, Stuck, Told};
@@ -33,7 +33,7 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
     let stuck =
         stuck::all(story).into_iter().filter(|stuck| starved(stuck) && waits_for_body(stuck));
     let without_call = stuck.filter(|_| story.calls().is_empty());
-    without_call.filter_map(|stuck| stuck.judge(story, kinds::DISPATCHES, told(&stuck))).collect()
+    without_call.filter_map(|stuck| stuck.judge(story, kinds::DISPATCHES, told(story, &stuck))).collect()
 }
 
 /// Has the plugin a phase for the body? A module that is not known has one.
@@ -46,7 +46,7 @@ fn exports_body(story: &Story<'_>, direction: Direction) -> bool {
         })
 }
 
-fn told(stuck: &Stuck<'_>) -> Told {
+fn told(story: &Story<'_>, stuck: &Stuck<'_>) -> Told {
     let is_known = stuck.half.hold == Hold::All;
     let why = match is_known {
         true => {
@@ -66,12 +66,20 @@ fn told(stuck: &Stuck<'_>) -> Told {
              0.2.100, the body phase is called as soon as a part of the body comes."
         }
     };
-    let details = vec![
+    let mut details = vec![
         "Nothing followed the headers (the end of the stream was not in them), and no call was \
          dispatched whose callback could resume."
             .to_owned(),
         detail.to_owned(),
     ];
+    let is_for_another = story.timeline.module.abi == Some(AbiVersion::V0_2_100);
+    if is_known && is_for_another && stuck.phase.result == 1 {
+        details.push(
+            "The module is built for ABI 0.2.100, where the same answer holds the headers alone: see \
+             host-dialect-mismatch."
+                .to_owned(),
+        );
+    }
     Told { code: DIAGNOSIS.code, why: why.to_owned(), details, events: Vec::new(), advice: ADVICE }
 }
 

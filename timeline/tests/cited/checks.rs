@@ -231,6 +231,21 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
             };
             Some(kept && !finding.timelines.is_empty())
         })(),
+        "host-dialect-mismatch" => (|| {
+            let is_root = cited.0.iter().any(|e| e.kind == Kind::Callback(Callback::ContextCreate));
+            let unimplemented = |e: &Event| matches!(e.kind, Kind::Hostcall(_)) && e.result == 12;
+            let unknown = |e: &Event| match e.kind {
+                Kind::Callback(Callback::RequestHeaders | Callback::ResponseHeaders) => {
+                    e.result > 4 || e.result == 2 && e.arg(1) == 0
+                }
+                Kind::Callback(Callback::RequestBody | Callback::ResponseBody) => e.result > 3,
+                Kind::Callback(c) => c.phase().is_some() && e.result > 1,
+                _ => false,
+            };
+            let severity = if is_root { Severity::Race } else { Severity::Failed };
+            let holds = is_root || cited.one(|e| unimplemented(e) || unknown(e)).is_some();
+            Some(holds && finding.severity == severity)
+        })(),
         "slow-callback" => (|| {
             let slow = cited.0.iter().filter(|e| matches!(e.kind, Kind::Callback(_)));
             let (mut sum, mut most) = (0, 0);

@@ -1,6 +1,7 @@
 //! Whatever happens to batches on their way: the same timelines come out, or a gap that is said, and
 //! never the absence of something that happened.
 
+mod dialects;
 mod errands;
 mod recording;
 mod roots;

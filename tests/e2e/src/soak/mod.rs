@@ -93,8 +93,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
                 None => Verdict::Wrong,
             }
         } else {
-            // No row does anything wrong with a root.
-            let is_right = score.count(&timeline.findings, &[]);
+            let is_right = score.count(&timeline.findings, timeline.expected_of_root());
             if is_right { Verdict::Right } else { Verdict::Wrong }
         };
         let is_wrong = match verdict {
