@@ -52,18 +52,20 @@ fn post(query: &str) -> Request {
 /// Times from the predicate to the listed finding, shortest first; each request hangs meanwhile, and at its
 /// end its findings are those.
 fn measure(hang: &Hang, at_the_end: &[(&str, &str)]) -> Vec<Duration> {
+    // Started before the first clock is read.
+    let stack = &*STACK;
     let mut delays: Vec<Duration> = std::thread::scope(|scope| {
         let sent: Vec<_> = (0..SAMPLES)
             .map(|at| {
                 scope.spawn(move || {
                     std::thread::sleep(PERIOD / SAMPLES * at);
-                    (Instant::now(), STACK.send(hang.plugin, &hang.request))
+                    (Instant::now(), stack.send(hang.plugin, &hang.request))
                 })
             })
             .collect();
         let listed = listed_first(hang);
         let delay = |(begun, answer): (Instant, e2e::Answer)| {
-            let timeline = STACK.collector().closed_timeline(&answer.request_id);
+            let timeline = stack.collector().closed_timeline(&answer.request_id);
             let found = Finding::all(&timeline);
             let found: Vec<(&str, &str)> = found.iter().map(|f| (&*f.code, &*f.severity)).collect();
             assert_eq!(found, at_the_end, "{timeline:#}");
