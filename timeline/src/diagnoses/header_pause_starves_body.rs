@@ -33,7 +33,9 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
     let stuck =
         stuck::all(story).into_iter().filter(|stuck| starved(stuck) && waits_for_body(stuck));
     let without_call = stuck.filter(|_| story.calls().is_empty());
-    without_call.filter_map(|stuck| stuck.judge(story, kinds::DISPATCHES, told(story, &stuck))).collect()
+    without_call
+        .filter_map(|stuck| stuck.judge(story, kinds::DISPATCHES, told(story, &stuck)))
+        .collect()
 }
 
 /// Has the plugin a phase for the body? A module that is not known has one.

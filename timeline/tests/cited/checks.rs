@@ -231,7 +231,7 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
             };
             Some(kept && !finding.timelines.is_empty())
         })(),
-        "host-dialect-mismatch" => (|| {
+        "host-dialect-mismatch" => {
             let is_root = cited.0.iter().any(|e| e.kind == Kind::Callback(Callback::ContextCreate));
             let unimplemented = |e: &Event| matches!(e.kind, Kind::Hostcall(_)) && e.result == 12;
             let unknown = |e: &Event| match e.kind {
@@ -245,7 +245,7 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
             let severity = if is_root { Severity::Race } else { Severity::Failed };
             let holds = is_root || cited.one(|e| unimplemented(e) || unknown(e)).is_some();
             Some(holds && finding.severity == severity)
-        })(),
+        }
         "slow-callback" => (|| {
             let slow = cited.0.iter().filter(|e| matches!(e.kind, Kind::Callback(_)));
             let (mut sum, mut most) = (0, 0);
