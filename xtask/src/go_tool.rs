@@ -75,9 +75,12 @@ impl GoTool {
     /// By what it is made of, so that a changed pin is built anew.
     fn place(&self) -> anyhow::Result<PathBuf> {
         let mut hash = Sha256::new();
-        for file in ["go.mod", "go.sum"] {
+        for file in ["go.mod", "go.sum", "main.go"] {
             let path = self.source().join(file);
-            hash.update(std::fs::read(&path).with_context(|| format!("{}", path.display()))?);
+            // Most are built from a package as it is, and have no source here.
+            if file != "main.go" || path.is_file() {
+                hash.update(std::fs::read(&path).with_context(|| format!("{}", path.display()))?);
+            }
         }
         let pin: String =
             hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();

@@ -1,6 +1,7 @@
 //! `cargo xtask …`: everything that is more than one cargo command. It fetches what it needs into
 //! the cache folder, so a fresh clone needs no preparation.
 
+mod backend_tools;
 mod bench;
 mod command;
 mod demo;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail};
 
-use crate::{command, deploy_tools, examples, r#gen, places, setup, tidy};
+use crate::{backend_tools, command, deploy_tools, examples, r#gen, places, setup, tidy};
 
 /// Run everything this project claims
 #[derive(clap::Args)]
@@ -18,7 +18,8 @@ pub struct Args {
 }
 
 /// Crates whose tests run without Envoy, Go or a wasm engine are "unit"; these are not among them.
-const NOT_UNIT: [&str; 7] = ["host", "e2e", "deploy", "graft", "body-call", "misuse", "probe"];
+const NOT_UNIT: [&str; 8] =
+    ["host", "e2e", "deploy", "backends", "graft", "body-call", "misuse", "probe"];
 
 /// What the parts so far have counted.
 #[derive(Default)]
@@ -35,7 +36,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     setup::ready(if args.quick { &[] } else { &setup::ALL })?;
     setup::targets()?;
     // Go builds them for minutes: beside all that comes before they are used.
-    let deploy_tools = (!args.quick).then(|| std::thread::spawn(deploy_tools::all));
+    let tools =
+        (!args.quick).then(|| std::thread::spawn(|| (deploy_tools::all(), backend_tools::all())));
     let mut report = Report::default();
     report.part("fmt", |log| run_logged(command::cargo().args(["fmt", "--all", "--check"]), log));
     report.part("clippy", clippy);
@@ -84,15 +86,23 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             run_logged(cargo.env("WASM_TRACER_HIGRESS_PLUGINS", setup::higress_plugins()?), log)
         });
     }
-    if let Some(building) = deploy_tools {
+    if let Some(building) = tools {
+        let mut backends = None;
         report.part("deploy", |log| {
-            let tools = building.join().map_err(|_| anyhow!("building the tools broke off"))??;
+            let built = building.join().map_err(|_| anyhow!("building the tools broke off"))?;
+            backends = Some(built.1);
+            let tools = built.0?;
             let mut build = command::cargo();
             build.args(["build", "--package", "wasm-tracer", "--package", "server"]);
             run_logged(&mut build, log)?;
             let mut cargo = tests_of("deploy", &artifacts);
             cargo.env("ENVOY", setup::envoy()?).envs(tools);
             run_logged(&mut cargo, log)
+        });
+        report.part("backends", |log| {
+            let tools = backends.context("building the tools broke off")??;
+            let mut cargo = tests_of("backends", &artifacts);
+            run_logged(cargo.env("ENVOY", setup::envoy()?).envs(tools), log)
         });
     }
     println!("all parts: {:.0} s", start.elapsed().as_secs_f32());
