@@ -39,6 +39,7 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
 /// Another diagnosis names what kept the stream from waiting for the call in the first place.
 fn is_explained(story: &Story<'_>, call: &Call) -> bool {
     forwarded::claims(story, call)
+        || forwarded::left_with_all(story, call)
         || released::released(story, call).is_some()
         || resumed::resumed(story, call).is_some()
 }

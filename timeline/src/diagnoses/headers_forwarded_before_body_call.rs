@@ -10,7 +10,8 @@ use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
 use crate::finding::{Severity, Verdict};
-use crate::story::Story;
+use crate::hold::{Hold, ends_stream};
+use crate::story::{Ending, Story};
 
 /// See the head of this file.
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
@@ -35,6 +36,11 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
 /// Is the call one whose request's headers had gone before it was dispatched?
 pub fn claims(story: &Story<'_>, call: &Call) -> bool {
     Case::of(story, call).is_some_and(|case| case.direction == Direction::Request)
+}
+
+/// Did the client leave with all of the response, of which the call held nothing but the end?
+pub fn left_with_all(story: &Story<'_>, call: &Call) -> bool {
+    Case::of(story, call).is_some_and(|case| case.left_with_all())
 }
 
 /// One call dispatched in a body or trailers phase that then stopped, after the headers had gone.
@@ -86,6 +92,14 @@ impl<'a> Case<'a> {
             deleted: story.first(Callback::Delete),
             callback: story.answer(call),
         })
+    }
+
+    fn left_with_all(&self) -> bool {
+        let is_end = self.phase.kind == Kind::Callback(Callback::ResponseBody)
+            && self.phase.arg(0) == 0
+            && ends_stream(self.phase);
+        let before = self.story.step_of(self.phase.sequence).map(|step| step.before.response.hold);
+        is_end && before == Some(Hold::Open) && self.story.ending() == Ending::ClientLeft
     }
 
     fn judge(&self) -> Option<Verdict> {
@@ -288,7 +302,8 @@ fn on_http_request_body(&mut self, _: usize, end_of_stream: bool) -> Action {
 ```
 
 On the way back the same holds for the response's headers and body: there the held body keeps the stream
-until the callback, but status and headers can no longer be changed. That is a note.
+until the callback, but status and headers can no longer be changed. That is a note; where nothing but the end
+of the body was held, a client that knows the length has all of it, may leave, and then the callback is lost.
 
 ## What this cannot see
 

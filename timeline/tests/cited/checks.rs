@@ -452,7 +452,13 @@ fn severity_of_forwarded(
     let response = cited.callback(Callback::ResponseHeaders);
     if gone.kind == Kind::Callback(Callback::ResponseHeaders) {
         let reply = cited.one(|e| e.kind == Kind::Hostcall(Hostcall::SendLocalResponse));
-        return Some(if reply.is_some() { Severity::Failed } else { Severity::Note });
+        let late =
+            deleted.zip(answer).is_some_and(|((deleted, _), (answered, _))| deleted < answered);
+        return Some(match (reply.is_some(), late) {
+            (true, _) => Severity::Failed,
+            (false, true) => Severity::Lost,
+            (false, false) => Severity::Note,
+        });
     }
     let first = [Callback::ResponseHeaders, Callback::Log, Callback::Delete]
         .into_iter()

@@ -73,4 +73,41 @@ known_until 9.000000
 "#,
         found: &[("duplicate-completion", "note")],
     },
+    Mistake {
+        what: "the end of a response is held for a call, and the client has the rest",
+        script: r#"
+response code 200 flags 0x4000 details "downstream_remote_disconnect"
+0.100000 #1 create 2 root 1
+0.100100 #2 request_headers 2 n=6 end -> continue
+0.102000 #3 response_headers 2 n=3 -> continue
+0.102100 #4 response_body 2 size=7 -> continue
+0.102300 #6 response_body 2 size=0 end -> pause
+0.102400 #5   dispatch http "audit" pseudo=7 timeout=5s -> ok call 4
+0.103000 #7 log 2
+0.103100 #8 done 2
+0.103200 #9 delete 2
+0.153000 #10 http_call_response root 1 call 4 headers=3 body=7 code=200
+"#,
+        found: &[("headers-forwarded-before-body-call", "lost"), ("late-callback", "lost")],
+    },
+    Mistake {
+        what: "a piece of the response is held for a call, and the client does not wait",
+        script: r#"
+response code 200 flags 0x4000 details "downstream_remote_disconnect"
+0.100000 #1 create 2 root 1
+0.100100 #2 request_headers 2 n=6 end -> continue
+0.102000 #3 response_headers 2 n=3 -> continue
+0.102300 #6 response_body 2 size=7 end -> pause
+0.102400 #5   dispatch http "audit" pseudo=7 timeout=5s -> ok call 4
+1.603000 #7 log 2
+1.603100 #8 done 2
+1.603200 #9 delete 2
+2.153000 #10 http_call_response root 1 call 4 headers=3 body=7 code=200
+"#,
+        found: &[
+            ("client-gone-while-waiting", "lost"),
+            ("headers-forwarded-before-body-call", "note"),
+            ("late-callback", "lost"),
+        ],
+    },
 ];

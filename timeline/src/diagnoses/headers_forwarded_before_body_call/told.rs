@@ -211,8 +211,23 @@ impl Case<'_> {
             hostcalls_on(own, self.story.hostcalls(step)).find(|e| alive && e.kind == reply)
         });
         let mut details = self.how_it_began();
-        let (severity, end) = match reply {
-            Some(reply) => {
+        let late = self.callback.zip(self.deleted).filter(|(c, d)| d.order() < c.order());
+        let late = late.filter(|_| self.left_with_all());
+        let (severity, end) = match (reply, late) {
+            (None, Some((callback, deleted))) => {
+                details.push(format!(
+                    "Every byte of the body had gone before: the client had all of the response, \
+                     and left. The stream was deleted ({}), and the response callback came {} later \
+                     ({}).",
+                    phrases::event(deleted),
+                    span(callback.at.since(deleted.at)),
+                    phrases::event(callback)
+                ));
+                let end = "nothing but the end of the response was held for it, and the client, which \
+                           had the rest, did not wait";
+                (Severity::Lost, end)
+            }
+            (Some(reply), _) => {
                 details.push(format!(
                     "In the response callback the plugin sent a local response (#{}); the client \
                      had the status already, so the host can only reset the stream.",
@@ -220,11 +235,12 @@ impl Case<'_> {
                 ));
                 (Severity::Failed, "the local response sent in its callback came too late")
             }
-            None => (Severity::Note, "status and headers can no longer be changed"),
+            (None, None) => (Severity::Note, "status and headers can no longer be changed"),
         };
         let headline = format!("{}: {end}.", self.beginning());
-        let callback = self.callback.filter(|_| reply.is_some());
-        let events = [reply, callback].into_iter().flatten().map(|e| e.sequence);
+        let callback = self.callback.filter(|_| reply.is_some() || late.is_some());
+        let deleted = late.map(|(_, deleted)| deleted);
+        let events = [reply, callback, deleted].into_iter().flatten().map(|e| e.sequence);
         self.found(severity, headline, details, events, Vec::new())
     }
 
