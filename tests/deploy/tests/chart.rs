@@ -131,3 +131,21 @@ fn grafana_and_prometheus_get_the_files_unchanged() {
     let rules = yaml(&text("dashboards/rules/wasm-tracer.yaml")).remove(0);
     assert_eq!(of_kind(&everything, "PrometheusRule")[0]["spec"], rules);
 }
+
+#[test]
+fn every_deployment_names_the_version_of_this_repository() {
+    let version = env!("CARGO_PKG_VERSION");
+    let places = [
+        (format!("{CHART}/Chart.yaml"), format!("\nversion: {version}\nappVersion: {version}\n")),
+        ("deploy/kubernetes/kustomization.yaml".to_owned(), format!("newTag: {version}\n")),
+        (
+            "deploy/higress/sidecar/gateway.yaml".to_owned(),
+            format!("image: wasm-tracer:{version}\n"),
+        ),
+        ("deploy/higress/sidecar/post-render.sh".to_owned(), format!("-wasm-tracer:{version}}}")),
+        ("deploy/higress/sidecar/plugin.yaml".to_owned(), format!("\nversion: {version}\n")),
+    ];
+    for (file, words) in places {
+        assert!(text(&file).contains(&words), "{file} does not say {words:?}");
+    }
+}

@@ -29,17 +29,16 @@ fn of_kind(resources: &str, kind: &str) -> Value {
 }
 
 /// What `post-render.sh` makes of manifests.
-fn post_rendered(manifests: &str, image: Option<&str>) -> Result<String, String> {
+fn post_rendered(manifests: &str, variables: &[(&str, &str)]) -> Result<String, String> {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("in.yaml");
     std::fs::write(&file, manifests).expect("written");
     let mut script = Command::new(repository().join("deploy/higress/sidecar/post-render.sh"));
     script.stdin(std::fs::File::open(file).expect("a file")).stdout(Stdio::piped());
-    let output = script.env_remove("WASM_TRACER_IMAGE");
-    if let Some(image) = image {
-        output.env("WASM_TRACER_IMAGE", image);
+    for name in ["WASM_TRACER_IMAGE", "OTEL_EXPORTER_OTLP_ENDPOINT"] {
+        script.env_remove(name);
     }
-    let done = output.output().expect("it starts");
+    let done = script.envs(variables.iter().copied()).output().expect("it starts");
     let [out, err] = [done.stdout, done.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
     if done.status.success() { Ok(out) } else { Err(err) }
 }
@@ -113,8 +112,11 @@ fn an_entry_is_added_to_the_users_mcpbridge_and_the_users_stay() {
 fn the_gateway_gets_the_collector_and_keeps_all_it_had() {
     for gateway in gateways() {
         let before = yaml(&gateway).remove(0);
-        let rendered =
-            post_rendered(&gateway, Some("registry.example.com/wasm-tracer:1")).expect("patched");
+        let variables = [
+            ("WASM_TRACER_IMAGE", "registry.example.com/wasm-tracer:1"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel.tracing:4318"),
+        ];
+        let rendered = post_rendered(&gateway, &variables).expect("patched");
         assert_eq!(check(&rendered), Ok(()));
         let mut after = yaml(&rendered).remove(0);
         let pod = &mut after["spec"]["template"]["spec"];
@@ -123,10 +125,13 @@ fn the_gateway_gets_the_collector_and_keeps_all_it_had() {
         assert_eq!(container["name"], "wasm-tracer");
         assert_eq!(container["image"], "registry.example.com/wasm-tracer:1");
         assert_eq!(container["volumeMounts"][0]["name"], volume["name"]);
+        let environment = container["env"].as_array().expect("an environment");
+        let backend = environment.iter().find(|one| one["name"] == variables[1].0);
+        assert_eq!(backend.map(|one| &one["value"]), Some(&Value::from(variables[1].1)));
         assert_eq!(after, before);
     }
     let elsewhere = gateways()[0].replace("name: higress-gateway", "name: gateway");
-    let said = post_rendered(&elsewhere, None).expect_err("refused");
+    let said = post_rendered(&elsewhere, &[]).expect_err("refused");
     assert!(said.contains("nothing was added"), "{said}");
 }
 
@@ -148,7 +153,7 @@ fn helm_3_takes_the_script_as_its_post_renderer() {
         helm.arg("template").arg("higress").arg(chart.path());
         helm.args(["--post-renderer", "deploy/higress/sidecar/post-render.sh"]);
         let rendered = yaml(&output(&mut helm)).remove(0);
-        assert_eq!(rendered, yaml(&post_rendered(&gateway, None).expect("patched")).remove(0));
+        assert_eq!(rendered, yaml(&post_rendered(&gateway, &[]).expect("patched")).remove(0));
     }
 }
 
@@ -167,7 +172,7 @@ fn judged(container: &Value) -> Result<String, String> {
 #[test]
 fn the_collector_finds_the_settings_fine_that_its_containers_have() {
     let set = of_kind(&built("deploy/kubernetes"), "StatefulSet");
-    let rendered = post_rendered(&gateways()[0], None).expect("patched");
+    let rendered = post_rendered(&gateways()[0], &[]).expect("patched");
     let gateway = of_kind(&rendered, "Deployment");
     let containers = [&set, &gateway].map(|resource| {
         let containers = resource["spec"]["template"]["spec"]["containers"].as_array();
