@@ -17,6 +17,11 @@ mod running;
 pub mod store;
 pub mod ui;
 
+/// A timeline as JSON, and back.
+pub mod json {
+    pub use crate::api::recording::{BadJson, print, read};
+}
+
 pub use config::{
     BadSettings, Limits, Protocol, Retention, Sample, Settings, refuse_unknown_environment,
 };

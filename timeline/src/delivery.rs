@@ -68,6 +68,14 @@ pub struct Module {
 }
 
 impl Module {
+    /// In place of a recorder's version: the events were read from Envoy's own trace log.
+    pub const OF_A_LOG: &str = "envoy-log";
+
+    /// Were the events read from Envoy's own trace log, which shows no text, no header and no property?
+    pub fn is_of_a_log(&self) -> bool {
+        self.tracer_version == Module::OF_A_LOG
+    }
+
     /// Does the original export a callback?
     pub fn exports(&self, callback: Callback) -> bool {
         self.callbacks >> callback.number() & 1 == 1

@@ -90,7 +90,12 @@ pub fn diagnose(timeline: &Timeline, instant: Instant) -> Verdicts {
     }
     let story = Story::of(timeline, instant);
     for diagnosis in asked {
-        for verdict in (diagnosis.judge)(&story) {
+        let mut judged = (diagnosis.judge)(&story);
+        if judged.is_empty() && timeline.module.is_of_a_log() {
+            let gap = crate::of_a_log::unknown(diagnosis.code, &story);
+            judged.extend(gap.map(|gap| Verdict::Unknown { gap }));
+        }
+        for verdict in judged {
             match verdict {
                 Verdict::Clear => {}
                 Verdict::Found(finding) => verdicts.findings.push(*finding),

@@ -91,6 +91,11 @@ impl Event {
         (self.entry, matches!(self.kind, Kind::Hostcall(_)), self.sequence)
     }
 
+    /// It had a text of which nothing was kept.
+    pub fn lacks_text(&self) -> bool {
+        self.text.is_empty() && self.marks.has(Marks::TEXT_CUT)
+    }
+
     /// The text for people: what is not UTF-8 is replaced.
     pub fn text_lossy(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.text)

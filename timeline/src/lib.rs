@@ -16,6 +16,7 @@ pub mod hold;
 pub mod ids;
 pub mod instance;
 pub mod memory;
+mod of_a_log;
 pub mod registry;
 pub mod request;
 pub mod script;

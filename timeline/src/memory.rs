@@ -57,6 +57,11 @@ pub fn merged(one: &[MemorySample], other: &[MemorySample]) -> Vec<MemorySample>
 /// fills a cache or grows to a working set slows down and stops.
 pub fn growth(series: &[MemorySample]) -> Option<[MemorySample; WINDOWS]> {
     let (first, last) = (series.first()?, series.last()?);
+    // Read from a file it may be anything.
+    let goes_up = |a: &MemorySample, b: &MemorySample| a.streams <= b.streams && a.pages <= b.pages;
+    if !series.is_sorted_by(goes_up) || last.streams > u64::MAX / WINDOWS as u64 {
+        return None;
+    }
     let streams = last.streams - first.streams;
     if streams < STREAMS || series.len() < SAMPLES {
         return None;

@@ -20,7 +20,7 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("import", &["abi", "timeline"]),
     ("probe", &[]),
     ("collector", &["timeline", "proto", "abi"]),
-    ("wasm-tracer", &["instrument", "collector", "timeline", "proto", "abi"]),
+    ("wasm-tracer", &["instrument", "import", "collector", "timeline", "proto", "abi"]),
 ];
 
 /// Whose paths and links must exist.

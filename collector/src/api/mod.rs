@@ -9,6 +9,7 @@ mod openapi;
 mod operate;
 mod pages;
 mod problem;
+pub mod recording;
 mod requests;
 mod timelines;
 pub mod view;

@@ -128,7 +128,8 @@ pub async fn list(
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct Shape {
-    /// `json` or `text`: the script notation.
+    /// `json` or `text`: the script notation. Named so, it comes as a file to be saved; either can be
+    /// read by `wasm-tracer show FILE`.
     #[serde(rename = "as")]
     #[param(rename = "as")]
     pub shape: Option<String>,
@@ -145,11 +146,16 @@ pub async fn one(
 ) -> Result<Response, Problem> {
     let Parameters(shape) = shape?;
     let timeline = api.timeline(parse_id(&id)?).await?;
+    let saved = |extension: &str| {
+        let file = format!("attachment; filename=\"timeline-{}.{extension}\"", timeline.id);
+        [(header::CONTENT_DISPOSITION, file)]
+    };
     match shape.shape.as_deref() {
-        None | Some("json") => Ok(Json(Detail::of(&timeline)).into_response()),
+        None => Ok(Json(Detail::of(&timeline)).into_response()),
+        Some("json") => Ok((saved("json"), Json(Detail::of(&timeline))).into_response()),
         Some("text") => {
             let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-            Ok((kind, script::print(&timeline)).into_response())
+            Ok((kind, saved("txt"), script::print(&timeline)).into_response())
         }
         Some(other) => {
             Err(Problem::BadParameter(format!("as must be json or text, not {other:?}")))

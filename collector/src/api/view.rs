@@ -1,13 +1,15 @@
 //! Timelines as JSON. Public API: fields are added, never changed.
 
 use abi::Kind;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use timeline::calls::{Call, Outcome};
 use timeline::delivery::MemorySample;
 use timeline::event::{Event, Marks};
 use timeline::finding::{Finding, Subject, Window};
 use timeline::timeline::{State, Timeline};
 use utoipa::ToSchema;
+
+use super::recording::RecordingView;
 
 /// A timeline in a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -75,6 +77,8 @@ pub struct FindingView {
     pub details: Vec<String>,
     /// `call N`, `request`, `response` or `timeline`.
     pub subject: String,
+    /// Of a call: the cluster that was called.
+    pub cluster: Option<String>,
     /// What a claim can be recomputed from.
     pub evidence: EvidenceView,
     /// What to do.
@@ -97,7 +101,7 @@ pub struct EvidenceView {
 }
 
 /// The memory of a VM at one moment.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct SampleView {
     /// On the instance's clock.
     pub at_micros: u64,
@@ -149,6 +153,8 @@ pub struct Detail {
     pub pending: Vec<PendingView>,
     /// Diagnoses that cannot answer because something is missing.
     pub unknown: Vec<UnknownView>,
+    /// What else is needed to read the timeline back (`wasm-tracer show FILE`).
+    pub recording: RecordingView,
 }
 
 /// An event.
@@ -174,6 +180,9 @@ pub struct EventView {
     pub call: u32,
     /// Cluster, log line, …
     pub text: String,
+    /// Its bytes, where `text` is not all of it: what is no UTF-8 is replaced there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_hex: Option<String>,
     /// Bits.
     pub marks: u32,
     /// It never returned: its VM trapped in it.
@@ -204,7 +213,7 @@ pub struct CallView {
 }
 
 /// Missing events.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct GapView {
     /// First number.
     pub from: u64,
@@ -287,7 +296,7 @@ impl Summary {
             revision: timeline.revision,
             severity: timeline.severity().map(|severity| severity.name()),
             headline: timeline.headline().map(|finding| finding.headline.clone()),
-            findings: timeline.findings.iter().map(FindingView::of).collect(),
+            findings: timeline.findings.iter().map(|f| FindingView::of(timeline, f)).collect(),
             event_count: timeline.events.len(),
         }
     }
@@ -312,6 +321,7 @@ impl Detail {
                 .iter()
                 .map(|u| UnknownView { code: u.code, gap: u.gap.clone() })
                 .collect(),
+            recording: RecordingView::of(timeline),
         }
     }
 }
@@ -324,8 +334,10 @@ impl GapView {
 }
 
 impl FindingView {
-    fn of(finding: &Finding) -> FindingView {
+    fn of(timeline: &Timeline, finding: &Finding) -> FindingView {
+        let called = timeline.calls.iter().find(|c| finding.subject == Subject::Call(c.id));
         FindingView {
+            cluster: called.map(|call| call.cluster.clone()),
             code: finding.code.clone(),
             severity: finding.severity.name(),
             kind: kind_of(finding),
@@ -383,6 +395,7 @@ impl EventView {
             result: event.result,
             call: event.call.0,
             text: event.text_lossy().into_owned(),
+            text_hex: std::str::from_utf8(&event.text).is_err().then(|| hex(&event.text)),
             marks: event.marks.0,
             unfinished: event.marks.has(Marks::UNFINISHED),
         }
@@ -447,6 +460,10 @@ fn kind_name(kind: Kind) -> String {
         Kind::Hostcall(hostcall) => hostcall.row().name.to_owned(),
         Kind::Unknown(number) => format!("kind_{number}"),
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn rfc3339(nanos: u64) -> Option<String> {

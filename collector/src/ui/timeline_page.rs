@@ -229,8 +229,8 @@ fn source(html: &mut Html, timeline: &Timeline, script: &str) {
     });
     let api = format!("/api/v1/timelines/{}", timeline.id);
     html.element("p", &[("class", "links")], |html| {
-        html.leaf("a", &[("href", &format!("{api}?as=text"))], "as text");
+        html.leaf("a", &[("href", &format!("{api}?as=text"))], "download as script");
         html.text(" · ");
-        html.leaf("a", &[("href", &api)], "as JSON");
+        html.leaf("a", &[("href", &format!("{api}?as=json"))], "download as JSON");
     });
 }

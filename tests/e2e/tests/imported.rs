@@ -36,7 +36,7 @@ fn imported(log: &str) -> Vec<Timeline> {
     log.lines().for_each(|line| importer.push(line));
     let mut instances: BTreeMap<InstanceId, Instance> = BTreeMap::new();
     let mut timelines = BTreeMap::new();
-    for delivery in importer.deliveries() {
+    for delivery in importer.finish() {
         let arrived = delivery.known_until.after(Micros::from_millis(1));
         let id = delivery.instance;
         let instance = instances.entry(id).or_insert_with(|| Instance::new(id));

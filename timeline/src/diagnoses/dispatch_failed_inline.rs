@@ -29,9 +29,12 @@ const RULE: refused::Rule = refused::Rule {
     is_it,
     cause: |event| {
         format!(
-            "the cluster {:?} has no host that could be called now, or the host forbids the plugin \
+            "the cluster{} has no host that could be called now, or the host forbids the plugin \
              this hostcall",
-            event.text_lossy()
+            match event.lacks_text() {
+                true => String::new(),
+                false => format!(" {:?}", event.text_lossy()),
+            }
         )
     },
     heals: |_| true,

@@ -66,6 +66,11 @@ fn cause(event: &Event) -> String {
         return "its timeout is negative".to_owned();
     }
     match event.kind {
+        _ if event.lacks_text() => {
+            "the host knows no cluster of that name, or its headers lack what a call needs (neither was \
+             recorded)"
+                .to_owned()
+        }
         Kind::Hostcall(Hostcall::GrpcCall | Hostcall::GrpcStream) => format!(
             "the host knows no cluster {:?}, or cannot read it as a gRPC service",
             event.text_lossy()

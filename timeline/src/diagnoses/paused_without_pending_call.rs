@@ -57,7 +57,8 @@ fn is_at_its_end(story: &Story<'_>, stuck: &Stuck<'_>) -> bool {
             Direction::Request => Callback::RequestBody,
             Direction::Response => Callback::ResponseBody,
         };
-        return !stuck.half.ended && module.callbacks != 0 && !module.exports(body);
+        let is_known = module.callbacks != 0 && !module.is_of_a_log();
+        return !stuck.half.ended && is_known && !module.exports(body);
     }
     stuck.half.ended || stuck.is_all_held()
 }
@@ -66,8 +67,8 @@ fn told_of_refused(first: &Event, events: Vec<crate::ids::Sequence>) -> Told {
     Told {
         code: DIAGNOSIS.code,
         why: format!(
-            "the dispatch to {:?} that it would wait for was refused (status {})",
-            first.text_lossy(),
+            "the dispatch{} that it would wait for was refused (status {})",
+            phrases::to_cluster(first),
             first.result
         ),
         details: vec![format!(

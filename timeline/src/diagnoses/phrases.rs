@@ -8,9 +8,20 @@ use crate::finding::Advice;
 use crate::hold::hostcalls_on;
 use crate::ids::Sequence;
 
-/// `call 4 to "slow"`
+/// `call 4 to "slow"`; `call 4` where the cluster is not known.
 pub fn call(call: &Call) -> String {
-    format!("call {} to {:?}", call.id, call.cluster)
+    match call.cluster.as_str() {
+        "" => format!("call {}", call.id),
+        cluster => format!("call {} to {cluster:?}", call.id),
+    }
+}
+
+/// ` to "slow"`, or nothing where a dispatch's cluster was not kept.
+pub fn to_cluster(dispatch: &Event) -> String {
+    match dispatch.lacks_text() {
+        true => String::new(),
+        false => format!(" to {:?}", dispatch.text_lossy()),
+    }
 }
 
 /// The name of an event's kind as in script notation.

@@ -38,9 +38,8 @@ fn found(story: &Story<'_>, rule: &Rule) -> Option<Verdict> {
     let phase = story.invocation(step);
     let within = phase.map(|p| format!(" in {}", phrases::name(p))).unwrap_or_default();
     let headline = format!(
-        "The host refused the dispatch to {:?}{within} (status {}): {}. No response callback will \
-         follow.",
-        first.text_lossy(),
+        "The host refused the dispatch{}{within} (status {}): {}. No response callback will follow.",
+        phrases::to_cluster(first),
         first.result,
         (rule.cause)(first)
     );
@@ -48,7 +47,8 @@ fn found(story: &Story<'_>, rule: &Rule) -> Option<Verdict> {
     let mut events: Vec<_> = refused.iter().map(|e| e.sequence).collect();
     let accepted =
         dispatches().find(|e| e.result == 0 && e.text == first.text && e.order() > first.order());
-    if let Some(accepted) = accepted.filter(|_| (rule.heals)(first)) {
+    let is_told = (rule.heals)(first) && !first.lacks_text();
+    if let Some(accepted) = accepted.filter(|_| is_told) {
         details.push(format!(
             "A later dispatch to the same cluster was accepted (#{}): {}.",
             accepted.sequence, rule.healed
@@ -73,8 +73,8 @@ fn found(story: &Story<'_>, rule: &Rule) -> Option<Verdict> {
 
 fn detail(refused: &Event, rule: &Rule) -> String {
     format!(
-        "The dispatch to {:?} (#{}) was answered with status {}, without a call id: {}.",
-        refused.text_lossy(),
+        "The dispatch{} (#{}) was answered with status {}, without a call id: {}.",
+        phrases::to_cluster(refused),
         refused.sequence,
         refused.result,
         (rule.cause)(refused)

@@ -14,7 +14,9 @@
 //! root's), `call N`, arguments by name, text in quotes, `->` and what was returned, then what is
 //! seldom (`-> (unfinished)`: it was open when its VM trapped): `took=32us`, `entry=7` (else an invocation counts one up and a hostcall belongs to the
 //! invocation above), `ctx=2`, marks (`+nested`). Other lines are the header. `//` starts a comment.
+//! Where several timelines stand in one text a line `---` stands between them.
 
+mod file;
 mod names;
 mod parse;
 mod print;
@@ -23,6 +25,7 @@ mod tokens;
 use crate::ids::Micros;
 use crate::timeline::Timeline;
 
+pub use file::{BETWEEN, parse_all, print_all};
 pub use parse::parse;
 
 /// A line that is no script notation.

@@ -8,8 +8,21 @@ use serde::de::DeserializeOwned;
 use ureq::Agent;
 use ureq::http::Response;
 
+/// What comes from a stream of events.
+pub enum Event<'a> {
+    /// The collector is there.
+    Alive,
+    /// Name and `data` of an event.
+    Named(&'a str, &'a str),
+}
+
+/// The collector cannot be reached, or not any more: that may pass.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NoAnswer(String);
+
 /// Where the collector is.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub struct Client {
     /// Address of the collector
     #[arg(
@@ -64,29 +77,37 @@ impl Client {
         }
     }
 
-    /// Name and `data` of each server-sent event, until the collector ends the stream.
-    pub fn events(&self, path: &str, mut each: impl FnMut(&str, &str) -> Result<()>) -> Result<()> {
-        let response = self
-            .get(path, None)?
-            .ok_or_else(|| anyhow!("{}{path} does not exist: is this a collector?", self.url()))?;
-        let mut event = String::new();
-        let mut data = String::new();
+    /// Gives each server-sent event until the collector ends the stream or `each` says no; why it ended.
+    pub fn events(&self, path: &str, mut each: impl FnMut(Event<'_>) -> bool) -> anyhow::Error {
+        let response = match self.get(path, None) {
+            Ok(Some(response)) => response,
+            Ok(None) => {
+                return anyhow!("{}{path} does not exist: is this a collector?", self.url());
+            }
+            Err(error) => return error,
+        };
+        let mut goes_on = each(Event::Alive);
+        let (mut event, mut data) = (String::new(), String::new());
         for line in BufReader::new(response.into_body().into_reader()).lines() {
-            let line = line.with_context(|| format!("{} ended the stream", self.url()))?;
+            let Ok(line) = line else { break };
             match line.split_once(':') {
                 Some(("event", value)) => event = value.trim().to_owned(),
                 Some(("data", value)) => data.push_str(value.strip_prefix(' ').unwrap_or(value)),
                 None if line.is_empty() => {
                     if !data.is_empty() {
-                        each(&event, &data)?;
+                        goes_on &= each(Event::Named(&event, &data));
                     }
                     event.clear();
                     data.clear();
                 }
+                Some(("", _)) => goes_on &= each(Event::Alive),
                 _ => {}
             }
+            if !goes_on {
+                break;
+            }
         }
-        bail!("the collector at {} ended the stream", self.url())
+        NoAnswer(format!("the collector at {} ended the stream", self.url())).into()
     }
 
     fn get(&self, path: &str, timeout: Option<Duration>) -> Result<Option<Response<ureq::Body>>> {
@@ -99,8 +120,12 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let mut response = request.call().with_context(|| {
-            format!("no collector answers at {}; start one with `wasm-tracer collector`, or name another with --collector", self.url())
+        let mut response = request.call().map_err(|error| {
+            anyhow::Error::new(error).context(NoAnswer(format!(
+                "no collector answers at {}; start one with `wasm-tracer collector`, or name \
+                 another with --collector",
+                self.url()
+            )))
         })?;
         match response.status().as_u16() {
             200..=299 => Ok(Some(response)),
@@ -113,7 +138,9 @@ impl Client {
             }
             status => {
                 let said = response.body_mut().read_to_string().unwrap_or_default();
-                bail!("{} answered {status}: {}", self.url(), said.trim())
+                let said = format!("{} answered {status}: {}", self.url(), said.trim());
+                // What the collector cannot do now it may do in a moment.
+                Err(if status >= 500 { NoAnswer(said).into() } else { anyhow!(said) })
             }
         }
     }

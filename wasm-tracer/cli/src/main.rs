@@ -2,6 +2,7 @@
 
 mod client;
 mod commands;
+mod printing;
 
 use std::process::ExitCode;
 
@@ -29,8 +30,10 @@ enum Command {
     Collector(commands::collector::Args),
     /// Print findings and timelines as they come
     Tail(commands::tail::Args),
-    /// Print a timeline and its findings, by timeline id or request id
+    /// Print timelines and their findings, by timeline id or request id, or from a file
     Show(commands::show::Args),
+    /// Read Envoy's own trace log of a plugin that nobody instrumented
+    Import(commands::import::Args),
     /// Explain a diagnosis
     Explain(commands::explain::Args),
     /// Ask a collector whether it is well
@@ -38,19 +41,21 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let done = |()| ExitCode::SUCCESS;
     let result = match Cli::parse().command {
-        Command::Instrument(args) => commands::instrument::run(&args),
-        Command::Inspect(args) => commands::inspect::run(&args),
-        Command::Verify(args) => commands::verify::run(&args),
-        Command::Attach(args) => commands::attach::run(&args),
-        Command::Collector(args) => commands::collector::run(args),
+        Command::Instrument(args) => commands::instrument::run(&args).map(done),
+        Command::Inspect(args) => commands::inspect::run(&args).map(done),
+        Command::Verify(args) => commands::verify::run(&args).map(done),
+        Command::Attach(args) => commands::attach::run(&args).map(done),
+        Command::Collector(args) => commands::collector::run(args).map(done),
         Command::Tail(args) => commands::tail::run(&args),
-        Command::Show(args) => commands::show::run(&args),
-        Command::Explain(args) => commands::explain::run(&args),
-        Command::Health(args) => commands::health::run(&args),
+        Command::Show(args) => commands::show::run(&args).map(done),
+        Command::Import(args) => commands::import::run(&args).map(done),
+        Command::Explain(args) => commands::explain::run(&args).map(done),
+        Command::Health(args) => commands::health::run(&args).map(done),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         // A closed pipe (`wasm-tracer show … | head`) is the reader's choice, not an error.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

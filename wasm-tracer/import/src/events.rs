@@ -20,6 +20,16 @@ pub struct Vm {
     sequence: u64,
     /// The last call id of each kind, without the two low bits.
     calls: [u32; 4],
+    /// Dispatches may have been missed, so the host may have counted further.
+    doubt: Option<Doubt>,
+}
+
+/// Call ids cannot be counted until all calls that are out must have been answered: the highest id of
+/// the answers is then the last that was given.
+#[derive(Clone, Copy, Debug, Default)]
+struct Doubt {
+    /// When all calls that are known must have been answered; None: no call is known.
+    until: Option<Micros>,
 }
 
 impl Vm {
@@ -28,19 +38,60 @@ impl Vm {
         Self::default()
     }
 
+    /// From now on dispatches may have been missed; with `anew` only where that was so before.
+    pub(crate) fn doubt_calls(&mut self, anew: bool) {
+        if anew || self.doubt.is_some() {
+            self.doubt = Some(Doubt::default());
+        }
+    }
+
     /// Gives the dispatches in an invocation their call ids. The host writes them into memory, where
     /// the log cannot see them, but counts them up: every dispatch takes one that gets as far as
     /// being sent, also if that fails at once (Envoy `source/extensions/common/wasm/context.cc:
-    /// Context::httpCall`).
+    /// Context::httpCall`). Where it cannot be counted a call keeps the id 0.
     pub fn number_calls(&mut self, invocation: &mut Invocation) {
+        self.heard(invocation);
         for made in &mut invocation.hostcalls {
-            if let Some(Effect::Starts(kind)) = made.hostcall().map(Hostcall::effect) {
-                made.call = self.next_call(kind, made.returned);
+            if let Some(hostcall) = made.hostcall()
+                && let Effect::Starts(kind) = hostcall.effect()
+            {
+                let id = self.next_call(kind, made.returned);
+                made.call = if self.is_in_doubt(made, hostcall) { CallId(0) } else { id };
             }
             for inner in &mut made.inner {
                 self.number_calls(inner);
             }
         }
+    }
+
+    /// An answer names an id that the host had given.
+    fn heard(&mut self, invocation: &Invocation) {
+        let Some(callback) = invocation.callback().filter(|c| c.is_response()) else { return };
+        let (call, _) = callback_arguments(callback, invocation);
+        if self.doubt.is_some()
+            && let Some(last) = self.calls.get_mut((call.0 % CALL_STEP) as usize)
+        {
+            *last = (*last).max(call.0 / CALL_STEP * CALL_STEP);
+        }
+    }
+
+    /// Can this dispatch not be numbered?
+    fn is_in_doubt(&mut self, made: &Made, hostcall: Hostcall) -> bool {
+        /// Answers come at the latest at the timeout; the log's times are coarse.
+        const GRACE: Micros = Micros::SECOND;
+        let Some(doubt) = self.doubt.as_mut() else { return false };
+        if doubt.until.is_some_and(|until| until < made.at) {
+            self.doubt = None;
+            return false;
+        }
+        let (_, args) = hostcall_arguments(made, hostcall);
+        let timeout = hostcall.row().position(Role::Timeout).and_then(|at| args.get(at).copied());
+        let until = match timeout.unwrap_or(0) {
+            0 => Micros(u64::MAX),
+            millis => made.at.after(Micros::from_millis(millis.into())).after(GRACE),
+        };
+        doubt.until = doubt.until.max(Some(until));
+        true
     }
 
     fn next_call(&mut self, kind: CallKind, returned: Returned) -> CallId {

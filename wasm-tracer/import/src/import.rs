@@ -1,38 +1,54 @@
 //! A whole log, as recorders in its VMs would have told it: deliveries for `timeline`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use abi::{Callback, Kind};
 use timeline::delivery::{Clock, Delivery, Module, OpenInvocation, Root};
 use timeline::event::{Event, Marks};
-use timeline::ids::{ContextId, InstanceId, Micros, Sequence};
+use timeline::ids::{ContextId, InstanceId, Micros};
 
+use crate::account::Account;
 use crate::events::Vm;
 use crate::invocation::Invocation;
-use crate::reader::{Defect, Reader};
+use crate::line::{BadLine, Formats};
+use crate::paste::{Paste, Whole};
+use crate::queue::Queue;
+use crate::reader::{Defect, DefectKind, Reader};
 use crate::vms::{VmNumber, Vms};
+
+const BEFORE: &str = "the log begins in the middle of this VM's life";
+const UNREAD: &str = "a line of the log could not be read, or fits nowhere";
+const ENDS: &str = "the log ends in the middle of a callback";
+const UNSURE: &str = "the log does not say which of several VMs of a thread ran";
+const UNNUMBERED: &str = "the log does not show this call's id";
 
 /// Takes a log line by line, and gives deliveries.
 ///
 /// The ids of the instances follow from the log's first line: who imports a log again, or more of it
-/// later, gets the same timelines.
+/// later, gets the same timelines. What the log lacks is told as lost, so that nothing is made of its
+/// absence.
 #[derive(Debug, Default)]
 pub struct Importer {
+    paste: Paste,
+    lines: u64,
     reader: Reader,
     vms: Vms,
     instances: BTreeMap<VmNumber, Instance>,
+    /// Threads in whose open invocation a line could not be read.
+    damaged: BTreeSet<u32>,
     /// Time and hash of the first line of the trace.
     start: Option<(Micros, u128)>,
     /// Time of the last line of the trace.
     last: Micros,
+    /// Name of the plugin, which the log does not carry.
+    plugin: String,
+    account: Account,
 }
 
 #[derive(Debug, Default)]
 struct Instance {
     vm: Vm,
-    /// Events not delivered yet, and the number of the last one that was.
-    events: Vec<Event>,
-    delivered: u64,
+    queue: Queue,
     /// What was open when it trapped, the outermost first.
     open: Vec<OpenInvocation>,
     /// Root of each context that lives.
@@ -47,101 +63,190 @@ impl Importer {
         Self::default()
     }
 
+    /// At the beginning of a log whose lines have these formats, of a plugin of this name.
+    pub fn of(formats: Formats, plugin: String) -> Self {
+        Self { reader: Reader::of(formats), plugin, ..Self::default() }
+    }
+
     /// Takes the next line.
     pub fn push(&mut self, text: &str) {
-        if let Some(invocation) = self.reader.push(text) {
-            self.take(invocation, true);
-        }
-        if let Some(at) = self.reader.last_time() {
-            self.start.get_or_insert_with(|| (at, hash(text.trim_end())));
-            self.last = self.last.max(at);
+        self.lines += 1;
+        if let Some(whole) = self.paste.push(self.lines, text, self.reader.formats()) {
+            self.read(&whole);
         }
     }
 
-    /// What has come since this was last asked, one delivery a VM; those that have nothing new too:
-    /// they are known for longer.
+    /// What has come since this was last asked; a delivery for VMs that have nothing new too: they are
+    /// known for longer.
     pub fn deliveries(&mut self) -> Vec<Delivery> {
-        let Some((start, id)) = self.start else { return Vec::new() };
+        let Some((start, _)) = self.start else { return Vec::new() };
         // More lines of the same millisecond may come, and what is open is no event yet.
         let open = self.reader.open_since();
         let known_until = open.unwrap_or(self.last).min(self.last).since(start);
-        self.deliver(start, id, Micros(known_until.0.saturating_sub(1)))
+        self.deliver(Micros(known_until.0.saturating_sub(1)))
     }
 
     /// The rest, at the end of the log. What is open then may have returned later.
     pub fn finish(&mut self) -> Vec<Delivery> {
+        if let Some(whole) = self.paste.finish() {
+            self.read(&whole);
+        }
         for invocation in self.reader.finish() {
             self.take(invocation, false);
         }
-        let Some((start, id)) = self.start else { return Vec::new() };
-        self.deliver(start, id, self.last.since(start))
+        let Some((start, _)) = self.start else { return Vec::new() };
+        self.deliver(self.last.since(start))
     }
 
-    /// What could not be read since this was last asked.
-    pub fn take_defects(&mut self) -> Vec<Defect> {
-        self.reader.take_defects()
+    /// How many lines were taken.
+    pub fn lines(&self) -> u64 {
+        self.lines
     }
 
-    /// How many invocations could have run in several VMs: of these one cannot be sure.
-    pub fn unsure(&self) -> u64 {
-        self.vms.unsure()
+    /// What was read and what was not, up to now.
+    pub fn account(&self) -> Account {
+        Account {
+            lines: self.lines,
+            understood: self.reader.understood(),
+            others: self.reader.others(),
+            unsure: self.vms.unsure(),
+            ..self.account.clone()
+        }
+    }
+
+    fn read(&mut self, whole: &Whole) {
+        let done = self.reader.push_as(whole.number, &whole.text);
+        self.account.joined += whole.pieces as u64 - 1;
+        let defects = self.reader.take_defects();
+        defects.iter().for_each(|defect| self.lacks(defect, &whole.text));
+        if let Some(at) = self.reader.last_time() {
+            let id = hash(self.reader.first().unwrap_or_default());
+            self.start.get_or_insert((at, id));
+            self.last = self.last.max(at);
+        }
+        if let Some(invocation) = done {
+            self.take(invocation, true);
+        }
+    }
+
+    /// A line that could not be read may have been anything that its thread did.
+    fn lacks(&mut self, defect: &Defect, text: &str) {
+        self.account.add(defect);
+        let is_call = ["_call", "grpc_stream", "redis"].iter().any(|part| text.contains(part));
+        let is_cut = defect.what == DefectKind::Unreadable(BadLine::Cut);
+        for number in self.vms.of(defect.thread) {
+            if let Some(instance) = self.instances.get_mut(&number) {
+                instance.queue.lack(UNREAD, &[]);
+                instance.vm.doubt_calls(is_call || is_cut);
+            }
+        }
+        match defect.thread {
+            Some(thread) => _ = self.damaged.insert(thread),
+            None => self.damaged.extend(self.reader.threads()),
+        }
     }
 
     /// `goes_on`: what has not returned never will.
     fn take(&mut self, mut invocation: Invocation, goes_on: bool) {
         let start = self.start.map_or(invocation.at, |(start, _)| start);
-        let number = self.vms.place(&invocation);
-        let instance = self.instances.entry(number).or_default();
+        let place = self.vms.find(&invocation);
+        let is_damaged = self.damaged.remove(&invocation.thread) || place.is_revived;
+        if !place.is_sure {
+            for number in place.others.iter().chain([&place.vm]) {
+                let instance = self.instances.entry(*number).or_default();
+                instance.queue.lack(UNSURE, &concerned(&invocation));
+                instance.vm.doubt_calls(!invocation.hostcalls.is_empty());
+            }
+            return;
+        }
+        let is_new = !self.instances.contains_key(&place.vm);
+        let instance = self.instances.entry(place.vm).or_default();
+        if is_new && place.is_partial {
+            instance.queue.lack(BEFORE, &[]);
+            instance.vm.doubt_calls(true);
+        }
+        if place.is_revived {
+            instance.queue.lack(UNREAD, &[]);
+            instance.vm.doubt_calls(true);
+            instance.open.clear();
+        }
         instance.vm.number_calls(&mut invocation);
         let mut events = instance.vm.events(&invocation);
         events.iter_mut().for_each(|event| event.at = event.at.since(start));
         let unfinished: Vec<Event> =
             events.extract_if(.., |event| event.marks.has(Marks::UNFINISHED)).collect();
         for mut event in events {
-            event.sequence = Sequence(instance.delivered + instance.events.len() as u64 + 1);
-            instance.learn(&event);
-            instance.events.push(event);
+            if is_dispatch(&event) {
+                // The cluster's name: the log shows where it stood.
+                event.marks = event.marks.with(Marks::TEXT_CUT);
+            }
+            instance.learn(&event, &self.plugin);
+            let is_unnumbered = is_dispatch(&event) && event.result == 0 && event.call.0 == 0;
+            let context = event.context;
+            instance.queue.push(event);
+            if is_damaged {
+                instance.queue.lack(UNREAD, &[]);
+            } else if is_unnumbered {
+                instance.queue.lack(UNNUMBERED, &[context]);
+            }
         }
-        if goes_on {
+        if goes_on && !is_damaged {
             // The innermost comes first in the order of returning.
             let open = unfinished.iter().rev().filter_map(|event| instance.open(event));
             instance.open = open.collect();
+        } else if !unfinished.is_empty() {
+            instance.queue.lack(if goes_on { UNREAD } else { ENDS }, &[]);
         }
     }
 
-    fn deliver(&mut self, start: Micros, id: u128, known_until: Micros) -> Vec<Delivery> {
-        let instances = self.instances.iter_mut();
-        let deliveries = instances.map(|(number, instance)| {
-            let events = std::mem::take(&mut instance.events);
-            let first_sequence = Sequence(instance.delivered + 1);
-            instance.delivered += events.len() as u64;
+    fn deliver(&mut self, known_until: Micros) -> Vec<Delivery> {
+        let Some((start, id)) = self.start else { return Vec::new() };
+        let clock = Clock {
+            wall_nanos: start.0.saturating_mul(1_000),
+            monotonic: Micros(0),
+            wall_only: true,
+        };
+        let mut deliveries = Vec::new();
+        for (number, instance) in &mut self.instances {
             // Nothing is known of a VM from its trap on: to know more would say that it lives.
             let trapped = instance.open.first().map(|open| Micros(open.since.0.saturating_sub(1)));
             let known_until = trapped.map_or(known_until, |trapped| trapped.min(known_until));
-            Delivery {
-                instance: InstanceId((id ^ u128::from(number.0)).to_be_bytes()),
-                module: instance.module.clone(),
-                node: String::new(),
-                clock: Clock {
-                    wall_nanos: start.0.saturating_mul(1_000),
-                    monotonic: Micros(0),
-                    wall_only: true,
-                },
-                first_sequence,
-                events,
-                roots: instance.roots.values().cloned().collect(),
-                streams: Vec::new(),
-                memory_pages: 0,
-                lost: Vec::new(),
-                open: instance.open.clone(),
-                known_until,
-                // The log ends; the VM may run on.
-                is_final: false,
-                newer: false,
+            for run in instance.queue.take(known_until) {
+                let open = if run.is_last { instance.open.clone() } else { Vec::new() };
+                deliveries.push(Delivery {
+                    instance: InstanceId((id ^ u128::from(number.0)).to_be_bytes()),
+                    module: instance.module.clone(),
+                    node: String::new(),
+                    clock,
+                    first_sequence: run.first,
+                    events: run.events,
+                    roots: instance.roots.values().cloned().collect(),
+                    streams: Vec::new(),
+                    memory_pages: 0,
+                    lost: run.lost,
+                    open,
+                    known_until: run.known_until,
+                    // The log ends; the VM may run on.
+                    is_final: false,
+                    newer: false,
+                });
             }
-        });
-        deliveries.collect()
+        }
+        deliveries
     }
+}
+
+/// Contexts that an invocation may have done something for; none: any.
+fn concerned(invocation: &Invocation) -> Vec<ContextId> {
+    let context = ContextId(invocation.argument(0));
+    match invocation.callback() {
+        Some(callback) if !callback.is_on_root() => vec![context],
+        _ => Vec::new(),
+    }
+}
+
+fn is_dispatch(event: &Event) -> bool {
+    matches!(event.kind, Kind::Hostcall(hostcall) if hostcall.is_dispatch())
 }
 
 impl Instance {
@@ -164,7 +269,8 @@ impl Instance {
     }
 
     /// What a recorder would know of the module and its roots.
-    fn learn(&mut self, event: &Event) {
+    fn learn(&mut self, event: &Event, plugin: &str) {
+        self.module.tracer_version = Module::OF_A_LOG.to_owned();
         match event.kind {
             Kind::Callback(callback) => {
                 self.module.callbacks |= 1 << callback.number();
@@ -175,7 +281,8 @@ impl Instance {
                     }
                     Callback::ContextCreate => {
                         let context = event.context;
-                        let root = Root { context, since: event.at, ..Root::default() };
+                        let plugin = plugin.to_owned();
+                        let root = Root { context, plugin, since: event.at, ..Root::default() };
                         self.roots.insert(context, root);
                     }
                     Callback::Delete => {

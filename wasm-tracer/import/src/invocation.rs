@@ -28,6 +28,15 @@ impl Export {
         }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Export::Callback(callback) => callback.row().export,
+            Export::Allocator => "the allocator",
+            Export::Start(start) => start,
+            Export::Other(other) => other,
+        }
+    }
+
     pub(crate) fn is(&self, name: &str) -> bool {
         match self {
             Export::Callback(callback) => callback.row().export == name,

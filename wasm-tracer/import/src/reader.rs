@@ -9,10 +9,13 @@ use std::collections::BTreeMap;
 use timeline::ids::{CallId, Micros};
 
 use crate::invocation::{Export, Import, Invocation, Made, Returned};
-use crate::line::{self, BadLine, Direction, Line, Step};
+use crate::line::{BadLine, Direction, Formats, Line, Seen, Step};
 
 /// Calls within calls that are followed. Hosts nest rarely, and never this deep.
 const MOST_OPEN: usize = 64;
+/// Hostcalls of one invocation, and threads: more is no log of a host.
+const MOST_HOSTCALLS: usize = 1 << 16;
+const MOST_THREADS: usize = 4_096;
 
 /// A line that was left out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +23,8 @@ const MOST_OPEN: usize = 64;
 pub struct Defect {
     /// Its number, from 1.
     pub line: u64,
+    /// The thread that wrote it, if that can be told.
+    pub thread: Option<u32>,
     /// What is wrong with it.
     pub what: DefectKind,
 }
@@ -36,15 +41,33 @@ pub enum DefectKind {
     /// The log begins in the middle, or lines are missing.
     #[error("{0} was called, and no callback is open that could have")]
     HostcallWithoutCallback(Box<str>),
+    /// Lines are missing: a host calls the allocator only within a hostcall.
+    #[error("{0} was called, and no hostcall is open that could have")]
+    AllocatorWithoutHostcall(Box<str>),
     /// Nobody nests like this.
     #[error("more than {MOST_OPEN} calls are open")]
     TooDeep,
+    /// Nobody calls so much.
+    #[error("one callback made more than {MOST_HOSTCALLS} hostcalls")]
+    TooMany,
+    /// No host has so many.
+    #[error("it is of one more thread than the {MOST_THREADS} that are followed")]
+    TooManyThreads,
+    /// Lines of several threads stand between each other, and the log does not name threads.
+    #[error("{0} was called while {1} ran, and the log does not say on which thread")]
+    Interleaved(Box<str>, Box<str>),
 }
 
 /// Reads the log line by line.
 #[derive(Debug, Default)]
 pub struct Reader {
+    formats: Formats,
     lines: u64,
+    /// Lines of the trace that could be read, and of others.
+    understood: u64,
+    others: u64,
+    /// What names the first line of the trace.
+    first: Option<String>,
     last: Option<Micros>,
     threads: BTreeMap<u32, Thread>,
     defects: Vec<Defect>,
@@ -68,21 +91,46 @@ impl Reader {
         Self::default()
     }
 
+    /// At the beginning of a log whose lines have these formats.
+    pub fn of(formats: Formats) -> Self {
+        Self { formats, ..Self::default() }
+    }
+
     /// Takes the next line; answers an invocation that no other is around and that is now complete, or
     /// that is now known to have trapped.
     pub fn push(&mut self, text: &str) -> Option<Invocation> {
-        self.lines += 1;
-        match line::parse(text) {
-            Ok(None) => None,
-            Ok(Some(line)) => self.take(line).unwrap_or_else(|what| {
-                self.defect(what);
-                None
-            }),
-            Err(bad) => {
-                self.defect(DefectKind::Unreadable(bad));
-                None
+        self.push_as(self.lines + 1, text)
+    }
+
+    /// The same with a line that has this number.
+    pub fn push_as(&mut self, number: u64, text: &str) -> Option<Invocation> {
+        self.lines = number;
+        let seen = self.formats.read(text);
+        self.see(seen)
+    }
+
+    /// What the lines look like.
+    pub(crate) fn formats(&mut self) -> &mut Formats {
+        &mut self.formats
+    }
+
+    fn see(&mut self, seen: Seen<'_>) -> Option<Invocation> {
+        match seen {
+            Seen::Other => self.others += 1,
+            Seen::Begun(_, _, thread) => self.defect(thread, BadLine::Cut.into()),
+            Seen::Bad(bad, thread) => self.defect(thread, bad.into()),
+            Seen::Line(line, _) => {
+                let thread = line.thread;
+                match self.take(line) {
+                    Ok(taken) => {
+                        self.understood += 1;
+                        return taken;
+                    }
+                    Err(what) => self.defect(thread, what),
+                }
             }
         }
+        None
     }
 
     /// At the end of the log: what is open, as far as it went.
@@ -96,9 +144,29 @@ impl Reader {
         self.lines
     }
 
+    /// How many of them are of the trace and could be read.
+    pub fn understood(&self) -> u64 {
+        self.understood
+    }
+
+    /// How many of them are something else.
+    pub fn others(&self) -> u64 {
+        self.others
+    }
+
+    /// What names the first line of the trace: the same whatever stands around it.
+    pub(crate) fn first(&self) -> Option<&str> {
+        self.first.as_deref()
+    }
+
     /// What was left out since this was last asked.
     pub fn take_defects(&mut self) -> Vec<Defect> {
         std::mem::take(&mut self.defects)
+    }
+
+    /// Threads with an open invocation.
+    pub(crate) fn threads(&self) -> impl Iterator<Item = u32> {
+        self.threads.iter().filter(|(_, thread)| !thread.open.is_empty()).map(|(id, _)| *id)
     }
 
     /// The time of the last line that could be read.
@@ -116,27 +184,45 @@ impl Reader {
         since.min()
     }
 
-    fn defect(&mut self, what: DefectKind) {
-        self.defects.push(Defect { line: self.lines, what });
+    fn defect(&mut self, thread: Option<u32>, what: DefectKind) {
+        self.defects.push(Defect { line: self.lines, thread, what });
     }
 
     fn take(&mut self, line: Line<'_>) -> Result<Option<Invocation>, DefectKind> {
         let number = self.lines;
+        let id = line.thread.unwrap_or_default();
+        if self.threads.len() >= MOST_THREADS && !self.threads.contains_key(&id) {
+            return Err(DefectKind::TooManyThreads);
+        }
+        if self.last.is_none() {
+            let (Step::Call { name, .. } | Step::Return { name, .. }) = &line.step;
+            self.first = Some(format!("{} {id} {name}", line.at));
+        }
         self.last = Some(line.at);
-        let thread = self.threads.entry(line.thread).or_default();
+        let thread = self.threads.entry(id).or_default();
         match (line.direction, line.step) {
             (Direction::HostToVm, Step::Call { name, arguments }) => {
+                let export = Export::of(name);
+                if export == Export::Allocator
+                    && matches!(thread.open.last(), Some(Open::Invocation(_)))
+                {
+                    return Err(DefectKind::AllocatorWithoutHostcall(name.into()));
+                }
                 // Plugin code runs in the open invocation, so nobody can call: it has trapped.
                 let trapped = match thread.open.last() {
                     Some(Open::Invocation(_)) => thread.close(0),
                     _ => None,
                 };
+                if let Some(open) = trapped.as_ref().filter(|_| line.thread.is_none()) {
+                    let what = DefectKind::Interleaved(name.into(), open.export.name().into());
+                    self.defects.push(Defect { line: number, thread: Some(id), what });
+                }
                 let invocation = Invocation {
                     line: number,
-                    thread: line.thread,
+                    thread: id,
                     at: line.at,
                     took: Micros(0),
-                    export: Export::of(name),
+                    export,
                     arguments,
                     returned: Returned::Never,
                     hostcalls: Vec::new(),
@@ -145,8 +231,12 @@ impl Reader {
                 Ok(trapped)
             }
             (Direction::VmToHost, Step::Call { name, arguments }) => {
-                if !matches!(thread.open.last(), Some(Open::Invocation(_))) {
-                    return Err(DefectKind::HostcallWithoutCallback(name.into()));
+                match thread.open.last() {
+                    Some(Open::Invocation(open)) if open.hostcalls.len() >= MOST_HOSTCALLS => {
+                        return Err(DefectKind::TooMany);
+                    }
+                    Some(Open::Invocation(_)) => {}
+                    _ => return Err(DefectKind::HostcallWithoutCallback(name.into())),
                 }
                 let made = Made {
                     line: number,

@@ -3,8 +3,8 @@
 //! A thread runs one VM for each code and VM configuration. Envoy tries every plugin first in a VM that
 //! it throws away (the canary), then starts it on the main thread, then on the workers (host-semantics,
 //! golden traces; proxy-wasm-cpp-host `src/wasm.cc: WasmHandleBase::canary`). Where several VMs of a
-//! thread have a context of the same number, the one that ran last is taken, and that is counted:
-//! of such a log one cannot be sure.
+//! thread may have been meant, the one that ran last is taken, and that is told: of such an invocation
+//! one cannot be sure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,9 +26,24 @@ pub struct Vms {
     unsure: u64,
 }
 
+/// Where an invocation ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The VM, or the likeliest one.
+    pub vm: VmNumber,
+    /// It may have been one of these just as well, or none of them where it is unsure all the same.
+    pub others: Vec<VmNumber>,
+    /// There is only one that it can have been.
+    pub is_sure: bool,
+    /// The VM started before the log did.
+    pub is_partial: bool,
+    /// The VM had been taken for dead.
+    pub is_revived: bool,
+}
+
 #[derive(Debug, Default)]
 struct Thread {
-    /// Newest last; dead ones are taken away.
+    /// Newest last; those that trapped until another one starts.
     vms: Vec<Alive>,
     /// The last root context of this thread was created in a canary.
     tried: bool,
@@ -38,7 +53,12 @@ struct Thread {
 struct Alive {
     number: VmNumber,
     is_canary: bool,
+    /// It started before the log did: any context may be one of its.
+    is_partial: bool,
+    has_trapped: bool,
     contexts: BTreeSet<u32>,
+    /// Contexts that may be of another VM.
+    doubtful: BTreeSet<u32>,
     /// The highest number of a context so far.
     highest: u32,
     /// When it last ran: counts invocations.
@@ -53,9 +73,15 @@ impl Vms {
 
     /// The VM of an invocation that no other is around, in the order in which the reader gave them.
     pub fn place(&mut self, invocation: &Invocation) -> VmNumber {
+        self.find(invocation).vm
+    }
+
+    /// The same, and how sure that is.
+    pub fn find(&mut self, invocation: &Invocation) -> Place {
         let main = *self.main.get_or_insert(invocation.thread);
         let is_main = main == invocation.thread;
         let thread = self.threads.entry(invocation.thread).or_default();
+        let mut others = Vec::new();
         let found = match &invocation.export {
             Export::Start(name) => thread.start(name, &mut self.started),
             Export::Callback(Callback::ContextCreate) if invocation.argument(1) == 0 => {
@@ -63,24 +89,46 @@ impl Vms {
             }
             Export::Callback(Callback::ContextCreate) => {
                 let (id, parent) = (invocation.argument(0), invocation.argument(1));
-                let may = |vm: &Alive| vm.contexts.contains(&parent) && vm.highest < id;
-                thread.one_of(may, &mut self.unsure)
+                let owns = |vm: &Alive| vm.contexts.contains(&parent) && vm.highest < id;
+                let found = thread.one_of(|vm| vm.lives() && owns(vm), &mut others);
+                let found = found.or_else(|| thread.newest(|vm| vm.has_trapped && owns(vm)));
+                found.or_else(|| thread.newest(|vm| vm.is_partial && vm.highest < id))
             }
             Export::Callback(_) => {
                 let context = invocation.argument(0);
-                thread.one_of(|vm| vm.contexts.contains(&context), &mut self.unsure)
+                let owns = |vm: &Alive| vm.contexts.contains(&context);
+                let found = thread.one_of(|vm| vm.lives() && owns(vm), &mut others);
+                let found = found.or_else(|| thread.newest(|vm| vm.has_trapped && owns(vm)));
+                found.or_else(|| thread.newest(|vm| vm.is_partial))
             }
             // The host calls the allocator only within hostcalls; the rest it does not call at all.
-            Export::Allocator | Export::Other(_) => thread.one_of(|_| true, &mut self.unsure),
+            Export::Allocator | Export::Other(_) => {
+                let found = thread.one_of(Alive::lives, &mut others);
+                found.or_else(|| thread.newest(|_| true))
+            }
         };
         // The log begins in the middle: a VM that started before.
-        let at = found.unwrap_or_else(|| thread.begin(&mut self.started));
-        thread.ran(at, invocation)
+        let at = found.unwrap_or_else(|| thread.begin_before(&mut self.started));
+        let place = thread.ran(at, invocation, others);
+        self.unsure += u64::from(!place.is_sure);
+        place
+    }
+
+    /// The VMs of a thread, or of all, that may still run.
+    pub fn of(&self, thread: Option<u32>) -> Vec<VmNumber> {
+        let threads = self.threads.iter().filter(|(id, _)| thread.is_none_or(|of| of == **id));
+        threads.flat_map(|(_, thread)| thread.vms.iter().map(|vm| vm.number)).collect()
     }
 
     /// How many invocations could have run in several VMs.
     pub fn unsure(&self) -> u64 {
         self.unsure
+    }
+}
+
+impl Alive {
+    fn lives(&self) -> bool {
+        !self.has_trapped
     }
 }
 
@@ -102,31 +150,47 @@ impl Thread {
             self.vms[at].is_canary = is_canary;
             return Some(at);
         }
-        let may = |vm: &Alive| !vm.is_canary && vm.highest < id && vm.highest > 0;
-        (0..self.vms.len()).filter(|at| may(&self.vms[*at])).max_by_key(|at| self.vms[*at].ran)
+        self.newest(|vm| vm.lives() && !vm.is_canary && vm.highest < id && vm.highest > 0)
     }
 
-    /// Of the VMs that it may be the one that ran last.
-    fn one_of(&self, may: impl Fn(&Alive) -> bool, unsure: &mut u64) -> Option<usize> {
-        let candidates = (0..self.vms.len()).filter(|at| may(&self.vms[*at]));
-        let found = candidates.clone().max_by_key(|at| self.vms[*at].ran)?;
+    /// Of the VMs that it may be the one that ran last; the others are told.
+    fn one_of(&self, may: impl Fn(&Alive) -> bool, others: &mut Vec<VmNumber>) -> Option<usize> {
+        let found = self.newest(&may)?;
         // A canary runs nothing after its configuration.
-        if candidates.filter(|at| !self.vms[*at].is_canary).count() > 1 {
-            *unsure += 1;
-        }
+        let rest = self.vms.iter().enumerate().filter(|(at, vm)| *at != found && !vm.is_canary);
+        others.extend(rest.filter(|(_, vm)| may(vm)).map(|(_, vm)| vm.number));
         Some(found)
     }
 
+    fn newest(&self, may: impl Fn(&Alive) -> bool) -> Option<usize> {
+        (0..self.vms.len()).filter(|at| may(&self.vms[*at])).max_by_key(|at| self.vms[*at].ran)
+    }
+
+    /// One that trapped is gone for good when another starts.
     fn begin(&mut self, started: &mut u32) -> usize {
+        self.vms.retain(Alive::lives);
+        self.add(started)
+    }
+
+    fn add(&mut self, started: &mut u32) -> usize {
         *started += 1;
         self.vms.push(Alive {
             number: VmNumber(*started),
             is_canary: false,
+            is_partial: false,
+            has_trapped: false,
             contexts: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
             highest: 0,
             ran: 0,
         });
         self.vms.len() - 1
+    }
+
+    fn begin_before(&mut self, started: &mut u32) -> usize {
+        let at = self.add(started);
+        self.vms[at].is_partial = true;
+        at
     }
 
     fn is_empty(&self, at: usize) -> bool {
@@ -138,31 +202,45 @@ impl Thread {
     }
 
     /// Notes what an invocation changes.
-    fn ran(&mut self, at: usize, invocation: &Invocation) -> VmNumber {
+    fn ran(&mut self, at: usize, invocation: &Invocation, others: Vec<VmNumber>) -> Place {
         let last = self.last_run();
+        let context = invocation.argument(0);
+        let is_created = invocation.callback() == Some(Callback::ContextCreate);
+        let is_sure = others.is_empty() && !self.vms[at].doubtful.contains(&context);
+        if is_created && !is_sure {
+            // Each of them may have it, and one more of the same number may come.
+            let may = self.vms.iter_mut().enumerate();
+            for (_, vm) in may.filter(|(it, vm)| *it == at || others.contains(&vm.number)) {
+                vm.contexts.insert(context);
+                vm.doubtful.insert(context);
+                vm.highest = vm.highest.max(context.saturating_sub(1));
+            }
+        }
         let vm = &mut self.vms[at];
         vm.ran = last + 1;
-        let context = invocation.argument(0);
-        match invocation.export {
-            Export::Callback(Callback::ContextCreate) => {
+        let is_revived = std::mem::take(&mut vm.has_trapped);
+        match invocation.callback() {
+            Some(Callback::ContextCreate) if is_sure => {
                 vm.contexts.insert(context);
                 vm.highest = vm.highest.max(context);
             }
-            Export::Callback(Callback::Delete) => {
+            Some(Callback::Delete) => {
                 vm.contexts.remove(&context);
+                vm.doubtful.remove(&context);
             }
-            Export::Callback(_) if vm.highest == 0 => {
-                // Of a log that begins in the middle.
+            Some(callback) if callback != Callback::ContextCreate && vm.is_partial => {
                 vm.contexts.insert(context);
-                vm.highest = context;
+                vm.highest = vm.highest.max(context);
             }
             _ => {}
         }
-        let number = vm.number;
-        if invocation.returned == Returned::Never || (vm.contexts.is_empty() && vm.highest > 0) {
+        let place = Place { vm: vm.number, others, is_sure, is_partial: vm.is_partial, is_revived };
+        vm.has_trapped = invocation.returned == Returned::Never;
+        // Of one that started before the log there may be contexts that have not shown.
+        if vm.contexts.is_empty() && vm.highest > 0 && !vm.is_partial {
             self.vms.remove(at);
         }
-        number
+        place
     }
 }
 
@@ -248,6 +326,30 @@ mod tests {
     }
 
     #[test]
+    fn one_that_runs_on_had_not_trapped() {
+        let calls = [
+            "2 proxy_on_context_create 1 0",
+            "2 proxy_on_context_create 2 1",
+            "2 proxy_on_request_headers 2 9 1!",
+            "2 proxy_on_request_body 2 9 1",
+        ];
+        assert_eq!(placed(&calls), (vec![1, 1, 1, 1], 0));
+    }
+
+    #[test]
+    fn what_a_log_that_begins_in_the_middle_knows_nothing_of_is_one_vm_of_each_thread() {
+        let calls = [
+            "2 proxy_on_request_body 7 9 1",
+            "2 proxy_on_log 5",
+            "2 proxy_on_http_call_response 1 44 3 9 0",
+            "3 proxy_on_tick 1",
+            "2 proxy_on_context_create 9 1",
+            "2 proxy_on_request_headers 9 1 1",
+        ];
+        assert_eq!(placed(&calls), (vec![1, 1, 1, 2, 1, 1], 0));
+    }
+
+    #[test]
     fn of_two_vms_of_a_thread_one_cannot_be_sure() {
         let calls = [
             "1 proxy_on_context_create 1 0",
@@ -257,8 +359,12 @@ mod tests {
             "2 proxy_on_context_create 1 0",
             "2 proxy_on_context_create 2 1",
             "2 proxy_on_request_headers 2 9 1",
+            "2 proxy_on_context_create 2 1",
+            "2 proxy_on_delete 2",
+            "2 proxy_on_delete 2",
+            "2 proxy_on_context_create 3 1",
         ];
         let (vms, unsure) = placed(&calls);
-        assert_eq!((&vms[5..], unsure), (&[3, 3][..], 1));
+        assert_eq!((&vms[5..7], unsure), (&[3, 3][..], 6));
     }
 }

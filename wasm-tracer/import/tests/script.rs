@@ -33,8 +33,8 @@ fn timelines(log: &str, piece: usize) -> Vec<Timeline> {
             }
         }
     }
-    assert_eq!(importer.take_defects(), []);
-    assert_eq!(importer.unsure(), 0);
+    let account = importer.account();
+    assert_eq!((account.first, account.unsure), (Vec::new(), 0));
     timelines.into_values().collect()
 }
 
@@ -100,7 +100,7 @@ fn a_log_cut_anywhere_is_read_to_where_it_is_cut() {
         LOG[..end].lines().for_each(|line| importer.push(line));
         let events: usize = importer.finish().iter().map(|delivery| delivery.events.len()).sum();
         // At most its last line cannot be read.
-        assert!(importer.take_defects().len() <= 1 && events <= 40, "{end}");
+        assert!(importer.account().defects <= 1 && events <= 40, "{end}");
         let mut importer = Importer::new();
         // Cut at the front: returns without their calls.
         LOG[end..].lines().for_each(|line| importer.push(line));

@@ -59,6 +59,7 @@ impl Trace {
         let Line { thread, at, direction, step: Step::Call { name, arguments } } = line else {
             return;
         };
+        let thread = thread.unwrap_or_default();
         match direction {
             Direction::HostToVm => {
                 let Some(callback) = name.strip_prefix("proxy_on_") else { return };

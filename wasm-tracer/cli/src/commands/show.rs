@@ -1,59 +1,40 @@
-//! `show ID`: one timeline, or all timelines of one request, in script notation with their findings.
+//! `show ID` and `show FILE`: one timeline, or all timelines of one request, in script notation with their
+//! findings.
 
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use timeline::Timeline;
 use timeline::ids::TimelineId;
+use timeline::request::Request;
 
 use crate::client::Client;
+use crate::printing::{Printer, Said};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Timeline id (32 hex digits) or request id (x-request-id)
+    /// Timeline id (32 hex digits) or request id (x-request-id); or a file that holds timelines, as this
+    /// command, the page and the API give them
     id: String,
-    /// Print the collector's JSON
+    /// Print JSON, one timeline a line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     client: Client,
 }
 
-/// What of a timeline this command reads; the collector sends more.
-#[derive(Deserialize)]
-struct Shown {
-    id: String,
-    #[serde(default)]
-    state: String,
-    #[serde(default)]
-    findings: Vec<Finding>,
-}
-
-#[derive(Deserialize)]
-struct Finding {
-    code: String,
-    severity: String,
-    headline: String,
-    #[serde(default)]
-    details: Vec<String>,
-    #[serde(default)]
-    advice: Vec<Advice>,
-}
-
-#[derive(Deserialize)]
-struct Advice {
-    host: Option<String>,
-    text: String,
-}
-
 /// The requests of an id, latest first, each with its timelines in chain order.
 #[derive(Deserialize)]
 struct Requests {
-    requests: Vec<Request>,
+    requests: Vec<RequestView>,
 }
 
 #[derive(Deserialize)]
-struct Request {
+struct RequestView {
     whereabouts: Option<Whereabouts>,
     timelines: Vec<Summary>,
 }
@@ -69,63 +50,93 @@ struct Summary {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    if args.id.parse::<TimelineId>().is_ok() && print_timeline(&mut out, args, &args.id)? {
+    let mut show = Show { args, printer: Printer::new(std::io::stdout().lock()) };
+    let file = Path::new(&args.id);
+    if file.exists() {
+        return show.file(file);
+    }
+    if args.id.parse::<TimelineId>().is_ok() && show.timeline(None, &args.id)? {
         return Ok(());
     }
     let path = format!("/api/v1/requests/{}", percent_encode(&args.id));
     let Some(found) = args.client.json::<Requests>(&path)? else {
         bail!(
-            "the collector knows no timeline and no request {:?}; a request appears up to a second after it began",
+            "the collector knows no timeline and no request {:?}, and no file has this name; a request appears up to a second after it began",
             args.id
         );
     };
     for request in found.requests {
-        if let Some(whereabouts) = request.whereabouts.filter(|_| !args.json) {
-            writeln!(out, "{}\n", whereabouts.sentence)?;
-        }
+        let mut note = request.whereabouts.map(|whereabouts| whereabouts.sentence);
         for timeline in request.timelines {
-            print_timeline(&mut out, args, &timeline.id)?;
+            show.timeline(note.take().as_deref(), &timeline.id)?;
         }
     }
     Ok(())
 }
 
-/// Prints a timeline; false if the collector does not know it.
-fn print_timeline(out: &mut impl Write, args: &Args, id: &str) -> Result<bool> {
-    let path = format!("/api/v1/timelines/{id}");
-    if args.json {
-        let Some(text) = args.client.text(&path)? else { return Ok(false) };
-        writeln!(out, "{text}")?;
-        return Ok(true);
-    }
-    let Some(shown) = args.client.json::<Shown>(&path)? else { return Ok(false) };
-    let script = args.client.text(&format!("{path}?as=text"))?.unwrap_or_default();
-    writeln!(out, "{}/timelines/{}", args.client.url(), shown.id)?;
-    print_findings(out, &shown.findings, shown.state == "open")?;
-    writeln!(out, "{}\n", script.trim_end())?;
-    Ok(true)
+struct Show<'a, W> {
+    args: &'a Args,
+    printer: Printer<W>,
 }
 
-fn print_findings(out: &mut impl Write, findings: &[Finding], is_open: bool) -> Result<()> {
-    writeln!(out)?;
-    if findings.is_empty() {
-        writeln!(out, "{}\n", if is_open { "nothing found so far" } else { "nothing found" })?;
-    }
-    for finding in findings {
-        writeln!(out, "{}: {}\n  {}", finding.severity, finding.code, finding.headline)?;
-        for detail in &finding.details {
-            writeln!(out, "  - {detail}")?;
+impl<W: Write> Show<'_, W> {
+    /// Prints a timeline of the collector; false if it does not know it.
+    fn timeline(&mut self, note: Option<&str>, id: &str) -> Result<bool> {
+        let client = &self.args.client;
+        let path = format!("/api/v1/timelines/{id}");
+        if self.args.json {
+            let Some(text) = client.text(&path)? else { return Ok(false) };
+            self.printer.line(&text)?;
+            return Ok(true);
         }
-        for advice in &finding.advice {
-            match &advice.host {
-                Some(host) => writeln!(out, "  what to do on {host}: {}", advice.text)?,
-                None => writeln!(out, "  what to do: {}", advice.text)?,
+        let Some(said) = client.json::<Said>(&path)? else { return Ok(false) };
+        let script = client.text(&format!("{path}?as=text"))?.unwrap_or_default();
+        let name = format!("{}/timelines/{}", client.url(), said.id);
+        self.printer.print(note, &name, &said, &script)?;
+        Ok(true)
+    }
+
+    /// Prints the timelines of a file as this version sees them.
+    fn file(&mut self, path: &Path) -> Result<()> {
+        let timelines = read(path)?;
+        if self.args.json {
+            for timeline in &timelines {
+                self.printer.line(&collector::json::print(timeline))?;
+            }
+            return Ok(());
+        }
+        let ids: BTreeSet<&str> =
+            timelines.iter().map(|timeline| timeline.stream.request_id.as_str()).collect();
+        let is_one_request = timelines.len() > 1 && ids.len() == 1 && !ids.contains("");
+        if !is_one_request {
+            return Ok(timelines.iter().try_for_each(|one| self.printer.timeline(None, one))?);
+        }
+        for request in Request::all(timelines.into_iter().map(Arc::new).collect()) {
+            let mut note = request.whereabouts().map(|whereabouts| whereabouts.sentence());
+            for timeline in &request.timelines {
+                self.printer.timeline(note.take().as_deref(), timeline)?;
             }
         }
-        writeln!(out)?;
+        Ok(())
     }
-    Ok(())
+}
+
+/// The timelines of a file, in script notation or JSON, assessed anew.
+fn read(path: &Path) -> Result<Vec<Timeline>> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = match std::str::from_utf8(&bytes) {
+        Ok(text) => text.trim_start_matches('\u{feff}'),
+        Err(error) => {
+            let line =
+                bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+            bail!("{}, line {line}: a timeline is text in UTF-8, and this is not", path.display());
+        }
+    };
+    let read = match text.trim_start().chars().next() {
+        Some('{' | '[') => collector::json::read(text).map_err(anyhow::Error::from),
+        _ => timeline::script::parse_all(text).map_err(anyhow::Error::from),
+    };
+    read.with_context(|| format!("{} holds no timeline that can be read", path.display()))
 }
 
 /// Request ids are chosen by clients: anything but letters, digits and `-_.` is escaped.
