@@ -77,7 +77,7 @@ func holding(answered func(stream, int)) mode {
 
 // both calls the callee twice, quickly and slowly.
 func both(answered func(int)) types.Action {
-	for _, path := range []string{"/", "/after-300"} {
+	for _, path := range []string{"/", "/after-1000"} {
 		if err := callee.Get(path, nil, only(answered), patience); err != nil {
 			deny(503)
 		}

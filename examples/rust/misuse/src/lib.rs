@@ -97,9 +97,9 @@ impl Misuse {
 }
 
 /// How the callee behaves that takes its time.
-const SLOWLY: &str = "/after-300";
+const SLOWLY: &str = "/after-1000";
 /// How one does that takes longer than a client's patience.
-const TOO_SLOWLY: &str = "/after-2000";
+const TOO_SLOWLY: &str = "/after-4000";
 /// How one does that breaks off in the middle of its answer: of that nothing is left, no headers either.
 const BREAKS_OFF: &str = "/reset";
 

@@ -37,10 +37,10 @@ const fn go_by_host(
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
     // Without a body handler the wrapper answers Continue for it.
-    go_by_host("go-no-body-handler", || post("/patient?misuse=no-body-handler&callee=after-300"),
+    go_by_host("go-no-body-handler", || post("/patient?misuse=no-body-handler&callee=after-1000"),
         RELEASED, NOTHING),
-    go("go-no-body-handler-no-body", || get("/patient?misuse=no-body-handler&callee=after-300"), NOTHING),
-    go("go-holds-all", || post("/patient?misuse=hold-all&callee=after-300"), NOTHING),
+    go("go-no-body-handler-no-body", || get("/patient?misuse=no-body-handler&callee=after-1000"), NOTHING),
+    go("go-holds-all", || post("/patient?misuse=hold-all&callee=after-1000"), NOTHING),
     go("go-holds-all-denies", || post("/patient?misuse=hold-all&callee=status-401"), NOTHING),
     // Errors of dispatches.
     go("go-ignores-error", || get("/patient?misuse=ignore-error"), NO_CALL),
@@ -55,14 +55,14 @@ pub(super) const ROWS: &[Row] = &[
     // Timeouts.
     go("go-default-timeout", || get("/patient?misuse=default-timeout&callee=after-1000"), TIMEOUT),
     go("go-default-timeout-suffices", || get("/patient?misuse=default-timeout&callee=after-50"), NOTHING),
-    go("go-no-timeout", || get("/patient?misuse=no-timeout&callee=after-2500"),
+    go("go-no-timeout", || get("/patient?misuse=no-timeout&callee=after-4000"),
         &[("client-gone-while-waiting", "lost"), ("late-callback", "lost")]),
     go("go-no-timeout-needed", || get("/patient?misuse=no-timeout&callee=after-50"), NOTHING),
     // Calls that nobody waits for.
     go("go-denies-unasked", || get("/silent?misuse=deny-unasked&callee=status-500"), UNASKED),
     go("go-tells", || get("/patient?misuse=tell"), NOTHING),
-    go("go-tells-slowly", || get("/patient?misuse=tell&callee=after-300"), NOTHING),
-    go("go-fills-cache", || get("/patient?misuse=fill-cache&callee=after-300"), NOTHING),
+    go("go-tells-slowly", || get("/patient?misuse=tell&callee=after-1000"), NOTHING),
+    go("go-fills-cache", || get("/patient?misuse=fill-cache&callee=after-1000"), NOTHING),
     go("go-panics", || get("/patient?misuse=panic"), PANIC),
     go("go-handles", || get("/patient?misuse=handled"), NOTHING),
     // Callbacks.
@@ -83,8 +83,8 @@ pub(super) const ROWS: &[Row] = &[
     go("go-retries", || get("/patient?misuse=retry&callee=status-500"), NOTHING),
     // Request bodies.
     go("go-calls-in-body", || post("/patient?misuse=call-in-body&callee=after-50"), RACE),
-    go("go-calls-in-body-early", || post("/early-200?misuse=call-in-body&callee=after-300,status-403"), LOST),
-    go_by_host("go-calls-in-body-held", || post("/early-200?misuse=call-in-body-held&callee=after-300"),
+    go("go-calls-in-body-early", || post("/early-200?misuse=call-in-body&callee=after-1000,status-403"), LOST),
+    go_by_host("go-calls-in-body-held", || post("/early-200?misuse=call-in-body-held&callee=after-1000"),
         NOTHING, STARVES),
     go("go-gathers", || post("/patient?misuse=gather"), NOTHING),
     go_by_host("go-transforms", || post("/patient?misuse=transform"), NOTHING, STARVES),

@@ -19,8 +19,10 @@ use crate::stack::Builder;
 
 pub use subjects::{SUBJECTS, Subject};
 
-/// So long a client waits for an answer that may never come. A row whose request needs more says so.
-const PATIENCE: Duration = Duration::from_millis(1500);
+/// So long a client waits for an answer that may never come. A row whose request needs more says so. It is a
+/// second and more longer, or shorter, than all that it is to come after or before, as these are among each
+/// other: a busy machine makes anything late.
+const PATIENCE: Duration = Duration::from_millis(2500);
 
 /// A request and what must be found of it.
 pub struct Row {

@@ -39,9 +39,9 @@ fn large(path: &str) -> Request {
     Request::post(path, vec![b'x'; 3 << 20]).patience(PATIENCE)
 }
 
-/// Its body comes when a call of 300 ms has been answered.
+/// Its body comes when a call of a second has been answered.
 fn slow(path: &str) -> Request {
-    post(path).holds_back(9, Some(Duration::from_millis(600)))
+    post(path).holds_back(9, Some(Duration::from_millis(1600)))
 }
 
 /// The second half of its body never comes.
@@ -137,15 +137,15 @@ pub(super) const ROWS: &[Row] = &[
     row("checks-first", &MISUSE, || get("/patient?misuse=check-first"), BROKEN),
     // The case of the report.
     row("rust-upstream-answers-early", &RUST,
-        || post("/early-400?callee=after-300"), LOST),
+        || post("/early-400?callee=after-1000"), LOST),
     row("rust-upstream-lets-in", &RUST,
-        || post("/early-200?callee=after-300,status-403"), LOST),
-    row("rust-upstream-closes", &RUST, || post("/close?callee=after-300"), LOST),
+        || post("/early-200?callee=after-1000,status-403"), LOST),
+    row("rust-upstream-closes", &RUST, || post("/close?callee=after-1000"), LOST),
     row("rust-upstream-is-patient", &RUST, || post("/patient?callee=after-50"), RACE),
     row("rust-has-no-body", &RUST, || get("/patient?callee=after-50"), NOTHING),
-    row("go-upstream-answers-early", &GO, || post("/early-400?callee=after-300"), LOST),
-    row("go-upstream-lets-in", &GO, || post("/early-200?callee=after-300,status-403"), LOST),
-    row("go-upstream-closes", &GO, || post("/close?callee=after-300"), LOST),
+    row("go-upstream-answers-early", &GO, || post("/early-400?callee=after-1000"), LOST),
+    row("go-upstream-lets-in", &GO, || post("/early-200?callee=after-1000,status-403"), LOST),
+    row("go-upstream-closes", &GO, || post("/close?callee=after-1000"), LOST),
     row("go-upstream-is-patient", &GO, || post("/patient?callee=after-50"), RACE),
     row("go-has-no-body", &GO, || get("/patient?callee=after-50"), NOTHING),
     // Its fix, which needs a host that calls the body phase.

@@ -54,11 +54,11 @@ pub(super) const RUST_NOWHERE: Subject =
 pub(super) const GO_NOWHERE: Subject =
     of("go-nowhere", || Plugin::new(Sdk::Go, Mode::Body).calls(NOWHERE));
 pub(super) const RUST_EMPTY: Subject = of("rust-empty", || impatient().calls(EMPTY));
-/// Its call may take 200 ms.
+/// Its call may take a second.
 pub(super) const RUST_IMPATIENT: Subject = of("rust-impatient", impatient);
 
 fn impatient() -> Plugin {
-    Plugin::new(Sdk::Rust, Mode::Fixed).timeout_millis(200)
+    Plugin::new(Sdk::Rust, Mode::Fixed).timeout_millis(1000)
 }
 
 const fn of(name: &'static str, plugin: fn() -> Plugin) -> Subject {

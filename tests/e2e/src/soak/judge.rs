@@ -8,7 +8,7 @@ use serde_json::Value;
 use timeline::finding::Severity;
 
 use crate::collector::{Collector, Finding, is_closed};
-use crate::corpus::{Expected, Holding, Row, is_busy_machine};
+use crate::corpus::{Expected, Holding, Row, is_busy_machine, rows};
 
 /// A stored timeline, as far as it is judged.
 pub(super) struct Judged {
@@ -44,6 +44,8 @@ pub struct Score {
     timelines: u64,
     /// Findings that a busy machine added.
     busy: u64,
+    /// Streams without a label.
+    nameless: u64,
 }
 
 /// How a timeline compares with its row.
@@ -82,6 +84,11 @@ pub(super) fn shown(collector: &Collector, timeline: &Judged) -> anyhow::Result<
 }
 
 impl Judged {
+    /// Has it the label of a row?
+    pub(super) fn is_named(&self) -> bool {
+        self.is_stream && !self.path.is_empty()
+    }
+
     fn of(timeline: &Value) -> anyhow::Result<Self> {
         let text = |name: &str| timeline[name].as_str().unwrap_or_default().to_owned();
         let context = timeline["context"].as_u64().context("a timeline has a context")?;
@@ -149,6 +156,21 @@ impl Score {
         })
     }
 
+    /// Holds a stream that has not ended, and has no name before, against what its plugin may do: a proxy
+    /// that was told to read no further does not see either that the client has gone.
+    pub(super) fn judge_nameless(&mut self, timeline: &Judged) -> Verdict {
+        self.nameless += 1;
+        let Some(holding) = Holding::of_listener(&timeline.plugin) else { return Verdict::Wrong };
+        let of_plugin = rows().filter(|row| row.listener(holding) == timeline.plugin);
+        let may_be: Vec<_> = of_plugin.flat_map(|row| row.expected(holding)).collect();
+        let is_so = |f: &Finding| may_be.iter().any(|(code, _)| *code == f.code);
+        if !timeline.is_closed && timeline.findings.iter().all(is_so) {
+            Verdict::Right
+        } else {
+            Verdict::Wrong
+        }
+    }
+
     /// Holds findings against what must be found, in a run that is no row's; whether it is just that.
     pub(super) fn count(&mut self, findings: &[Finding], expected: Expected) -> bool {
         let is_so = |f: &Finding| expected.contains(&(&*f.code, &*f.severity));
@@ -183,10 +205,11 @@ impl Score {
 
 impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Score { timelines, busy, .. } = self;
+        let Score { timelines, busy, nameless, .. } = self;
         writeln!(
             f,
-            "{timelines} timelines judged; {busy} slow callbacks are the machine's, not a row's"
+            "{timelines} timelines judged, and {nameless} of streams that have not ended and have no name; \
+             {busy} slow callbacks are the machine's, not a row's"
         )?;
         writeln!(
             f,

@@ -90,14 +90,14 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
             *stored.entry(timeline.plugin.clone()).or_default() += 1;
             match Row::of_path(&timeline.path) {
                 Some(row) => score.judge(&timeline, row, is_lossy)?,
-                None => Verdict::Wrong,
+                None => score.judge_nameless(&timeline),
             }
         } else {
             let is_right = score.count(&timeline.findings, timeline.expected_of_root());
             if is_right { Verdict::Right } else { Verdict::Wrong }
         };
         let is_wrong = match verdict {
-            Verdict::Right => !is_lossy && timeline.is_stream && !timeline.is_closed,
+            Verdict::Right => !is_lossy && timeline.is_named() && !timeline.is_closed,
             Verdict::Missing => !is_lossy,
             Verdict::Wrong => true,
         };
