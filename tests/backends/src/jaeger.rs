@@ -58,14 +58,14 @@ impl Jaeger {
         format!("http://{}", self.http)
     }
 
+    /// Where it takes OTLP over HTTP, as an address.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http
+    }
+
     /// Where it takes OTLP over gRPC.
     pub fn grpc(&self) -> String {
         format!("http://{}", self.grpc)
-    }
-
-    /// Where it takes OTLP over gRPC, as an address.
-    pub fn grpc_address(&self) -> SocketAddr {
-        self.grpc
     }
 
     /// Status and JSON of its query API.

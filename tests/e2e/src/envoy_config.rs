@@ -13,6 +13,8 @@ pub(crate) const CALLEE: &str = "callee";
 pub(crate) const UPSTREAM: &str = "upstream";
 /// The cluster that recorders ship to.
 pub(crate) const TRACER: &str = "wasm-tracer";
+/// The trace backend that Envoy sends its own spans to.
+pub(crate) const TRACES: &str = "traces";
 
 /// Any free loopback port; the admin interface says which.
 const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -101,6 +103,28 @@ pub(crate) fn listener(name: &str, mut filters: Vec<Value>, route: Value) -> Val
             "typed_config": manager,
         }] }],
     })
+}
+
+/// Has a listener trace all requests, whatever their ids look like.
+pub(crate) fn trace(listener: &mut Value, backend: SocketAddr) {
+    let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
+    manager["request_id_extension"] = json!({ "typed_config": {
+        "@type": type_url("envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig"),
+        "pack_trace_reason": false,
+        "use_request_id_for_trace_sampling": false,
+    } });
+    manager["tracing"] = json!({
+        "random_sampling": { "value": 100 },
+        "provider": { "name": "envoy.tracers.opentelemetry", "typed_config": {
+            "@type": type_url("envoy.config.trace.v3.OpenTelemetryConfig"),
+            "service_name": "envoy",
+            "http_service": { "http_uri": {
+                "uri": format!("http://{backend}/v1/traces"),
+                "cluster": TRACES,
+                "timeout": "1s",
+            } },
+        } },
+    });
 }
 
 /// A cluster without any endpoint.

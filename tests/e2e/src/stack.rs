@@ -36,6 +36,7 @@ pub struct Builder {
     collector_port: u16,
     discovered: Vec<Cluster>,
     ships_to: Option<SocketAddr>,
+    traces_to: Option<SocketAddr>,
     instrument_with: &'static [&'static str],
     workers: Option<u32>,
 }
@@ -193,6 +194,11 @@ impl Builder {
         Self { instrument_with, ..self }
     }
 
+    /// Has Envoy trace all requests itself, and send its spans by OTLP over HTTP to this address.
+    pub fn traces_to(self, address: SocketAddr) -> Self {
+        Self { traces_to: Some(address), ..self }
+    }
+
     /// Adds a cluster that may come and go ([`Stack::discover`]); it may begin without an endpoint.
     pub fn discovers(mut self, name: &str, endpoint: Option<SocketAddr>) -> Self {
         self.discovered.push((name.to_owned(), endpoint));
@@ -239,8 +245,13 @@ impl Builder {
                 });
             }
             let route = envoy_config::to_cluster(envoy_config::UPSTREAM);
-            listeners.push(envoy_config::listener(name, chain, route));
+            let mut listener = envoy_config::listener(name, chain, route);
+            if let Some(backend) = self.traces_to {
+                envoy_config::trace(&mut listener, backend);
+            }
+            listeners.push(listener);
         }
+        clusters.extend(self.traces_to.map(|to| envoy_config::cluster(envoy_config::TRACES, to)));
         let discovery = folder.path().join(DISCOVERY);
         let discovery = (!self.discovered.is_empty()).then_some(discovery);
         if discovery.is_some() {
