@@ -24,8 +24,9 @@ use view::{Answer, DependencyView, ErrorView, OperationView, TraceView};
 
 /// Timelines that one answer looks at, at most: what is older is not found.
 const LOOKED_AT: usize = 20_000;
-/// Timelines read at a time.
-const PAGE: usize = 500;
+/// Timelines read at first, which often is enough, and then at a time: each time the pipeline is asked too.
+const FIRST_PAGE: usize = 200;
+const PAGE: usize = 2_000;
 /// Timelines of one trace in an answer.
 const PARTS: usize = 500;
 /// Latest timelines whose spans name the operations of a service.
@@ -174,9 +175,10 @@ impl Api {
         mut each: impl FnMut(&Arc<Timeline>) -> bool,
     ) -> Result<(), Problem> {
         let mut after = Some(first);
-        let mut looked_at = 0;
+        let (mut looked_at, mut size) = (0, FIRST_PAGE);
         while after.is_some() && looked_at < LOOKED_AT {
-            let page = self.list(query.clone(), after, PAGE).await?;
+            let page = self.list(query.clone(), after, size).await?;
+            size = PAGE;
             looked_at += page.timelines.len();
             if !page.timelines.iter().all(&mut each) {
                 return Ok(());
