@@ -6,7 +6,7 @@ use crate::go_tool::{self, GoTool};
 use crate::prerequisites::Need;
 use crate::wheel::{Wheel, make_executable};
 
-const GO_TOOLS: [(&str, GoTool); 4] = [
+const GO_TOOLS: [(&str, GoTool); 6] = [
     (
         "COMPOSE",
         GoTool { name: "compose", package: "github.com/docker/compose/v5/cmd", seconds: 110 },
@@ -24,6 +24,22 @@ const GO_TOOLS: [(&str, GoTool); 4] = [
         },
     ),
     ("HELM", GoTool { name: "helm", package: "helm.sh/helm/v3/cmd/helm", seconds: 130 }),
+    (
+        "PROMETHEUS",
+        GoTool {
+            name: "prometheus",
+            package: "github.com/prometheus/prometheus/cmd/prometheus",
+            seconds: 225,
+        },
+    ),
+    (
+        "PROMTOOL",
+        GoTool {
+            name: "promtool",
+            package: "github.com/prometheus/prometheus/cmd/promtool",
+            seconds: 10,
+        },
+    ),
 ];
 
 const HADOLINT: Wheel = Wheel {

@@ -2,14 +2,18 @@
 //! them, and a compose file's services run natively.
 
 pub mod compose;
+pub mod dashboards;
 pub mod native;
 pub mod schemas;
+mod topology;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 use serde_json::Value;
+
+pub use topology::Topology;
 
 /// The root of the repository.
 pub fn repository() -> PathBuf {

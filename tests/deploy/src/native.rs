@@ -158,6 +158,10 @@ impl Native {
                 return Ok(format!("{}{rest}", here.display()));
             }
         }
+        if let Some((flag, value)) = text.split_once('=').filter(|(flag, _)| flag.starts_with("--"))
+        {
+            return Ok(format!("{flag}={}", self.here(service, value, places)?));
+        }
         let Some((host, port)) = text.rsplit_once(':') else { return Ok(text.to_owned()) };
         let Ok(port) = port.parse() else { return Ok(text.to_owned()) };
         let here = self.of_host(service, host, port)?;

@@ -1,41 +1,61 @@
 //! The dashboards: every metric that they name exists, and they can be imported by hand.
 
-use deploy::{repository, text};
+use std::collections::BTreeSet;
+
+use deploy::dashboards::{Dashboard, all};
+use deploy::{output, repository, text, tool};
 use serde_json::Value;
 
-fn dashboards() -> Vec<(String, Value)> {
-    let folder = std::fs::read_dir(repository().join("dashboards")).expect("the folder");
-    let files = folder.map(|file| file.expect("a file").path());
-    let json = files.filter(|path| path.extension().is_some_and(|end| end == "json"));
-    let read = json.map(|path| {
-        let text = std::fs::read_to_string(&path).expect("text");
-        (path.display().to_string(), serde_json::from_str(&text).expect("JSON"))
-    });
-    read.collect()
+const RULES: &str = "dashboards/rules/wasm-tracer.yaml";
+
+/// The metrics that a text names, a histogram by the name of all its series.
+fn named(text: &str, known: &BTreeSet<String>) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let metrics = words.filter(|word| word.starts_with("wasm_tracer_"));
+    let of_family = |word: &str| {
+        let endings = ["_bucket", "_count", "_sum"];
+        let family = endings.iter().find_map(|ending| word.strip_suffix(ending));
+        family.filter(|family| known.contains(*family)).unwrap_or(word).to_owned()
+    };
+    metrics.map(of_family).collect()
 }
 
 #[test]
-fn every_metric_that_a_dashboard_names_exists() {
-    let known = text("docs/metrics.md");
-    let mut count = 0;
-    for (file, dashboard) in dashboards() {
-        let text = dashboard.to_string();
-        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        for word in words.filter(|word| word.starts_with("wasm_tracer_")) {
-            let is_known = |name: &str| known.contains(&format!("| `{name}` |"));
-            let of_histogram = ["_bucket", "_count", "_sum"].map(|end| word.strip_suffix(end));
-            let is_series = of_histogram.iter().flatten().any(|name| is_known(name));
-            assert!(is_known(word) || is_series, "{file} names {word}");
-            count += 1;
+fn every_metric_that_is_named_exists_and_every_one_that_exists_is_shown() {
+    let page = text("docs/metrics.md");
+    let lines = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let known: BTreeSet<String> = lines.map(|(name, _)| name.to_owned()).collect();
+    let boards = all().into_iter().map(|Dashboard { json, .. }| json.to_string());
+    let shown = boards.fold(text(RULES), |all, board| all + &board);
+    assert_eq!(named(&shown, &known), known);
+}
+
+#[test]
+fn every_alert_fires_and_is_silent_when_it_should_and_has_a_section_in_the_runbook() {
+    output(tool("PROMTOOL").args(["check", "rules", RULES]));
+    let mut cases = tool("PROMTOOL");
+    cases.current_dir(repository().join("dashboards/rules"));
+    output(cases.args(["test", "rules", "wasm-tracer.test.yaml"]));
+    let rules = deploy::yaml(&text(RULES)).remove(0);
+    let tested = text("dashboards/rules/wasm-tracer.test.yaml");
+    let runbook = text("docs/runbook.md");
+    let alerts = rules["groups"][0]["rules"].as_array().expect("rules");
+    assert!(!alerts.is_empty());
+    for alert in alerts {
+        let name = alert["alert"].as_str().expect("a name");
+        for case in ["fires", "is silent"] {
+            assert!(tested.contains(&format!("- name: {name} {case}\n")), "{name} {case}");
         }
+        assert!(runbook.contains(&format!("\n## {name}\n")), "{name} has no section");
+        let leads = format!("docs/runbook.md#{}", name.to_lowercase());
+        assert_eq!(alert["annotations"]["runbook"], leads.as_str());
     }
-    assert!(count > 0, "no dashboard names a metric");
 }
 
 #[test]
 fn a_dashboard_has_an_id_of_its_own_and_asks_for_its_data_source() {
-    let mut ids = std::collections::BTreeSet::new();
-    for (file, dashboard) in dashboards() {
+    let mut ids = BTreeSet::new();
+    for Dashboard { file, json: dashboard } in all() {
         let id = dashboard["uid"].as_str().unwrap_or_default().to_owned();
         assert!(!id.is_empty() && ids.insert(id), "{file}");
         let variables = dashboard["templating"]["list"].as_array().expect("variables");

@@ -1,105 +1,36 @@
-//! The services of `docker-compose.yml` run natively, with its own configuration files: the traffic
-//! goes through both gateways, and the collector finds the lost callbacks of each.
-//!
-//! Two things are not as in containers. Higress's Envoy cannot be had here, so that a stock one runs
-//! in its place, with the plugin instrumented for it. And Prometheus and Grafana are not started.
+//! The services of `docker-compose.yml` run natively: the traffic goes through both gateways, the
+//! collector finds the lost callbacks of each, and every panel and alert has something to show.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::time::Duration;
+use std::sync::LazyLock;
 
-use anyhow::bail;
-use deploy::compose::Compose;
-use deploy::native::Native;
-use deploy::{output, text};
-use e2e::Guarded;
+use deploy::dashboards::{self, Dashboard};
+use deploy::{Topology, text};
 use serde_json::Value;
 
 const CAUSE: &str = "headers-forwarded-before-body-call";
 
-/// Runs a command line to its end.
-fn run(line: &[OsString]) -> String {
-    let (program, arguments) = line.split_first().expect("a program");
-    output(std::process::Command::new(program).args(arguments))
-}
+static TOPOLOGY: LazyLock<Topology> =
+    LazyLock::new(|| Topology::start().unwrap_or_else(|error| panic!("{error:#}")));
 
-fn wait<T>(
-    what: &str,
-    seconds: u64,
-    running: &mut [(&str, Guarded)],
-    mut condition: impl FnMut() -> anyhow::Result<Option<T>>,
-) -> T {
-    let found = e2e::until(what, Duration::from_secs(seconds), || {
-        for (name, process) in &mut *running {
-            if process.has_ended() {
-                bail!("{name} ended");
-            }
-        }
-        condition()
-    });
-    found.unwrap_or_else(|error| {
-        let said = |(name, process): &(&str, Guarded)| {
-            let log = process.log();
-            let lines: Vec<_> = log.lines().collect();
-            format!("{name} said last:\n{}\n", lines[lines.len().saturating_sub(20)..].join("\n"))
-        };
-        panic!("{error:#}\n{}", running.iter().map(said).collect::<String>())
-    })
+fn list(value: &Value) -> Vec<Value> {
+    value.as_array().cloned().unwrap_or_default()
 }
 
 #[test]
 fn traffic_through_both_gateways_loses_callbacks_and_the_collector_finds_them() {
-    let tracer = e2e::tracer().expect("the command");
-    let plugin = e2e::artifact("body-call-go.wasm").expect("the plugin");
-    let envoy = e2e::envoy().expect("Envoy");
-    let data = tempfile::tempdir().expect("a folder");
-    let mut native = Native::new(Compose::read()).expect("a folder");
-    let collector_address = native.address("collector", 4000).expect("a port");
-    let url = format!("http://{collector_address}");
-
-    for name in ["instrument-higress", "instrument-envoy"] {
-        let mut line =
-            native.command(name, &tracer, &[("/plugin.wasm", plugin.clone())]).expect(name);
-        // What Higress would load a stock Envoy refuses.
-        for word in &mut line {
-            if word == "higress" {
-                *word = "envoy".into();
-            }
-        }
-        assert!(run(&line).contains("written to"), "{name}");
-    }
-
-    let mut running = Vec::new();
-    let mut start = |native: &mut Native, name: &'static str, program, extra: &[&str]| {
-        let mut line = native.command(name, program, &[]).expect(name);
-        line.extend(extra.iter().map(OsString::from));
-        running.push((name, native.start(&line).expect(name)));
-    };
-    let programs = ["misbehave", "traffic"].map(|name| e2e::program(name).expect(name));
-    start(&mut native, "misbehave", &programs[0], &[]);
-    let folder = data.path().to_str().expect("a path");
-    // The image says where its data is.
-    start(&mut native, "collector", &tracer, &["--data", folder]);
-    // Two of them on one machine would share what only a hot restart needs.
-    start(&mut native, "higress", &envoy, &["--disable-hot-restart"]);
-    start(&mut native, "envoy", &envoy, &["--disable-hot-restart"]);
-    start(&mut native, "traffic", &programs[1], &[]);
-
     // As the image asks.
     let healthcheck = "CMD [\"/wasm-tracer\", \"health\"]\n";
     assert!(text("deploy/Dockerfile").contains(healthcheck));
-    wait("the collector is well", 20, &mut running, || {
+    let url = format!("http://{}", TOPOLOGY.collector);
+    let tracer = e2e::tracer().expect("the command");
+    TOPOLOGY.until("the collector is well", 20, || {
         let mut health = std::process::Command::new(&tracer);
         Ok(deploy::try_output(health.arg("health").env("WASM_TRACER_URL", &url)).ok())
     });
-
-    let get = |path: &str| -> anyhow::Result<Value> {
-        Ok(serde_json::from_str(&e2e::get_text(collector_address, path)?)?)
-    };
-    let found = wait("both gateways lost a callback", 300, &mut running, || {
-        let instances = get("/api/v1/instances")?;
-        let lost = get(&format!("/api/v1/timelines?finding={CAUSE}&severity=lost"))?;
-        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let found = TOPOLOGY.until("both gateways lost a callback", 300, || {
+        let instances = TOPOLOGY.ask("/api/v1/instances")?;
+        let lost = TOPOLOGY.ask(&format!("/api/v1/timelines?finding={CAUSE}&severity=lost"))?;
         let lost: BTreeSet<_> =
             list(&lost["timelines"]).iter().map(|line| line["instance"].to_string()).collect();
         let nodes: BTreeSet<_> = list(&instances["instances"])
@@ -110,13 +41,83 @@ fn traffic_through_both_gateways_loses_callbacks_and_the_collector_finds_them() 
         Ok((nodes.len() == 2).then_some(nodes))
     });
     assert_eq!(found.into_iter().collect::<Vec<_>>(), ["envoy", "higress"]);
+}
 
-    // What Prometheus would scrape, at the place that its configuration names.
-    let scrape = deploy::yaml(&text("deploy/compose/prometheus.yml"));
-    let targets = &scrape[0]["scrape_configs"][0]["static_configs"][0]["targets"];
-    assert_eq!(deploy::texts(targets), ["collector:4000"]);
-    let metrics = e2e::get_text(collector_address, "/metrics").expect("metrics");
-    let words = ["wasm_tracer_findings_total{", "plugin=\"body-call\"", CAUSE, "severity=\"lost\""];
-    let is_counted = metrics.lines().any(|line| words.iter().all(|word| line.contains(word)));
-    assert!(is_counted, "{metrics}");
+#[test]
+fn every_panel_and_every_variable_has_something_to_show() {
+    for Dashboard { file, json } in dashboards::all() {
+        for variable in list(&json["templating"]["list"]) {
+            let Some(question) = variable["query"]["query"].as_str() else { continue };
+            let (series, label) = dashboards::label_values(question).expect("a known form");
+            TOPOLOGY.until(&format!("{file}: values of {label}"), 120, || {
+                let path = format!("/api/v1/label/{label}/values");
+                let values = TOPOLOGY.ask_prometheus(&path, &[("match[]", &series)])?;
+                Ok((!list(&values).is_empty()).then_some(()))
+            });
+        }
+        for question in dashboards::questions(&json) {
+            TOPOLOGY.until(&format!("{file}: an answer to {question}"), 120, || {
+                let data = TOPOLOGY.ask_prometheus("/api/v1/query", &[("query", &question)])?;
+                let is_number = |sample: &Value| sample["value"][1] != "NaN";
+                let shown = list(&data["result"]);
+                Ok((!shown.is_empty() && shown.iter().any(is_number)).then_some(()))
+            });
+        }
+    }
+}
+
+#[test]
+fn a_spike_leads_to_the_timeline_that_shows_it() {
+    for metric in ["wasm_tracer_findings_total", "wasm_tracer_plugin_time_seconds_bucket"] {
+        let trace = TOPOLOGY.until(&format!("an exemplar of {metric}"), 120, || {
+            let all = [("query", metric), ("start", "0"), ("end", "4000000000")];
+            let data = TOPOLOGY.ask_prometheus("/api/v1/query_exemplars", &all)?;
+            let trace = list(&data).iter().find_map(|series| {
+                series["exemplars"][0]["labels"]["trace_id"].as_str().map(str::to_owned)
+            });
+            Ok(trace)
+        });
+        let shown = TOPOLOGY.ask(&format!("/api/traces/{trace}")).expect("the timeline");
+        assert_eq!(shown["data"][0]["traceID"], trace.as_str(), "{shown}");
+        assert!(!list(&shown["data"][0]["spans"]).is_empty(), "{shown}");
+    }
+}
+
+#[test]
+fn the_lost_callback_raises_its_alarm_and_every_rule_is_well() {
+    let rules = TOPOLOGY.until("all rules were evaluated", 120, || {
+        let data = TOPOLOGY.ask_prometheus("/api/v1/rules", &[])?;
+        let rules = list(&data["groups"][0]["rules"]);
+        let is_evaluated = |rule: &Value| rule["health"] != "unknown";
+        Ok((!rules.is_empty() && rules.iter().all(is_evaluated)).then_some(rules))
+    });
+    for rule in rules {
+        assert_eq!(rule["health"], "ok", "{rule}");
+    }
+    TOPOLOGY.until("the alarm of the lost callback", 120, || {
+        let data = TOPOLOGY.ask_prometheus("/api/v1/alerts", &[])?;
+        let is_it = |alert: &Value| {
+            let labels = &alert["labels"];
+            labels["alertname"] == "WasmTracerLostCallback"
+                && labels["code"] == CAUSE
+                && alert["state"] == "firing"
+        };
+        Ok(list(&data["alerts"]).iter().any(is_it).then_some(()))
+    });
+}
+
+#[test]
+fn grafanas_own_search_for_timelines_with_a_finding_has_answers() {
+    let services = TOPOLOGY.until("a service", 120, || {
+        Ok(Some(list(&TOPOLOGY.ask("/api/services")?["data"])).filter(|all| !all.is_empty()))
+    });
+    assert!(services.contains(&Value::from("body-call")), "{services:?}");
+    // As its Jaeger data source asks for the panel of one request.
+    let search = "/api/traces?service=body-call&tags=%7B%22error%22%3A%22true%22%7D&limit=50";
+    TOPOLOGY.until("a timeline with a finding", 120, || {
+        let traces = list(&TOPOLOGY.ask(search)?["data"]);
+        // Grafana ends its own plugin at a trace without spans.
+        assert!(traces.iter().all(|trace| !list(&trace["spans"]).is_empty()));
+        Ok((!traces.is_empty()).then_some(()))
+    });
 }
