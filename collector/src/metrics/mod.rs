@@ -252,6 +252,10 @@ impl Metrics {
             journal_bytes.clone(),
         );
         r.register_with_unit("slices_size", "Timelines kept", Unit::Bytes, slices_bytes.clone());
+        // A series that begins at 0 shows its first increase.
+        for result in ["sent", "failed", "queue_full", "not_sampled", "later_revision"] {
+            drop(otlp.get_or_create(&[("result", result)]));
+        }
         Metrics {
             registry,
             batches,
