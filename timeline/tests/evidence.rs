@@ -3,6 +3,7 @@
 
 mod cited;
 mod mistakes;
+mod recordings;
 mod traces;
 
 use abi::Kind;
@@ -50,6 +51,11 @@ fn timelines() -> Vec<Timeline> {
             }
         }
     }
+    let recorded = recordings::all().into_iter();
+    all.extend(
+        recorded
+            .map(|(name, text)| script::parse(&text).unwrap_or_else(|e| panic!("{e} in {name}"))),
+    );
     all
 }
 

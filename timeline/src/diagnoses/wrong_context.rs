@@ -67,7 +67,9 @@ fn of_step(story: &Story<'_>, step: &Step) -> Option<Verdict> {
     if let Some(gap) = story.gap_in(callback) {
         return Some(Verdict::Unknown { gap });
     }
-    let switch = hostcalls.iter().find(|e| e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext));
+    // Of several the last one before it holds: SDKs name the stream first.
+    let before = hostcalls.iter().take_while(|e| e.sequence != missed.sequence);
+    let switch = before.filter(|e| e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext)).last();
     let headline = format!(
         "In the response callback of {} the plugin called {} for root context {}, not for the stream: \
          {} stays held.",

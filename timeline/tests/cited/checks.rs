@@ -77,7 +77,8 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
         "own-local-reply-paused" => (|| {
             let reply = Kind::Hostcall(Hostcall::SendLocalResponse);
             let (at, _) = cited.one(|e| e.kind == reply && e.result == 0)?;
-            let (stop, _) = cited.callback(Callback::ResponseHeaders)?;
+            let phases = [Callback::ResponseHeaders, Callback::ResponseBody];
+            let (stop, _) = cited.one(|e| phases.iter().any(|c| e.kind == Kind::Callback(*c)))?;
             let to = cited.ended_by(finding);
             Some(at < stop && cited.held_until(finding, to))
         })(),
@@ -129,9 +130,9 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
             let (at, answer) = cited.answer(dispatch)?;
             let decides = [Hostcall::ContinueStream, Hostcall::SendLocalResponse];
             let (_, act) = cited.one(|e| decides.iter().any(|h| e.kind == Kind::Hostcall(*h)))?;
-            let switched = cited.0[at..]
-                .iter()
-                .any(|e| e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext) && e.result == 0);
+            let switch = Kind::Hostcall(Hostcall::SetEffectiveContext);
+            let away = |e: &Event| e.result == 0 && e.arg(0) != answer.context.0;
+            let switched = cited.0[at..].iter().any(|e| e.kind == switch && away(e));
             Some(act.entry == answer.entry && act.result == 0 && !switched)
         })(),
         "local-reply-too-late" => (|| {
