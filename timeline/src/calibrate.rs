@@ -106,16 +106,29 @@ impl Calibration {
                 _ => {}
             }
         }
-        for event in hostcalls_on(context, hostcalls) {
-            if let Some(direction) = resumes(event) {
-                let one = &mut watch[direction as usize];
-                if *one == Watch::Held {
-                    *one = Watch::Resumed(event.at);
-                }
-            } else if event.kind == Kind::Hostcall(abi::Hostcall::SendLocalResponse) {
-                *watch = [Watch::Done; 2];
-            }
-        }
+        decided(watch, context, hostcalls);
         self.headers_stop != known
+    }
+}
+
+/// Looks at the hostcalls of one invocation, whosever it is, that the host applied to a stream: a tick, or the
+/// response callback of another stream's call, may resume it too.
+pub fn decided(watch: &mut [Watch; 2], context: ContextId, hostcalls: &[Event]) {
+    for event in hostcalls_on(context, hostcalls) {
+        if let Some(direction) = resumes(event) {
+            let one = &mut watch[direction as usize];
+            if *one == Watch::Held {
+                *one = Watch::Resumed(event.at);
+            }
+        } else if event.kind == Kind::Hostcall(abi::Hostcall::SendLocalResponse) {
+            *watch = [Watch::Done; 2];
+        }
+    }
+}
+
+/// Events are missing: a resume may be among them, so a body that comes now shows nothing.
+pub fn lost(watch: &mut [Watch; 2]) {
+    for one in watch.iter_mut().filter(|one| **one == Watch::Held) {
+        *one = Watch::Done;
     }
 }

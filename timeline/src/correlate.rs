@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use abi::{Callback, Dialect, Hostcall, Kind};
 
-use crate::calibrate::{Calibrations, Watch};
+use crate::calibrate::{self, Calibrations, Watch};
 use crate::delivery::{Clock, Delivery, Module, Root, StreamInfo};
 use crate::diagnose::Instant;
 use crate::event::Event;
@@ -152,6 +152,7 @@ impl Correlator {
     /// Events are missing: what waits for its invocation will not get it.
     pub fn gap(&mut self) {
         self.orphans.open();
+        self.held.values_mut().for_each(|held| calibrate::lost(&mut held.watch));
         self.touched.extend(self.lives.values());
         for (_, hostcalls) in std::mem::take(&mut self.unfinished) {
             self.invocation(None, hostcalls);
@@ -245,6 +246,7 @@ impl Correlator {
                 && let Some(held) = self.held.get_mut(&key)
                 && held.timeline.event(group[0].sequence).is_none()
             {
+                calibrate::decided(&mut held.watch, context, group);
                 insert(&mut held.timeline, group.iter().cloned());
                 self.touch(key);
             }

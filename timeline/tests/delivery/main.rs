@@ -264,6 +264,32 @@ fn what_a_vm_does_calibrates_its_dialect() {
     }
 }
 
+/// A stream that waits for what another one fetched, or for the next tick, is resumed there.
+#[test]
+fn a_resume_from_elsewhere_or_one_that_was_lost_does_not_pass_for_a_body_phase_while_held() {
+    let resumed = "0.1 #1 create 2 root 1\n0.2 #2 request_headers 2 n=1 -> pause
+        0.3 #5 tick root 1
+        0.3 #3   set_effective_context context=2 -> ok
+        0.3 #4   continue_stream request -> ok
+        0.3002 #6 request_body 2 size=3 end -> continue";
+    let events = record(&[(resumed, 0)]);
+    let mut instance = Instance::new(INSTANCE);
+    let updates = instance.deliver(batch(&events, 1, Micros(9_000_000)), Micros(9_000_000));
+    assert_eq!(seen_last(&updates), HeadersStop::Unknown);
+
+    let mut instance = Instance::new(INSTANCE);
+    instance.deliver(batch(&events[..2], 1, Micros(250_000)), Micros(250_000));
+    instance.deliver(batch(&events[5..], 6, Micros(400_000)), Micros(400_000));
+    let updates = instance.advance(Micros(30_000_000));
+    assert_eq!(seen_last(&updates), HeadersStop::Unknown);
+
+    let thrice: Vec<(&str, u64)> = (0..3).map(|at| (resumed, at * 1_000)).collect();
+    let mut instance = Instance::new(INSTANCE);
+    let events = record(&thrice);
+    let updates = instance.deliver(batch(&events, 1, Micros(9_000_000)), Micros(9_000_000));
+    assert_eq!(seen_last(&updates), HeadersStop::All);
+}
+
 /// What is known of the host's rule when the last of these was told.
 fn seen_last(updates: &[Update]) -> HeadersStop {
     updates.last().map(|update| update.snapshot.dialect.headers_stop).expect("an update")
