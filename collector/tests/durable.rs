@@ -32,14 +32,7 @@ fn a_crash_loses_nothing_that_was_answered_and_doubles_nothing() {
 fn a_stream_goes_on_where_the_crash_cut_it() {
     let mut collector = Collector::start();
     let mut recorder = Recorder::new(1);
-    let mut whole = recorder.requests(1);
-    let mut rest = whole.clone();
-    rest.events = whole.events.split_off(5);
-    rest.first_sequence += 5;
-    rest.first_entry += 4;
-    rest.first_at_micros += 60;
-    rest.streams.clear();
-    whole.known_until_micros = rest.first_at_micros;
+    let (whole, rest) = recorder.cut_short();
     assert_eq!(collector.send(&bytes(&whole)).0, 200);
     collector.until("/api/v1/timelines", |l| l["timelines"][0]["state"] == "open");
     collector.crash_and_restart();
@@ -54,6 +47,27 @@ fn a_stream_goes_on_where_the_crash_cut_it() {
         .1;
     assert_eq!(timelines[0]["event_count"], 9, "{text}");
     assert_eq!(timelines[0]["request_id"], "request-2");
+}
+
+#[test]
+fn a_stream_that_is_closed_for_want_of_room_goes_on_as_the_same_timeline() {
+    let collector = Collector::with(|settings| settings.max_open_timelines = Some(1));
+    let parts: Vec<_> = (1..=3).map(|number| Recorder::new(number).cut_short()).collect();
+    for (begun, _) in &parts {
+        assert_eq!(collector.send(&bytes(begun)).0, 200);
+    }
+    collector.until_metric("wasm_tracer_timelines_evicted_total", |n| n == 2.0);
+    for (_, rest) in &parts {
+        assert_eq!(collector.send(&bytes(rest)).0, 200);
+    }
+    let is_whole = |t: &&serde_json::Value| {
+        t["event_count"] == 9 && t["request_id"] == "request-2" && t["severity"] == "lost"
+    };
+    let list = collector.until("/api/v1/timelines", |list| {
+        list["timelines"].as_array().expect("a list").iter().filter(is_whole).count() == 3
+    });
+    assert_eq!(list["timelines"].as_array().map(Vec::len), Some(3), "{list:#}");
+    collector.until_metric("wasm_tracer_timelines_closed_total", |n| n == 3.0);
 }
 
 #[test]

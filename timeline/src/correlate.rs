@@ -203,6 +203,7 @@ impl Correlator {
         };
         let is_placed = self.borrowed(home, &hostcalls);
         let is_unowned = callback.is_some_and(Callback::is_response)
+            && home.is_none()
             && invocation.as_ref().is_some_and(|e| !self.owners.contains_key(&e.call));
         if is_unowned || !is_placed {
             self.orphans.keep(invocation.as_ref(), &hostcalls);
@@ -240,7 +241,7 @@ impl Correlator {
         let mut all = true;
         for group in hostcalls[first..].chunk_by(|_, next| !is_switch(next)) {
             let context = ContextId(group[0].arg(0));
-            let key = self.current.get(&context).copied();
+            let key = self.current.get(&context).copied().or_else(|| self.gone_on(context));
             all &= key.is_some() || self.roots.contains_key(&context);
             if let Some(key) = key.filter(|key| Some(*key) != home)
                 && let Some(held) = self.held.get_mut(&key)
@@ -255,8 +256,8 @@ impl Correlator {
     }
 
     fn of_context(&mut self, context: ContextId) -> Key {
-        match self.current.get(&context) {
-            Some(key) => *key,
+        match self.current.get(&context).copied().or_else(|| self.gone_on(context)) {
+            Some(key) => key,
             None => self.begin(context, ContextId(0)),
         }
     }

@@ -428,7 +428,7 @@ impl State {
     }
 
     /// A long open timeline keeps its instance's batches in the journal; when these fill it, the
-    /// quietest are closed. They are made whole in the store should they go on.
+    /// quietest are closed. Should they go on, it is under the same id, and the store makes them whole.
     fn limit_journal(&mut self) {
         let bytes = self.wiring.metrics.journal_bytes();
         if bytes < self.wiring.journal_limit / 4 * 3 {

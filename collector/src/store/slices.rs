@@ -1,7 +1,7 @@
 //! All slices of a store: the one being written, and those before it.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -129,22 +129,16 @@ impl Writer {
 
     /// Stores timelines; a part that is stored already stays in its slice and is made whole there.
     pub fn put(&mut self, slices: &Slices, rows: &[Row]) -> Result<(), StoreError> {
-        let mut fresh = Vec::with_capacity(rows.len());
-        let mut merged: BTreeMap<PathBuf, Vec<Row>> = BTreeMap::new();
-        for row in rows {
-            let stored = if row.may_be_stored { slices.find(row.timeline.id)? } else { None };
-            match stored {
+        let wholes = wholes(slices, rows)?;
+        let mut fresh = Vec::with_capacity(wholes.len());
+        let mut merged: BTreeMap<&PathBuf, Vec<&Row>> = BTreeMap::new();
+        for (place, row) in &wholes {
+            match place {
                 None => fresh.push(row),
-                Some((slice, stored)) => {
-                    if let Some(whole) = merge(stored, &row.timeline) {
-                        let row = Row { timeline: Arc::new(whole), ..row.clone() };
-                        merged.entry(slice.path.clone()).or_default().push(row);
-                    }
-                }
+                Some(path) => merged.entry(path).or_default().push(row),
             }
         }
-        for (path, rows) in &merged {
-            let rows: Vec<&Row> = rows.iter().collect();
+        for (path, rows) in merged {
             let db = format::open(path, &FORMAT)?;
             slice::write(&db, path, &rows, &mut self.compressor)?;
             self.unsettled.insert(path.clone());
@@ -252,4 +246,33 @@ fn sync(path: &Path) -> Result<(), StoreError> {
 
 fn begun_of(path: &Path) -> Option<i64> {
     path.file_name()?.to_str()?.strip_prefix("slice-")?.strip_suffix(".db")?.parse().ok()
+}
+
+/// Each timeline of these rows once and whole, and the slice in which a part of it is stored.
+fn wholes(slices: &Slices, rows: &[Row]) -> Result<Vec<(Option<PathBuf>, Row)>, StoreError> {
+    let mut wholes: Vec<(Option<PathBuf>, Row)> = Vec::with_capacity(rows.len());
+    let mut places: HashMap<TimelineId, usize> = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let id = row.timeline.id;
+        if let Some((_, before)) = places.get(&id).and_then(|at| wholes.get_mut(*at)) {
+            // It went on before its first part was written.
+            if let Some(whole) = merge(Timeline::clone(&before.timeline), &row.timeline) {
+                before.timeline = Arc::new(whole);
+            }
+            continue;
+        }
+        let stored = if row.may_be_stored { slices.find(id)? } else { None };
+        let whole = match stored {
+            None => (None, row.clone()),
+            Some((slice, stored)) => match merge(stored, &row.timeline) {
+                None => continue,
+                Some(whole) => {
+                    (Some(slice.path.clone()), Row { timeline: Arc::new(whole), ..row.clone() })
+                }
+            },
+        };
+        places.insert(id, wholes.len());
+        wholes.push(whole);
+    }
+    Ok(wholes)
 }

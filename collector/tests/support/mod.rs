@@ -300,6 +300,19 @@ impl Recorder {
         (first, self.batch(vec![(answer, stream)]))
     }
 
+    /// One request in two batches.
+    pub fn cut_short(&mut self) -> (v1::Batch, v1::Batch) {
+        let mut begun = self.requests(1);
+        let mut rest = begun.clone();
+        rest.events = begun.events.split_off(5);
+        rest.first_sequence += 5;
+        rest.first_entry += 4;
+        rest.first_at_micros += 60;
+        rest.streams.clear();
+        begun.known_until_micros = rest.first_at_micros;
+        (begun, rest)
+    }
+
     /// A batch with a stream that begins and does not end.
     pub fn beginning(&mut self) -> v1::Batch {
         let (mut events, stream) = self.request();

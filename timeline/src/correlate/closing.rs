@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use abi::{Callback, Dialect, Kind};
+use abi::{CallKind, Callback, Dialect, Kind};
 
 use super::{Correlator, Key};
 use crate::calls::{Call, Outcome, ends_root};
@@ -133,9 +133,12 @@ impl Correlator {
             self.open_streams -= usize::from(!held.timeline.is_root());
         }
         let timeline = &held.timeline;
+        let mut out = Vec::new();
         for call in timeline.calls.iter().filter(|c| c.id != CallId(0)) {
             if self.owners.get(&call.id) == Some(&key) {
                 self.owners.remove(&call.id);
+                let is_out = call.outcome == Outcome::Pending || call.kind == CallKind::GrpcStream;
+                out.extend(is_out.then_some(call.id));
             }
         }
         if self.lives.get(&timeline.context) == Some(&key) {
@@ -145,6 +148,7 @@ impl Correlator {
             self.current.remove(&timeline.context);
             self.generations.used(timeline.context, timeline.generation);
         }
+        self.generations.give_away(timeline, held.deleted, &out);
     }
 }
 

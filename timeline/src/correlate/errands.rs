@@ -50,7 +50,8 @@ impl Correlator {
     /// root's timeline is full begins another errand, so that a plugin that calls again and again from its
     /// callbacks has timelines of a size; so has one whose gRPC stream lives for days.
     pub(super) fn of_answer(&mut self, event: &Event, hostcalls: &[Event]) -> Option<Key> {
-        let key = self.owners.get(&event.call).copied()?;
+        let owner = self.owners.get(&event.call).copied();
+        let key = owner.or_else(|| self.answered(event.call))?;
         if !self.is_full(Some(key)) {
             return Some(key);
         }

@@ -1,39 +1,126 @@
-//! How often context ids were used: hosts count upwards, so reuse is rare, but it must be told apart.
+//! How often context ids were used: hosts count upwards, so reuse is rare, but it must be told apart. And
+//! what was given away before its end: should it go on, it is the same timeline, whose events before are in
+//! the store.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::sync::Arc;
 
-use crate::ids::ContextId;
+use super::{Correlator, Key};
+use crate::ids::{CallId, ContextId};
+use crate::timeline::Timeline;
 
-/// Context ids whose last generation is remembered.
+/// Context ids whose last generation is remembered; timelines given away, and their calls.
 const MOST: usize = 4_096;
+
+/// A timeline within its instance.
+type Name = (ContextId, u32);
 
 /// The last generation of contexts that are gone.
 #[derive(Default)]
 pub(crate) struct Generations {
-    last: HashMap<ContextId, u32>,
-    order: VecDeque<ContextId>,
+    last: Remembered<ContextId, u32>,
+    /// Timelines that were given away and may go on.
+    gone: Remembered<Name, Gone>,
+    /// Who of them awaits an answer.
+    owners: Remembered<CallId, Name>,
+}
+
+/// A timeline that is not held any more.
+#[derive(Clone, Copy)]
+struct Gone {
+    root: ContextId,
+    /// 0: it was never told of.
+    revision: u32,
+    deleted: bool,
 }
 
 impl Generations {
     /// Is anything known of a context?
     pub fn knows(&self, context: ContextId) -> bool {
-        self.last.contains_key(&context)
+        self.last.get(context).is_some()
     }
 
     /// Generation of its next use.
     pub fn next(&self, context: ContextId) -> u32 {
-        self.last.get(&context).map_or(0, |last| last + 1)
+        self.last.get(context).map_or(0, |last| last + 1)
     }
 
     /// Its last use had this generation.
     pub fn used(&mut self, context: ContextId, generation: u32) {
-        if self.last.insert(context, generation).is_none() {
-            self.order.push_back(context);
+        self.last.keep(context, generation);
+    }
+
+    /// A timeline is given away. `out`: the calls whose answers it awaits.
+    pub fn give_away(&mut self, timeline: &Timeline, deleted: bool, out: &[CallId]) {
+        let name = (timeline.context, timeline.generation);
+        // One that went on may do so again.
+        if !deleted || !out.is_empty() || self.gone.get(name).is_some() {
+            let (root, revision) = (timeline.stream.root, timeline.revision);
+            self.gone.keep(name, Gone { root, revision, deleted });
+        }
+        for call in out {
+            self.owners.keep(*call, name);
+        }
+    }
+}
+
+impl Correlator {
+    /// The timeline of a context that was given away before its end, held again.
+    pub(super) fn gone_on(&mut self, context: ContextId) -> Option<Key> {
+        let name = (context, self.generations.last.get(context)?);
+        let gone = self.generations.gone.get(name).filter(|gone| !gone.deleted)?;
+        Some(self.take_up(name, gone))
+    }
+
+    /// The one that awaits the answer to a call, held again.
+    pub(super) fn answered(&mut self, call: CallId) -> Option<Key> {
+        let name = self.generations.owners.get(call)?;
+        let is_it = |timeline: &Timeline| (timeline.context, timeline.generation) == name;
+        let held = self.held.iter().find(|(_, held)| is_it(&held.timeline)).map(|(key, _)| *key);
+        held.or_else(|| Some(self.take_up(name, self.generations.gone.get(name)?)))
+    }
+
+    fn take_up(&mut self, (context, generation): Name, gone: Gone) -> Key {
+        let key = self.hold(context, generation, gone.root, gone.deleted);
+        if let Some(held) = self.held.get_mut(&key) {
+            held.told = gone.revision > 0;
+            let timeline = Arc::make_mut(&mut held.timeline);
+            timeline.revision = gone.revision;
+            if !timeline.is_root() {
+                self.open_streams += 1;
+                self.current.entry(context).or_insert(key);
+            }
+        }
+        key
+    }
+}
+
+/// The latest of what was kept.
+struct Remembered<K, V> {
+    kept: HashMap<K, V>,
+    order: VecDeque<K>,
+}
+
+impl<K, V> Default for Remembered<K, V> {
+    fn default() -> Remembered<K, V> {
+        Remembered { kept: HashMap::new(), order: VecDeque::new() }
+    }
+}
+
+impl<K: Copy + Eq + Hash, V: Copy> Remembered<K, V> {
+    fn get(&self, key: K) -> Option<V> {
+        self.kept.get(&key).copied()
+    }
+
+    fn keep(&mut self, key: K, value: V) {
+        if self.kept.insert(key, value).is_none() {
+            self.order.push_back(key);
         }
         if self.order.len() > MOST
             && let Some(oldest) = self.order.pop_front()
         {
-            self.last.remove(&oldest);
+            self.kept.remove(&oldest);
         }
     }
 }

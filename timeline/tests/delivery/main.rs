@@ -6,6 +6,7 @@ mod errands;
 mod recording;
 mod roots;
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use abi::{HeadersStop, Kind};
@@ -205,6 +206,32 @@ fn the_quietest_timeline_is_closed_first_for_want_of_room() {
     let closed = State::Closed(Reason::Evicted);
     assert_eq!(evicted, [(3, closed), (2, closed), (4, closed)], "one given up is closed already");
     assert_eq!(instance.status().open_timelines, 0);
+}
+
+#[test]
+fn what_was_closed_for_want_of_room_and_goes_on_is_the_same_timeline() {
+    let whole = format!("{LATE}2.0 #8 http_call_response root 1 call 4 headers=3 code=200");
+    let events = record(&[(&whole, 0)]);
+    let expected = Seen::of(batches(&events, &[]));
+    let mut instance = Instance::new(INSTANCE);
+    let (mut parts, mut told) = (Vec::new(), Vec::new());
+    for delivery in batches(&events, &[1, 2, 4, 5, 6, 7]) {
+        let arrived = delivery.known_until;
+        let updates = instance.deliver(delivery, arrived);
+        told.extend(updates.into_iter().chain(instance.evict()));
+    }
+    for update in &told {
+        parts.extend(update.snapshot.events.iter().cloned());
+    }
+    let ids: BTreeSet<_> = told.iter().map(|u| (u.id, u.snapshot.generation)).collect();
+    let (id, timeline) = expected.last.first_key_value().expect("a timeline");
+    assert_eq!(ids.into_iter().collect::<Vec<_>>(), [(*id, 0)]);
+    assert!(told.is_sorted_by(|a, b| a.revision < b.revision), "revisions count up");
+    parts.sort_by_key(Event::order);
+    parts.dedup();
+    assert_eq!(parts, timeline.events, "no event of it is lost");
+    assert_eq!(instance.status().open_timelines, 0);
+    assert_eq!(instance.status().streams_seen, 1);
 }
 
 #[test]
