@@ -9,14 +9,12 @@ use crate::black_box;
 use crate::correlate::Correlator;
 use crate::delivery::{Delivery, Lost, Module, OpenInvocation, Root};
 use crate::event::Event;
+use crate::heartbeat::Heartbeat;
 use crate::ids::{ContextId, InstanceId, Micros, Sequence};
 use crate::timeline::{Gap, Silence, Update};
 
 /// How long a batch that came too early waits for those before it.
 pub const OUT_OF_ORDER_WAIT: Micros = Micros(10_000_000);
-/// While a stream is held or a call is out a recorder ships each second, else every 10 s: an instance
-/// with open timelines that misses three of these is silent.
-pub const SILENT_AFTER: Micros = Micros(30_000_000);
 /// Gaps remembered; beyond it the oldest are joined.
 const MOST_GAPS: usize = 256;
 
@@ -32,6 +30,7 @@ pub struct Instance {
     /// Least arrival − monotonic time seen: what the collector's clock is ahead, and the network took.
     offset: Option<i128>,
     last_heard: Micros,
+    heartbeat: Heartbeat,
     known_until: Micros,
     gaps: Vec<InstanceGap>,
     is_final: bool,
@@ -89,6 +88,7 @@ impl Instance {
             lost: BTreeMap::new(),
             offset: None,
             last_heard: Micros(0),
+            heartbeat: Heartbeat::default(),
             known_until: Micros(0),
             gaps: Vec::new(),
             is_final: false,
@@ -120,6 +120,8 @@ impl Instance {
     /// Takes one batch. `arrived`: the collector's monotonic clock.
     pub fn deliver(&mut self, delivery: Delivery, arrived: Micros) -> Vec<Update> {
         self.last_heard = self.last_heard.max(arrived);
+        let is_empty = delivery.events.is_empty() && delivery.open.is_empty();
+        self.heartbeat.heard(delivery.clock.monotonic, is_empty);
         let ahead = i128::from(arrived.0) - i128::from(delivery.clock.monotonic.0);
         self.offset = Some(self.offset.map_or(ahead, |least| least.min(ahead)));
         for lost in &delivery.lost {
@@ -146,7 +148,7 @@ impl Instance {
         let waiting =
             self.waiting.values().map(|(_, arrived)| arrived.after(OUT_OF_ORDER_WAIT)).min();
         let idle = self.correlator.next_idle().and_then(|at| self.on_collector_clock(at));
-        let silent = self.is_to_be_heard().then(|| self.last_heard.after(SILENT_AFTER));
+        let silent = self.is_to_be_heard().then(|| self.silent_at());
         [waiting, idle, silent].into_iter().flatten().min()
     }
 
@@ -202,9 +204,14 @@ impl Instance {
         !ended && self.correlator.silence.is_none() && self.correlator.open_streams() > 0
     }
 
+    /// When it is silent, should nothing more be heard: on the collector's clock.
+    fn silent_at(&self) -> Micros {
+        self.last_heard.after(self.heartbeat.silent_after())
+    }
+
     /// A trap that leaves no black box shows only as silence (design §6, death).
     fn listen(&mut self, arrived: Micros) {
-        if arrived < self.last_heard.after(SILENT_AFTER) {
+        if arrived < self.silent_at() {
             self.correlator.heard(None);
         } else if self.is_to_be_heard() {
             let open = u32::try_from(self.correlator.open_streams()).unwrap_or(u32::MAX);

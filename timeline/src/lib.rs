@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod diagnose;
 pub mod event;
 pub mod finding;
+mod heartbeat;
 pub mod hold;
 pub mod ids;
 pub mod instance;

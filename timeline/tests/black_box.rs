@@ -233,6 +233,20 @@ fn a_silent_instance_with_open_streams_is_unknown_until_it_is_heard() {
 }
 
 #[test]
+fn an_instance_whose_heartbeats_are_rare_is_silent_when_three_of_them_are_missing() {
+    let mut vm = Vm::new();
+    vm.ships("", 1_000_000, Vec::new());
+    vm.ships("", 61_000_000, Vec::new());
+    vm.ships("", 121_000_000, Vec::new());
+    let begun = "130.0 #1 create 2 root 1\n130.1 #2 request_headers 2 n=10 end -> continue";
+    vm.ships(begun, 131_000_000, Vec::new());
+    vm.is_silent_until(310_999_999);
+    assert_eq!(vm.unknown(2), [] as [&str; 0]);
+    vm.is_silent_until(311_000_000);
+    assert_eq!(vm.unknown(2).len(), 1);
+}
+
+#[test]
 fn an_instance_without_open_streams_may_be_silent() {
     let mut vm = Vm::new();
     vm.ships("0.000000 #1 tick root 1", 1_000_000, Vec::new());
