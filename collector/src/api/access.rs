@@ -23,7 +23,8 @@ pub async fn may_read(State(api): State<Arc<Api>>, request: Request, next: Next)
         return next.run(request).await;
     }
     let path = request.uri().path();
-    if path == "/" || path.starts_with("/timelines/") || path.starts_with("/requests/") {
+    let is_page = !path.starts_with("/api/") && path != "/metrics";
+    if is_page {
         return (StatusCode::UNAUTHORIZED, Html(ui::token_form(false))).into_response();
     }
     Problem::Unauthorized.into_response()

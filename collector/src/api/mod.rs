@@ -1,6 +1,7 @@
 //! The HTTP surface: routes of both listeners, who may see what, the description of it.
 
 mod access;
+mod diagnosis_pages;
 mod findings;
 mod instance_view;
 mod jaeger;
@@ -139,6 +140,8 @@ fn guarded() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/", get(pages::list)),
         ("/timelines/{id}", get(pages::timeline)),
         ("/requests/{request_id}", get(pages::request)),
+        ("/diagnoses", get(diagnosis_pages::list)),
+        ("/diagnoses/{code}", get(diagnosis_pages::one)),
         ("/api/v1/timelines", get(timelines::list)),
         ("/api/v1/timelines/{id}", get(timelines::one)),
         ("/api/v1/requests/{request_id}", get(requests::one)),

@@ -8,7 +8,7 @@ use abi::{Host, Kind};
 
 use super::escape::Html;
 use super::page::badge;
-use super::words;
+use super::{diagnosis_page, words};
 
 /// All findings, the one to name first at the top.
 pub fn findings(html: &mut Html, timeline: &Timeline) {
@@ -33,7 +33,7 @@ fn finding(html: &mut Html, finding: &Finding, number: usize, timeline: &Timelin
     html.element("article", &[("id", &id), ("class", &class)], |html| {
         html.element("h3", &[], |html| {
             badge(html, Some(finding.severity), false);
-            html.leaf("code", &[], &finding.code);
+            diagnosis_page::named(html, &finding.code);
         });
         html.element("p", &[("class", "kind")], |html| {
             html.text(if finding.is_fact { "fact" } else { "cause" });

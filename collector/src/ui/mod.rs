@@ -5,11 +5,14 @@
 //! live rows. The drawing of a timeline ([`svg::draw`]) stands alone too.
 
 mod assets;
+mod diagnosis_page;
 mod escape;
 mod evidence;
+mod language;
 mod list;
 mod page;
 mod problem;
+mod prose;
 mod request_page;
 pub mod svg;
 mod timeline_page;
@@ -23,13 +26,15 @@ mod fixture;
 mod tests;
 
 pub use assets::{Asset, asset};
+pub use diagnosis_page::{diagnoses_page, diagnosis_page};
+pub use language::Language;
 pub use list::{Filter, ListView, Row, list_page};
 pub use problem::problem_page;
 pub use request_page::request_page;
 pub use timeline_page::timeline_page;
 pub use token::{TOKEN_PATH, token_form};
 pub use troubles::Trouble;
-pub use words::count;
+pub use words::{count, shortened};
 
 /// The policy that pages are to be served under.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; base-uri 'none'; object-src 'none'; \

@@ -5,7 +5,9 @@ use ::timeline::ids::Micros;
 use ::timeline::{Timeline, script};
 
 use super::{CONTENT_SECURITY_POLICY, Filter, ListView, Row, fixture};
-use super::{asset, list_page, timeline_page, token_form};
+use super::{
+    Language, asset, diagnoses_page, diagnosis_page, list_page, timeline_page, token_form,
+};
 
 fn rendered(timeline: &Timeline) -> String {
     timeline_page(timeline, &script::print(timeline))
@@ -145,6 +147,37 @@ fn a_row_says_what_the_timeline_says() {
     assert_eq!(row.duration, Micros(6_049));
     assert_eq!((row.plugin.as_str(), row.code), ("body-call", Some(200)));
     assert_eq!(row.headline.map(|h| h.0).as_deref(), Some("headers-forwarded-before-body-call"));
+}
+
+#[test]
+fn the_page_of_every_diagnosis_explains_draws_and_leads_to_its_cases() {
+    let all = diagnoses_page();
+    check_harmless(&all);
+    for diagnosis in ::timeline::registry::DIAGNOSES {
+        assert!(all.contains(&format!("<a href=\"/diagnoses/{}\">", diagnosis.code)));
+        for (language, heading) in
+            [(Language::English, "What you see"), (Language::Chinese, "现象")]
+        {
+            let page = diagnosis_page(diagnosis, &[], language);
+            check_harmless(&page);
+            assert!(page.contains(&format!("<h2>{heading}</h2>")), "{}", diagnosis.code);
+            assert!(page.contains("<svg xmlns="), "{} has no drawing", diagnosis.code);
+            assert!(page.contains(&format!("href=\"/?finding={}\"", diagnosis.code)));
+            assert!(page.contains("<article lang=\"") && !page.contains("<tr class="));
+        }
+    }
+    let diagnosis = &::timeline::registry::DIAGNOSES[0];
+    let case = Row::of(&fixture::hostile());
+    let page = diagnosis_page(diagnosis, &[case], Language::English);
+    check_harmless(&page);
+    assert!(page.contains("&lt;script&gt;alert(1)"));
+}
+
+#[test]
+fn a_finding_leads_to_the_page_of_its_diagnosis_if_there_is_one() {
+    let link = "<a href=\"/diagnoses/headers-forwarded-before-body-call\">";
+    assert!(rendered(&fixture::seed_bug()).contains(link));
+    assert!(!rendered(&fixture::hostile()).contains("<a href=\"/diagnoses/%"));
 }
 
 #[test]

@@ -1,0 +1,64 @@
+//! The pages beside the list and the timeline: of diagnoses.
+
+mod support;
+
+use support::{Collector, Recorder, bytes};
+
+const PAGE: (&str, &str) = ("accept", "text/html");
+
+fn page(collector: &Collector, path: &str) -> String {
+    let (status, page) = collector.get(path, &[PAGE]);
+    assert_eq!(status, 200, "{path}: {page}");
+    page
+}
+
+#[test]
+fn the_page_of_a_diagnosis_shows_its_recent_cases_and_speaks_two_languages() {
+    let collector = Collector::start();
+    let path = "/diagnoses/headers-forwarded-before-body-call";
+    assert!(page(&collector, path).contains("No stored or open timeline has this finding."));
+    assert_eq!(collector.send(&bytes(&Recorder::new(1).requests(2))).0, 200);
+    let closed = collector.closed(2);
+    let english = page(&collector, path);
+    for timeline in &closed {
+        let link = format!("/timelines/{}", timeline["id"].as_str().expect("an id"));
+        assert!(english.contains(&link), "{link} is missing");
+    }
+    assert!(english.contains("<h2>What you see</h2>"));
+    assert!(page(&collector, &format!("{path}?lang=zh")).contains("<h2>现象</h2>"));
+    let preferring = [PAGE, ("accept-language", "zh-CN,zh;q=0.9,en;q=0.8")];
+    assert!(collector.get(path, &preferring).1.contains("<h2>现象</h2>"));
+    let (_, asked) = collector.get(&format!("{path}?lang=en"), &preferring);
+    assert!(asked.contains("<h2>What you see</h2>"));
+    // Another diagnosis does not show them.
+    assert!(!page(&collector, "/diagnoses/memory-growth").contains("/timelines/"));
+    assert!(page(&collector, "/diagnoses").contains(&format!("href=\"{path}\"")));
+}
+
+#[test]
+fn a_page_of_something_unknown_is_a_page_that_says_so() {
+    let collector = Collector::start();
+    let long = "x".repeat(4_000);
+    for path in [
+        "/diagnoses/no-such-thing".to_owned(),
+        "/diagnoses/%3Cscript%3Ealert(1)%3C%2Fscript%3E".to_owned(),
+        format!("/diagnoses/{long}"),
+    ] {
+        let (status, page) = collector.get(&path, &[PAGE]);
+        assert_eq!(status, 404, "{path}");
+        assert!(page.contains("there is no diagnosis"), "{page}");
+        assert!(!page.contains("<script") && page.len() < 3_000, "{page}");
+    }
+}
+
+#[test]
+fn every_page_asks_for_the_token_with_its_form() {
+    let collector = Collector::with(|s| s.read_token = Some("open-sesame".to_owned()));
+    for path in ["/", "/diagnoses", "/diagnoses/late-callback"] {
+        let (status, page) = collector.get(path, &[PAGE]);
+        assert_eq!(status, 401, "{path}");
+        assert!(page.contains("<form") && !page.contains("<h2>"), "{path}: {page}");
+        let (status, _) = collector.get(path, &[("authorization", "Bearer open-sesame")]);
+        assert_eq!(status, 200, "{path}");
+    }
+}
