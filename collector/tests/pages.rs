@@ -36,6 +36,26 @@ fn the_page_of_a_diagnosis_shows_its_recent_cases_and_speaks_two_languages() {
 }
 
 #[test]
+fn a_timeline_is_offered_as_a_trace_and_answered_as_one() {
+    let collector = Collector::start();
+    let evil = "<script>alert(1)</script>";
+    assert_eq!(collector.send(&bytes(&Recorder::named(1, evil).requests(1))).0, 200);
+    let id = collector.closed(1)[0]["id"].as_str().expect("an id").to_owned();
+    let path = format!("/api/v1/timelines/{id}?as=chrome");
+    assert!(page(&collector, &format!("/timelines/{id}")).contains(&format!("href=\"{path}\"")));
+    let trace = collector.json(&path);
+    let events = trace["traceEvents"].as_array().expect("events");
+    assert_eq!(events[0]["args"]["name"], evil);
+    let call: Vec<_> = events.iter().filter(|event| event["cat"] == "call").collect();
+    assert_eq!((&call[0]["ph"], &call[1]["ph"]), (&"b".into(), &"e".into()));
+    assert_eq!(call[0]["args"]["outcome"], "late");
+    let took = call[1]["ts"].as_u64().zip(call[0]["ts"].as_u64()).map(|(to, from)| to - from);
+    assert!(took > Some(1_999_000), "{took:?}");
+    let finding = events.iter().find(|event| event["cat"] == "finding").expect("a finding");
+    assert_eq!(finding["name"], "headers-forwarded-before-body-call");
+}
+
+#[test]
 fn a_page_of_something_unknown_is_a_page_that_says_so() {
     let collector = Collector::start();
     let long = "x".repeat(4_000);

@@ -1,6 +1,7 @@
 //! The HTTP surface: routes of both listeners, who may see what, the description of it.
 
 mod access;
+mod chrome;
 mod diagnosis_pages;
 mod findings;
 mod instance_view;

@@ -17,7 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Asked;
 use super::view::{Detail, Summary};
-use super::{Api, Problem};
+use super::{Api, Problem, chrome};
 use crate::store::{Cursor, Query};
 
 const MOST: usize = 500;
@@ -128,8 +128,8 @@ pub async fn list(
 #[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct Shape {
-    /// `json` or `text`: the script notation. Named so, it comes as a file to be saved; either can be
-    /// read by `wasm-tracer show FILE`.
+    /// `json`, or `text`: the script notation. Named so, it comes as a file to be saved; either can be
+    /// read by `wasm-tracer show FILE`. Or `chrome`: a trace for Perfetto and chrome://tracing.
     #[serde(rename = "as")]
     #[param(rename = "as")]
     pub shape: Option<String>,
@@ -157,8 +157,9 @@ pub async fn one(
             let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
             Ok((kind, saved("txt"), script::print(&timeline)).into_response())
         }
+        Some("chrome") => Ok((saved("trace.json"), Json(chrome::trace(&timeline))).into_response()),
         Some(other) => {
-            Err(Problem::BadParameter(format!("as must be json or text, not {other:?}")))
+            Err(Problem::BadParameter(format!("as must be json, text or chrome, not {other:?}")))
         }
     }
 }

@@ -232,5 +232,8 @@ fn source(html: &mut Html, timeline: &Timeline, script: &str) {
         html.leaf("a", &[("href", &format!("{api}?as=text"))], "download as script");
         html.text(" · ");
         html.leaf("a", &[("href", &format!("{api}?as=json"))], "download as JSON");
+        html.text(" · ");
+        let trace = "download as a trace for Perfetto";
+        html.leaf("a", &[("href", &format!("{api}?as=chrome"))], trace);
     });
 }

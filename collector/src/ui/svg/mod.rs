@@ -5,7 +5,7 @@
 
 mod axis;
 mod draw;
-mod holds;
+pub(crate) mod holds;
 mod label;
 mod layout;
 mod palette;
