@@ -38,6 +38,8 @@ pub(crate) struct Correlator {
     pub streams_seen: u64,
     /// Nothing is heard of the instance.
     pub silence: Option<Silence>,
+    /// It trapped, and no sign of life came since for long enough.
+    pub is_dead: bool,
     clock: Clock,
     next_key: Key,
     held: HashMap<Key, Held>,
@@ -92,6 +94,7 @@ impl Correlator {
             served: BTreeMap::new(),
             streams_seen: 0,
             silence: None,
+            is_dead: false,
             clock: Clock::default(),
             next_key: 0,
             held: HashMap::new(),
@@ -361,7 +364,7 @@ impl Correlator {
             let Some(held) = self.held.get(&key) else { continue };
             let forced = if ended_roots.contains(&held.timeline.root.context) {
                 Some(Reason::RootEnded)
-            } else if is_final {
+            } else if is_final || self.is_dead {
                 Some(Reason::InstanceEnded)
             } else {
                 None

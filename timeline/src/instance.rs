@@ -148,7 +148,8 @@ impl Instance {
         let waiting =
             self.waiting.values().map(|(_, arrived)| arrived.after(OUT_OF_ORDER_WAIT)).min();
         let idle = self.correlator.next_idle().and_then(|at| self.on_collector_clock(at));
-        let silent = self.is_to_be_heard().then(|| self.silent_at());
+        let is_awaited = self.is_to_be_heard() || self.is_trap_doubtful();
+        let silent = is_awaited.then(|| self.silent_at());
         [waiting, idle, silent].into_iter().flatten().min()
     }
 
@@ -209,7 +210,13 @@ impl Instance {
         self.last_heard.after(self.heartbeat.silent_after())
     }
 
-    /// A trap that leaves no black box shows only as silence (design §6, death).
+    /// It left a black box, and may still be heard of.
+    fn is_trap_doubtful(&self) -> bool {
+        self.has_trapped() && !self.correlator.is_dead
+    }
+
+    /// A trap that leaves no black box shows only as silence (design §6, death). With one, silence means
+    /// that nothing will follow.
     fn listen(&mut self, arrived: Micros) {
         if arrived < self.silent_at() {
             self.correlator.heard(None);
@@ -217,6 +224,8 @@ impl Instance {
             let open = u32::try_from(self.correlator.open_streams()).unwrap_or(u32::MAX);
             let since = self.known_until;
             self.correlator.heard(Some(Silence { since, open }));
+        } else if self.is_trap_doubtful() {
+            self.correlator.died();
         }
     }
 

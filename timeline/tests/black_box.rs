@@ -3,7 +3,7 @@
 use abi::Callback;
 use timeline::delivery::{Clock, Delivery, Module, OpenInvocation, Root};
 use timeline::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence};
-use timeline::{Instance, State, Timeline, script};
+use timeline::{Instance, Reason, State, Timeline, script};
 
 /// The collector's clock at the instance's 0.
 const AHEAD: u64 = 100_000_000;
@@ -176,6 +176,32 @@ fn a_heartbeat_that_knows_more_withdraws_it_and_an_older_one_does_not() {
     assert_eq!(vm.found(5).len(), 1);
     vm.ships("", 1_300_000, Vec::new());
     assert_eq!(vm.found(2), []);
+}
+
+#[test]
+fn what_a_trap_left_open_is_closed_once_nothing_follows_and_opened_again_by_what_does() {
+    let mut vm = trapped();
+    vm.is_silent_until(30_300_098);
+    assert!([2, 4, 5].iter().all(|context| vm.of(*context).state == State::Open));
+    vm.is_silent_until(30_300_099);
+    for context in [2, 4, 5] {
+        assert_eq!(vm.of(context).state, State::Closed(Reason::InstanceEnded));
+        assert_eq!(vm.found(context).len(), 1);
+    }
+    let status = vm.instance.status();
+    assert_eq!((status.open_timelines, status.black_box.len()), (0, 1));
+    assert_eq!(vm.instance.next_deadline(), None, "nothing is awaited of it");
+    // The same black box again opens nothing.
+    let revision = vm.of(2).revision;
+    vm.ships("", 300_099, open(Callback::RequestHeaders, 5, 0, PANIC));
+    assert_eq!((vm.of(2).revision, vm.instance.next_deadline()), (revision, None));
+    let later = "0.300100 #12 request_headers 5 n=10 end -> continue took=9us";
+    vm.ships(later, 31_000_000, Vec::new());
+    for context in [2, 4, 5] {
+        assert_eq!((vm.of(context).state, vm.found(context).len()), (State::Open, 0));
+    }
+    assert!(vm.of(2).revision > revision);
+    assert_eq!(vm.instance.status().open_timelines, 3);
 }
 
 #[test]

@@ -3,17 +3,21 @@
 use std::collections::BTreeMap;
 
 use timeline::Instant;
+use timeline::event::{Event, Marks};
 use timeline::timeline::{Timeline, Unreached};
 
 /// The whole; None if the stored one is it.
 pub(super) fn merge(stored: Timeline, new: &Timeline) -> Option<Timeline> {
-    let mut events: BTreeMap<_, _> = stored.events.iter().map(|e| (e.order(), e)).collect();
-    let had = events.len();
+    let (had, is_withdrawn) = (stored.events.len(), is_withdrawn(&stored, new));
+    let stands = stored.events.iter().filter(|e| !is_withdrawn || !e.marks.has(Marks::UNFINISHED));
+    let mut events: BTreeMap<_, _> = stands.map(|e| (e.order(), e)).collect();
+    let is_less = events.len() < had;
     events.extend(new.events.iter().map(|e| (e.order(), e)));
     let whole = events.len();
     let memory = timeline::memory::merged(&stored.memory, &new.memory);
     if whole == new.events.len() {
-        let revision = new.revision.max(stored.revision.saturating_add(u32::from(whole > had)));
+        let revision =
+            new.revision.max(stored.revision.saturating_add(u32::from(whole > had || is_less)));
         let mut merged = Timeline { revision, ..new.clone() };
         if memory != merged.memory {
             merged.memory = memory;
@@ -22,7 +26,7 @@ pub(super) fn merge(stored: Timeline, new: &Timeline) -> Option<Timeline> {
         keep_unreached(&mut merged, stored.unreached);
         return Some(merged);
     }
-    if whole == had && memory == stored.memory {
+    if whole == had && !is_less && memory == stored.memory {
         return None;
     }
     let events = events.into_values().cloned().collect();
@@ -43,6 +47,18 @@ pub(super) fn merge(stored: Timeline, new: &Timeline) -> Option<Timeline> {
     keep_unreached(&mut merged, stored.unreached);
     merged.assess(Instant::at(merged.known_until));
     Some(merged)
+}
+
+/// Was the end of a VM that trapped stored, and does it live after all? Then what had not returned is not
+/// among the new events, or others follow it.
+fn is_withdrawn(stored: &Timeline, new: &Timeline) -> bool {
+    let is_unfinished = |e: &&Event| e.marks.has(Marks::UNFINISHED);
+    let Some(trap) = stored.events.iter().filter(is_unfinished).map(|e| e.sequence).min() else {
+        return false;
+    };
+    let follows = |e: &Event| e.sequence >= trap && !e.marks.has(Marks::UNFINISHED);
+    !new.events.iter().any(|e| is_unfinished(&e))
+        && (new.revision > stored.revision || new.events.iter().any(follows))
 }
 
 /// What was told of others of its request stays: they may be stored and not come again.

@@ -1,6 +1,7 @@
 //! Timelines: stored once, replaced by later revisions, found by filters, listed in pages.
 
 use collector::store::{Cursor, Query};
+use timeline::event::Marks;
 use timeline::finding::Severity;
 use timeline::timeline::Timeline;
 
@@ -51,6 +52,43 @@ fn two_parts_of_a_timeline_become_one_in_the_slice_of_the_first() {
     assert_eq!(stored.events, whole.events);
     assert_eq!(stored.findings, whole.findings);
     assert_eq!(place.listed(&Query::default()), [3, 2]);
+}
+
+#[test]
+fn parts_that_are_stored_at_once_become_one() {
+    let place = Place::new();
+    let whole = lost(2);
+    let mut rest = Timeline { revision: 3, ..whole.clone() };
+    rest.events.drain(..3);
+    place.put(&[Timeline { revision: 1, ..beginning_of(&whole, 5) }, fine(3), rest]);
+    let stored = place.store().get(whole.id).expect("readable").expect("it is there");
+    assert_eq!((&stored.events, &stored.findings), (&whole.events, &whole.findings));
+    assert_eq!(place.listed(&Query::default()), [3, 2]);
+}
+
+#[test]
+fn a_trap_that_was_withdrawn_is_in_the_store_no_longer() {
+    let place = Place::new();
+    let whole = lost(2);
+    let mut trapped = beginning_of(&whole, 5);
+    let trap = trapped.events.last_mut().expect("it has events");
+    trap.marks = trap.marks.with(Marks::UNFINISHED);
+    trap.sequence.0 += 1;
+    place.put(&[Timeline { revision: 3, ..trapped.clone() }]);
+    let stored = || place.store().get(whole.id).expect("readable").expect("it is there");
+    assert_eq!(stored().events, trapped.events);
+    // A replay that has not come so far proves nothing.
+    place.put(&[Timeline { revision: 1, ..beginning_of(&whole, 3) }]);
+    assert_eq!(stored().events, trapped.events);
+    // Another stream's event proved it: this one has nothing new.
+    let before = beginning_of(&whole, 4);
+    place.put(&[Timeline { revision: 4, ..before.clone() }]);
+    assert_eq!(stored().events, before.events);
+    place.put(&[Timeline { revision: 3, ..trapped }]);
+    let mut rest = Timeline { revision: 1, ..whole.clone() };
+    rest.events.drain(..4);
+    place.put(&[rest]);
+    assert_eq!(stored().events, whole.events);
 }
 
 #[test]

@@ -91,6 +91,8 @@ impl Correlator {
             // The life of a root goes on until the root is deleted.
             Some(_) if self.is_life(key) && !is_over(&snapshot, forced) => {}
             Some(Reason::TimedOut | Reason::Idle) => self.rest(key),
+            // And a trap may be withdrawn.
+            Some(Reason::InstanceEnded) if self.is_dead => self.rest(key),
             // So may the batch of a gap.
             Some(Reason::Ended | Reason::RootEnded) if !snapshot.gaps.is_empty() => self.rest(key),
             Some(_) => self.forget(key),

@@ -33,8 +33,22 @@ impl Correlator {
         }
     }
 
+    /// Nothing will follow the trap: what is open is closed, and told so until something follows after all.
+    pub fn died(&mut self) {
+        self.is_dead = true;
+        self.touch_open();
+    }
+
+    fn touch_open(&mut self) {
+        let open = |(key, held): (&Key, &super::Held)| {
+            (held.timeline.state == State::Open).then_some(*key)
+        };
+        self.touched.extend(self.held.iter().filter_map(open));
+    }
+
     /// The VM lives: what was taken for unfinished goes on, or will come with its return.
     pub fn lives_on(&mut self) {
+        self.is_dead = false;
         let is_unfinished = |e: &Event| e.marks.has(Marks::UNFINISHED);
         let concerned = |(key, held): (&Key, &super::Held)| {
             held.timeline.events.iter().any(is_unfinished).then_some(*key)
@@ -60,10 +74,7 @@ impl Correlator {
             return;
         }
         self.silence = silence;
-        let open = |(key, held): (&Key, &super::Held)| {
-            (held.timeline.state == State::Open).then_some(*key)
-        };
-        self.touched.extend(self.held.iter().filter_map(open));
+        self.touch_open();
     }
 
     /// A stream whose beginning was not recorded has its root from the black box.

@@ -340,6 +340,6 @@ Higress mind that wasm-go recovers panics in phases by answering Continue.
 ## What this cannot see
 
 Traps that run no `unreachable` (out of bounds, division by zero, an exhausted stack) leave nothing behind: if
-nothing is heard of an instance for 30 seconds while streams are open in it, this diagnosis says that it does
-not know. What the host answered the client with after the trap.
+three heartbeats of an instance are missing (30 seconds, unless it is seen to send fewer) while streams are open
+in it, this diagnosis says that it does not know. What the host answered the client with after the trap.
 "#;
