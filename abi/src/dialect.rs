@@ -38,6 +38,23 @@ pub enum HeadersStop {
     Unknown,
 }
 
+impl HeadersStop {
+    /// Its name in scripts and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            HeadersStop::Iteration => "iteration",
+            HeadersStop::All => "all",
+            HeadersStop::Unknown => "unknown",
+        }
+    }
+
+    /// Reads a name.
+    pub fn from_name(name: &str) -> Option<HeadersStop> {
+        let all = [HeadersStop::Iteration, HeadersStop::All, HeadersStop::Unknown];
+        all.into_iter().find(|stop| stop.name() == name)
+    }
+}
+
 /// The rules under which one VM runs: from tables until what the VM is seen to do says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Dialect {

@@ -27,7 +27,7 @@ pub use hostcall::{
     CallKind, Effect, Hostcall, HostcallRow, Origin, Param, ParamKind, Record, Role, StreamSide,
     call_kind,
 };
-pub use numbers::{buffer, map, pseudo};
+pub use numbers::{LOG_LEVELS, buffer, map, pseudo};
 pub use status::Status;
 pub use version::AbiVersion;
 

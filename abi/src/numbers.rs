@@ -1,5 +1,9 @@
 //! Numbers of header maps and buffers (proxy-wasm spec, `proxy_map_type_t` and `proxy_buffer_type_t`):
-//! those that somebody here reads. And the bits of the pseudo headers, which are the wire's.
+//! those that somebody here reads. The names of `proxy_log_level_t`, and the bits of the pseudo headers, which
+//! are the wire's.
+
+/// Levels of log lines, by their numbers.
+pub const LOG_LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "critical"];
 
 /// Header maps.
 pub mod map {

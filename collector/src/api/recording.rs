@@ -121,7 +121,7 @@ impl RecordingView {
             dialect: DialectView {
                 host: host(timeline.dialect.host),
                 abi: abi(timeline.dialect.abi),
-                headers_stop: STOPS[timeline.dialect.headers_stop as usize].1.to_owned(),
+                headers_stop: timeline.dialect.headers_stop.name().to_owned(),
                 calibrated: timeline.dialect.calibrated,
             },
             clock: ClockView {
@@ -140,13 +140,6 @@ impl RecordingView {
         }
     }
 }
-
-/// In the order of the enumeration.
-const STOPS: [(HeadersStop, &str); 3] = [
-    (HeadersStop::Iteration, "iteration"),
-    (HeadersStop::All, "all"),
-    (HeadersStop::Unknown, "unknown"),
-];
 
 /// A text that is no timeline in JSON.
 #[derive(Debug, thiserror::Error)]
@@ -337,11 +330,10 @@ fn module<'de, D: Deserializer<'de>>(from: D) -> Result<Module, D::Error> {
 
 fn dialect<'de, D: Deserializer<'de>>(from: D) -> Result<Dialect, D::Error> {
     let view = DialectView::deserialize(from)?;
-    let stop = |word: &str| STOPS.iter().find(|(_, name)| *name == word).map(|(stop, _)| *stop);
     Ok(Dialect {
         host: host(view.host)?,
         abi: abi(view.abi)?,
-        headers_stop: known("way to stop at headers", &view.headers_stop, stop)?,
+        headers_stop: known("way to stop at headers", &view.headers_stop, HeadersStop::from_name)?,
         calibrated: view.calibrated,
     })
 }

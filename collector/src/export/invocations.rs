@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use abi::{Callback, Effect, Hostcall, Kind, Returns, StreamSide, effective_action};
+use abi::{Callback, Effect, Hostcall, Kind, LOG_LEVELS, Returns, StreamSide, effective_action};
 use timeline::event::{Event, Marks};
 use timeline::hold::hostcalls_on;
 use timeline::ids::Entry;
@@ -181,6 +181,5 @@ fn side(hostcall: Hostcall, event: &Event) -> &'static str {
 }
 
 fn log_level(level: u32) -> String {
-    const NAMES: [&str; 6] = ["trace", "debug", "info", "warn", "error", "critical"];
-    NAMES.get(level as usize).map_or_else(|| level.to_string(), |name| (*name).to_owned())
+    LOG_LEVELS.get(level as usize).map_or_else(|| level.to_string(), |name| (*name).to_owned())
 }

@@ -326,14 +326,8 @@ fn dialect(words: &mut Words) -> Result<Dialect, String> {
         "-" => Some(None),
         name => AbiVersion::from_name(name).map(Some),
     })?;
-    let headers_stop = words.read("headers_stop=", |w| {
-        Some(match w.strip_prefix("headers_stop=")? {
-            "iteration" => HeadersStop::Iteration,
-            "all" => HeadersStop::All,
-            "unknown" => HeadersStop::Unknown,
-            _ => return None,
-        })
-    })?;
+    let headers_stop = words
+        .read("headers_stop=", |w| HeadersStop::from_name(w.strip_prefix("headers_stop=")?))?;
     let calibrated = match words.next() {
         None => false,
         Some(Token::Word(word)) if word == "seen" => true,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use abi::{Callback, Dialect, HeadersStop, Kind, Returns, Status, StreamSide};
+use abi::{Callback, Dialect, Kind, Returns, Status, StreamSide};
 
 use super::{names, parse, seconds, tokens};
 use crate::delivery::{Clock, MemorySample, Module, Root, StreamInfo};
@@ -134,16 +134,12 @@ fn dialect(out: &mut String, dialect: Dialect, module: &Module) {
     if dialect == Dialect::from_tables(module.host, module.abi) {
         return;
     }
-    let stop = match dialect.headers_stop {
-        HeadersStop::Iteration => "iteration",
-        HeadersStop::All => "all",
-        HeadersStop::Unknown => "unknown",
-    };
     put!(
         out,
-        "dialect {} {} headers_stop={stop}{}\n",
+        "dialect {} {} headers_stop={}{}\n",
         dialect.host.map_or("-", |h| h.name()),
         dialect.abi.map_or("-", |a| a.name()),
+        dialect.headers_stop.name(),
         if dialect.calibrated { " seen" } else { "" }
     );
 }

@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, value_delimiter = ',')]
     headers: Vec<String>,
     /// Least level of log lines to record [default: warn]
-    #[arg(long, value_parser = LEVELS)]
+    #[arg(long, value_parser = abi::LOG_LEVELS)]
     log_level: Option<String>,
     /// Seconds between two warnings of one cause in the host's log [default: 60]
     #[arg(long)]
@@ -99,11 +99,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read the plugin {}", path.display()))
 }
 
-/// Levels of `proxy_log`, by their numbers.
-pub const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "critical"];
-
 fn level(name: &str) -> Option<u32> {
-    LEVELS.iter().position(|level| *level == name).map(|number| number as u32)
+    abi::LOG_LEVELS.iter().position(|level| *level == name).map(|number| number as u32)
 }
 
 fn rate(text: &str) -> Result<f64, String> {

@@ -40,7 +40,7 @@ fn flags(options: &Options) -> Vec<String> {
     flag("flush-millis", number(options.flush_millis));
     flag("heartbeat-seconds", number(options.heartbeat_seconds));
     flag("headers", (!options.headers.is_empty()).then(|| options.headers.join(",")));
-    let level = |level: u32| super::instrument::LEVELS.get(level as usize).copied();
+    let level = |level: u32| abi::LOG_LEVELS.get(level as usize).copied();
     flag("log-level", options.log_level.and_then(level).map(str::to_owned));
     flag("warn-seconds", number(options.warn_seconds));
     for (name, given) in [
