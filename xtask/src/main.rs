@@ -43,7 +43,7 @@ enum Task {
     Bench(bench::Args),
     /// Play the whole corpus at random through a real Envoy, and judge every timeline
     Soak(soak::Args),
-    /// Fetch toolchain targets, Envoys, Go, the compiled Higress plugins, and what checks deploy/
+    /// Fetch toolchain targets, Envoys, Go, Zig, the compiled Higress plugins, what checks deploy/, trace backends
     Setup,
     /// Build the example plugins
     BuildExamples,
