@@ -57,8 +57,14 @@ fn is_reply(event: &Event) -> bool {
 
 fn second(story: &Story<'_>) -> Option<Verdict> {
     let completions: Vec<&Event> = completions(story).collect();
+    // What is answered once a response has come is in that one's place: another decision.
+    let response = story.end_of_stop(Direction::Request);
+    let is_of_response = |e: &Event| response.is_some_and(|response| response.entry <= e.entry);
     // Two resumes at two times are of two waits.
-    let pair = completions.windows(2).find(|pair| pair.iter().any(|e| is_reply(e)))?;
+    let pair = completions.windows(2).find(|pair| match pair {
+        [first, second] if is_reply(second) => is_reply(first) || !is_of_response(second),
+        pair => pair.iter().any(|e| is_reply(e)),
+    })?;
     let [first, second] = pair else { return None };
     // A request that was held again after its resume is another wait.
     let step = story.step_of(second.sequence)?;
@@ -218,6 +224,19 @@ module abi 0.2.100 host higress
 "#,
     },
     NearMiss {
+        because: "it let the request go, and answered in place of the upstream's response: two decisions",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+0.002377 #16 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.002380 #14   set_effective_context context=2 -> ok
+0.002381 #15   continue_stream request -> ok
+0.203000 #18 response_headers 2 n=3 -> pause
+0.203010 #17   send_local_response status=502 -> ok
+"#,
+    },
+    NearMiss {
         because: "each direction was resumed once",
         script: r#"
 0.000000 #11 create 2 root 1
@@ -247,7 +266,7 @@ resumes in one callback are a note: the second does nothing.
 ## How to be sure
 
 Two of `continue_stream` and `send_local_response` were accepted for one stream, and it was not held again
-between them.
+between them. An answer in the place of a response that had come, after the request was let go, is not counted.
 
 ## What to do
 
