@@ -49,6 +49,11 @@ fn found(story: &Story<'_>, direction: Direction) -> Option<Verdict> {
             && phase.is_some_and(|phase| phase.direction() == direction)
     };
     let phase = story.timeline.events.iter().filter(is_gathered).max_by_key(|e| e.order())?;
+    // One that had let it go by then filled no buffer: another filter did.
+    let end = story.end_of_stop(direction);
+    if !story.state_before(end)?.of(direction).hold.is_held() {
+        return None;
+    }
     let code = story.timeline.stream.response_code.map(|code| format!(" with {code}"));
     let half = phrases::half(direction);
     let headline = format!(
@@ -118,6 +123,24 @@ response code 413 details "via_upstream"
 "#,
     },
     NearMiss {
+        because: "this plugin had let the request go long before: another filter gathered the body",
+        script: r#"
+response code 413 details "request_payload_too_large"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 -> 4
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+0.002377 #16 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.002380 #14   set_effective_context context=2 -> ok
+0.002381 #15   continue_stream request -> ok
+0.003000 #17 request_body 2 size=65536 -> continue
+0.004000 #18 request_body 2 size=65536 -> continue
+0.005000 #19 response_headers 2 n=3 -> continue
+0.005006 #20 log 2
+0.005031 #21 done 2
+0.005040 #22 delete 2
+"#,
+    },
+    NearMiss {
         because: "this plugin gathered nothing: another filter did",
         script: r#"
 response code 413 details "request_payload_too_large"
@@ -144,7 +167,7 @@ phase is told are those of all that is held, not of a part.
 ## How to be sure
 
 The host's details for the response are `request_payload_too_large` or `response_payload_too_large`, and a
-phase of this plugin had stopped in that direction.
+phase of this plugin had stopped in that direction and had not let it go by then.
 
 ## What to do
 
