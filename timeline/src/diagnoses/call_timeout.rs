@@ -77,6 +77,17 @@ const NEAR_MISSES: &[NearMiss] = &[
 "#,
     },
     NearMiss {
+        because: "a proxy in front of the callee gave up, with the same sentence, long before the timeout",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "slow" headers=60 pseudo=7 timeout=5s -> ok call 4
+0.512377 #16 http_call_response root 1 call 4 headers=4 body=24 code=504 failure=1
+0.512380 #14   set_effective_context context=2 -> ok
+0.512390 #15   send_local_response status=503 -> ok
+"#,
+    },
+    NearMiss {
         because: "it was answered just in time",
         script: r#"
 0.000000 #11 create 2 root 1
@@ -113,7 +124,8 @@ The callee may have received the call, may still be working on it, and its answe
 ## How to be sure
 
 The response callback came at the timeout's age, and of its body the recorder recognised the host's own
-sentence. A 504 that the callee sent is not taken for one. Where something worse came of the call, such as a
+sentence. A 504 that the callee sent is not taken for one, nor the same sentence long before the timeout: that is
+of another proxy in front of the callee. Where something worse came of the call, such as a
 request that hangs because its callback did nothing, that is named instead, and says why the call failed.
 
 ## What to do

@@ -392,7 +392,7 @@ mod tests {
         let text = format!(
             "0.2 #1 create 2 root 1
             0.2 #3 request_headers 2 n=10 end -> pause
-            0.2 #2   dispatch http \"auth\" pseudo=7 timeout=5s -> ok call 4
+            0.2 #2   dispatch http \"auth\" pseudo=7 timeout=100ms -> ok call 4
             0.3 #5 {callback} \"panicked at src/lib.rs:31:9:\\nstatus 2\\n\" -> (unfinished)
             {asked}"
         );
@@ -416,7 +416,7 @@ mod tests {
              there, and its VM is gone with all streams that were open in it."
         );
         let without = headline("http_call_response root 1 call 4 headers=4 code=504 failure=1", "");
-        assert!(without.contains("which had failed (its timeout 5 s had struck)"), "{without}");
+        assert!(without.contains("which had failed (its timeout 100 ms had struck)"), "{without}");
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub fn why(call: &Call, callback: &Event) -> Option<Why> {
     Some(match (callback.kind, call.kind) {
         (Kind::Callback(Callback::HttpCallResponse), _) => {
             match CallFailure::from_number(callback.arg(4))? {
+                // A proxy in front of the callee has the same sentence for a timeout of its own.
+                CallFailure::Timeout if !is_over(call, age) => return None,
                 CallFailure::Timeout => Why::Timeout,
                 CallFailure::Connect => Why::Connect,
                 CallFailure::Reset => Why::Reset,
@@ -81,10 +83,16 @@ pub fn failure(call: &Call, callback: &Event) -> Option<String> {
 
 /// Within 50 ms or a tenth of the timeout.
 fn is_at_timeout(call: &Call, age: Micros) -> bool {
-    call.timeout.is_some_and(|timeout| {
-        let slack = (timeout.0 / 10).max(50_000);
-        age.0.abs_diff(timeout.0) <= slack
-    })
+    call.timeout.is_some_and(|timeout| age.0.abs_diff(timeout.0) <= slack(timeout).0)
+}
+
+/// Can the timeout have struck by then? A busy worker may tell of it much later.
+fn is_over(call: &Call, age: Micros) -> bool {
+    call.timeout.is_some_and(|timeout| age.after(slack(timeout)) >= timeout)
+}
+
+fn slack(timeout: Micros) -> Micros {
+    Micros((timeout.0 / 10).max(50_000))
 }
 
 /// What a diagnosis tells of a failed call.
