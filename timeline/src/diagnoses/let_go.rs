@@ -75,6 +75,14 @@ impl<'a> LetGo<'a> {
         if reply.is_some_and(|reply| callback.is_none_or(|c| reply.order() < c.order())) {
             return None;
         }
+        // The callback had its stream and left it alone: beside the request, as a record or a second try.
+        let was_there = callback.filter(|callback| {
+            let is_late = |deleted: &Event| deleted.order() < callback.order();
+            !story.first(Callback::Delete).is_some_and(is_late)
+        });
+        if let Some(callback) = was_there.filter(|_| touch.is_none()) {
+            return story.gap_in(callback).map(|gap| Verdict::Unknown { gap });
+        }
         // Something else may have let it go before, or that may have been done to another stream.
         let went = story.gap(self.dispatch.sequence, Some(self.by.sequence));
         let tried = || callback.filter(|_| touch.is_some()).and_then(|c| story.gap_in(c));

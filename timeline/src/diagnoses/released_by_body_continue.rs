@@ -62,7 +62,7 @@ const RULE: Rule = Rule {
     code: DIAGNOSIS.code,
     beginning: |case| {
         format!(
-            "The {} headers were held for {}, and {} let them go when it answered Continue",
+            "The {} headers were held while {} was out, and {} let them go when it answered Continue",
             case.direction.name(),
             phrases::call(case.call),
             phrases::name(case.by)
@@ -163,6 +163,19 @@ module abi 0.2.100 host higress
 "#,
     },
     NearMiss {
+        because: "the headers are held for the body, and the callback of the call beside it leaves the stream alone",
+        script: r#"
+module abi 0.2.100 host higress
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 -> pause
+0.000120 #12   dispatch http "audit" timeout=5s -> ok call 4
+0.001870 #14 request_body 2 size=14 end -> continue
+0.002377 #16 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.002380 #15   set_effective_context context=2 -> ok
+0.005114 #17 response_headers 2 n=5 -> continue
+"#,
+    },
+    NearMiss {
         because: "the body phase answered by itself, so the call is needed no more",
         script: r#"
 module abi 0.2.100 host higress
@@ -225,5 +238,6 @@ fn on_http_request_body(&mut self, _: usize, _: bool) -> Action {
 ## What this cannot see
 
 Whether the call was meant to run beside the request. A plugin that stops in the headers phase for a call and
-does not want to wait for it is told the same.
+does not want to wait for it is told the same if the callback finds no stream any more; one that finds it and
+leaves it alone is not told.
 "#;

@@ -68,10 +68,11 @@ const RULE: Rule = Rule {
     code: DIAGNOSIS.code,
     beginning: |case| {
         format!(
-            "The {} was held for {} too, and the response callback of call {} resumed it",
+            "{}, dispatched in {}, was out when the response callback of call {} resumed the {}",
+            phrases::capital(&phrases::call(case.call)),
+            phrases::name(case.phase),
+            case.within.call,
             case.direction.name(),
-            phrases::call(case.call),
-            case.within.call
         )
     },
     how: |case| {
@@ -167,6 +168,24 @@ const NEAR_MISSES: &[NearMiss] = &[
 "#,
     },
     NearMiss {
+        because: "the callback of the other call had its stream, and left it alone: a record beside the request",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #14 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "audit" timeout=5s -> ok call 4
+0.000131 #13   dispatch http "auth" timeout=5s -> ok call 5
+0.010377 #17 http_call_response root 1 call 5 headers=3 body=2 code=200
+0.010380 #15   set_effective_context context=2 -> ok
+0.010381 #16   continue_stream request -> ok
+0.012377 #19 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.012380 #18   set_effective_context context=2 -> ok
+0.015114 #20 response_headers 2 n=5 -> continue
+0.016020 #21 log 2
+0.016031 #22 done 2
+0.016040 #23 delete 2
+"#,
+    },
+    NearMiss {
         because: "the callback resumed and then sent a record of it: nothing was held for that",
         script: r#"
 0.000000 #11 create 2 root 1
@@ -229,5 +248,6 @@ dispatched in a phase that goes on.
 ## What this cannot see
 
 Whether the first answer was meant to be enough. A plugin that asks two callees for the same thing and takes
-what comes first is told the same.
+what comes first, or sends a record beside the call that it waits for, is told the same if the callback finds no
+stream any more; one that finds it and leaves it alone is not told.
 "#;
