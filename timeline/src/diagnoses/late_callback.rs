@@ -1,10 +1,11 @@
 //! The response callback of a call came after its stream had been deleted (host-semantics PW101).
 
-use abi::{Callback, Kind};
+use abi::{CallKind, Callback, Kind};
 
 use super::phrases;
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
+use crate::event::Event;
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
 use crate::story::{Story, span};
 
@@ -30,7 +31,14 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
 
 fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
     let deleted = story.first(Callback::Delete)?;
-    let awaited = story.is_awaited(call);
+    // What a gRPC stream was awaited for is its message: its close comes when it may.
+    let is_message = |e: &Event| {
+        let is_receive = e.kind == Kind::Callback(Callback::GrpcReceive);
+        is_receive && e.call == call.id && e.order() < deleted.order()
+    };
+    let has_message =
+        call.kind == CallKind::GrpcStream && story.timeline.events.iter().any(is_message);
+    let awaited = story.is_awaited(call).filter(|_| !has_message);
     let Outcome::Late(answer) = call.outcome else {
         // It will be dropped when it comes; until then it may not come at all.
         let out = call.outcome == Outcome::Pending && awaited.is_some();
@@ -104,6 +112,22 @@ known_until 3.000000
 "#;
 
 const NEAR_MISSES: &[NearMiss] = &[
+    NearMiss {
+        because: "the message of a gRPC stream came in time, and its close needs nobody",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch grpc_stream "checks" -> ok call 6
+0.010377 #16 grpc_receive root 1 call 6 size=3
+0.010380 #14   set_effective_context context=2 -> ok
+0.010381 #15   continue_stream request -> ok
+0.015114 #18 response_headers 2 n=5 -> continue
+0.016020 #19 log 2
+0.016031 #20 done 2
+0.016040 #21 delete 2
+5.202377 #22 grpc_close root 1 call 6 status=0
+"#,
+    },
     NearMiss {
         because: "the callback came before the end",
         script: r#"

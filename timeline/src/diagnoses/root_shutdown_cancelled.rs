@@ -65,7 +65,9 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
                 .to_owned(),
         );
     }
-    let severity = if is_unused { Severity::Note } else { Severity::Lost };
+    // A gRPC stream is meant to be out all the time, and to end with its root.
+    let is_stream = call.kind == abi::CallKind::GrpcStream;
+    let severity = if is_unused || is_stream { Severity::Note } else { Severity::Lost };
     let window =
         story.window(dispatch.sequence, Some(end.sequence), kinds::responses_to(call.kind));
     Some(Verdict::Found(Box::new(Finding {
@@ -192,7 +194,8 @@ so their calls are safe; those of a tick, of configure, of a queue, and those of
 
 A configuration also runs in VMs that never serve: one that only tries it, and that of the main thread. So a
 call made in configure goes out two times more than there are workers, and some of these end at once. Where
-the root saw no stream, the finding is only a note.
+the root saw no stream, the finding is only a note; so it is of a gRPC stream, which is out as long as its root
+lives.
 
 ## How to be sure
 
@@ -225,3 +228,23 @@ fn on_done(&mut self) -> bool {
 Roots that end with their VM and leave no word: a host that is killed, or a canary. And whether the callee got
 the request before it was reset.
 "#;
+
+#[cfg(test)]
+mod tests {
+    use crate::finding::Severity;
+    use crate::script;
+
+    #[test]
+    fn a_grpc_stream_that_is_out_as_long_as_its_root_lives_is_a_note() {
+        for (kind, expected) in [("grpc_stream", Severity::Note), ("http", Severity::Lost)] {
+            let script = format!(
+                "context 1 generation 0\nroot 1 plugin \"keys\" streams 42\n0.0 #1 create 1\n\
+                 0.1 #3 configure root 1\n0.1 #2   dispatch {kind} \"keys\" -> ok call 6\n\
+                 7200.0 #4 done 1\n7200.0 #5 delete 1"
+            );
+            let timeline = script::parse(&script).expect("a script");
+            let of = timeline.findings.iter().filter(|f| f.code == super::DIAGNOSIS.code);
+            assert_eq!(of.map(|f| f.severity).collect::<Vec<_>>(), [expected], "{kind}");
+        }
+    }
+}
