@@ -80,9 +80,11 @@ fn waited(story: &Story<'_>, call: &Call, ended: &Event) -> Option<Verdict> {
         format!("The call was dispatched as #{} ({}).", dispatch.sequence, timeout(call)),
         format!("The stream ended with {}: {clause}.", phrases::event(ended)),
         match direction {
-            Direction::Request => "A request that is held has not reached the upstream, so the \
-                                   timeouts of its route do not run."
-                .to_owned(),
+            Direction::Request => {
+                "The end of a request that is held has not reached the upstream, so \
+                                   the timeout of its route does not run."
+                    .to_owned()
+            }
             Direction::Response => "The response was held all that time.".to_owned(),
         },
     ];

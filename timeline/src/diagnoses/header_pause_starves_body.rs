@@ -50,7 +50,13 @@ fn exports_body(story: &Story<'_>, direction: Direction) -> bool {
 
 fn told(story: &Story<'_>, stuck: &Stuck<'_>) -> Told {
     let is_known = stuck.half.hold == Hold::All;
+    // 1 may be returned in the hope of the body; who returns 3 or 4 asks for everything to be held.
+    let is_asked = stuck.phase.result != 1;
     let why = match is_known {
+        true if is_asked => {
+            "that holds everything, and the stream made no call: a body that the plugin waits for \
+             will not come"
+        }
         true => {
             "the host calls no body phase meanwhile: the plugin waits for a body that will not come"
         }

@@ -295,10 +295,9 @@ Bring the host up to date, then look at the filters beside the plugin. Until the
 Higress (Go):
 
 ```go
-if ctx.GetContext("seen") != nil {
-	return types.ActionContinue // a second time: leave it alone
+if ctx.GetContext("call out") != nil {
+	return types.ActionPause // a second time: Continue would let go what is still to be decided
 }
-ctx.SetContext("seen", true)
 ```
 
 On stock Envoy (Rust), hold no borrow across a hostcall that resumes or answers:

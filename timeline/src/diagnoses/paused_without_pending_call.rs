@@ -84,7 +84,9 @@ fn told_of_refused(first: &Event, events: Vec<crate::ids::Sequence>) -> Told {
 fn told_of_nothing() -> Told {
     Told {
         code: DIAGNOSIS.code,
-        why: "no call is under way and no further phase will come that could let it go".to_owned(),
+        why:
+            "no call of the stream is under way and no further phase will come that could let it go"
+                .to_owned(),
         details: vec!["No call was dispatched whose callback could resume.".to_owned()],
         events: Vec::new(),
         advice: ADVICE,
@@ -172,7 +174,8 @@ Look at what each dispatch answers, and stop only when it was accepted. On Higre
 ```go
 if err := config.client.Post("/check", nil, body, onAnswer); err != nil {
 	proxywasm.LogErrorf("no check: %v", err)
-	return types.ActionContinue // fail open; or send a local response
+	proxywasm.SendHttpResponse(503, nil, []byte("no check"), -1) // Continue would let it pass unchecked
+	return types.ActionPause
 }
 return types.ActionPause
 ```

@@ -80,9 +80,15 @@ impl Ending {
         }
     }
 
-    /// Would the stream have ended so even if the headers had been held?
-    pub fn whatever_was_held(self) -> bool {
-        matches!(self, Ending::ClientLeft | Ending::HostTimeout | Ending::ClosedByPlugin)
+    /// Would the stream have ended so even if the headers had been held? The timeouts of the upstream's side
+    /// begin with the headers.
+    pub fn whatever_was_held(self, story: &Story<'_>) -> bool {
+        let details = story.timeline.stream.response_code_details.as_deref().unwrap_or_default();
+        match self {
+            Ending::HostTimeout => !details.starts_with("upstream_"),
+            Ending::ClientLeft | Ending::ClosedByPlugin => true,
+            _ => false,
+        }
     }
 
     /// A clause: "the upstream answered on the headers alone (via_upstream)".
@@ -132,5 +138,31 @@ fn reset(details: &str) -> &'static str {
         "a circuit breaker of the host kept the request from the upstream"
     } else {
         "the stream to the upstream was reset before it answered"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::script;
+
+    #[test]
+    fn a_timeout_of_the_upstreams_side_is_none_that_held_headers_would_not_have_prevented() {
+        for (details, is_told) in [
+            ("stream_idle_timeout", true),
+            ("downstream_remote_disconnect", true),
+            ("upstream_max_stream_duration_reached", false),
+        ] {
+            let timeline = script::parse(&format!(
+                "response code 504 details \"{details}\"\nknown_until 9.0\n0.0 #1 create 2 root 1
+                0.1 #2 request_headers 2 n=3 -> continue\n0.2 #4 request_body 2 size=7 end -> pause
+                0.2 #3   dispatch http \"auth\" timeout=5s -> ok call 4
+                1.0 #5 response_headers 2 n=3 -> continue\n1.1 #6 log 2\n1.1 #7 done 2\n1.1 #8 delete 2
+                2.0 #9 http_call_response root 1 call 4 headers=3 body=2 code=200"
+            ))
+            .expect("a script");
+            let details = timeline.findings.iter().flat_map(|finding| &finding.details);
+            let told = details.filter(|d| d.starts_with("Held headers would not have prevented"));
+            assert_eq!(told.count(), usize::from(is_told), "{:?}", timeline.findings);
+        }
     }
 }

@@ -67,7 +67,7 @@ impl Case<'_> {
                 ));
             }
         }
-        if ending.whatever_was_held() {
+        if ending.whatever_was_held(self.story) {
             details.push(
                 "Held headers would not have prevented this end, only one by an early answer of the \
                  upstream: here a shorter timeout of the call helps."
