@@ -47,8 +47,8 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
             "It was {}: each time after as many streams it was larger.",
             samples.iter().map(told).collect::<Vec<_>>().join(", ")
         ),
-        "It grew as fast in the end as before, which a cache that fills or a heap that finds its size \
-         does not."
+        "It grew as fast in the end as before, which a heap that finds its size does not. A cache that \
+         is being filled evenly and is not full yet, and streams that stay open, look the same."
             .to_owned(),
         "A VM's memory never shrinks; when it may grow no further the plugin traps, and all its streams \
          with it."
