@@ -1,19 +1,20 @@
-//! The headers phase stopped for a call, and a body phase that went on let the headers go before the call
-//! was answered (host-semantics PW103).
+//! A phase stopped for a call, and a later body phase that went on let go what was held before the call was
+//! answered: the headers, or of a request whose headers had gone its body (host-semantics PW103).
 
-use abi::{Host, Kind};
+use abi::{Callback, Direction, Host, Kind};
 
-use super::let_go::{LetGo, Rule};
+use super::let_go::{self, LetGo, Rule};
 use super::{kinds, phrases};
 use crate::calls::Call;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::finding::{Severity, Verdict};
+use crate::hold::Hold;
 use crate::story::Story;
 
 /// See the head of this file.
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "released-by-body-continue",
-    title: "Headers held for a call were let go by a body phase that went on",
+    title: "What was held for a call was let go by a body phase that went on",
     severity: Severity::Lost,
     is_fact: false,
     explanation: EXPLANATION,
@@ -27,7 +28,11 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
 };
 
 fn judge(story: &Story<'_>) -> Vec<Verdict> {
-    story.calls().iter().filter_map(|call| released(story, call)?.judge(story, &RULE)).collect()
+    let of_call = |call| match released(story, call) {
+        Some(case) => case.judge(story, &RULE),
+        None => released_body(story, call)?.judge(story, &BODY_RULE),
+    };
+    story.calls().iter().filter_map(of_call).collect()
 }
 
 /// Was the call's direction held in its headers, and let go by a later phase while the call was out?
@@ -57,6 +62,76 @@ pub fn released<'a>(story: &Story<'a>, call: &'a Call) -> Option<LetGo<'a>> {
         })
     })
 }
+
+/// Did a part of the request's body, whose headers had gone, stop for the call, and a later part let it go,
+/// so that the end or the response came before the callback? A body may also be held to gather it: only
+/// where the callback came too late, or decided something then, was the call needed.
+fn released_body<'a>(story: &Story<'a>, call: &'a Call) -> Option<LetGo<'a>> {
+    let direction = Direction::Request;
+    let (dispatch, phase) = LetGo::dispatched(story, call)?;
+    story.is_awaited(call).filter(|of| *of == direction)?;
+    let own = story.dispatch_step(call)?;
+    let Kind::Callback(Callback::RequestBody | Callback::RequestTrailers) = phase.kind else {
+        return None;
+    };
+    own.before.request.forwarded_by?;
+    let later = story.steps.iter().skip_while(|step| step.entry != own.entry).skip(1);
+    let step = later.into_iter().find(|step| !step.after.request.hold.is_held())?;
+    let within = story.invocation(step)?;
+    let Kind::Callback(Callback::RequestBody | Callback::RequestTrailers) = within.kind else {
+        return None;
+    };
+    let callback = story.answer(call)?;
+    let end = story.end_of_stop(direction).filter(|end| end.order() < callback.order())?;
+    let is_deleted = story.first(Callback::Delete).is_some_and(|d| d.order() < callback.order());
+    // Held again by a part after that: it ended held, which another diagnosis tells.
+    let is_held = story.state_before(Some(end))?.request.hold.is_held();
+    let was_needed = is_deleted || let_go::touch(story, callback).is_some();
+    let lets_go = step.after.request.hold == Hold::Open && within.order() < end.order();
+    (lets_go && was_needed && !is_held && story.was_out(call, within)).then_some(LetGo {
+        call,
+        direction,
+        by: within,
+        within,
+        held_by: step.before.request.held_by,
+        dispatch,
+        phase,
+    })
+}
+
+const BODY_RULE: Rule = Rule {
+    code: DIAGNOSIS.code,
+    beginning: |case| {
+        format!(
+            "The request body was held for {}, and a later {} let it go when it answered Continue",
+            phrases::call(case.call),
+            phrases::name(case.by)
+        )
+    },
+    how: |case| {
+        format!(
+            "The headers had gone before; {} answered Continue while the call was out, and that lets all \
+             go that was held of the body.",
+            phrases::event(case.by)
+        )
+    },
+    needs_touch: false,
+    advice: BODY_ADVICE,
+};
+
+const BODY_ADVICE: &[(Option<Host>, &str)] = &[
+    (
+        Some(Host::Higress),
+        "On Higress return types.HeaderStopIteration from the headers phase if there is a body, and \
+         types.ActionPause from every part of the body until the response callback resumes.",
+    ),
+    (
+        Some(Host::Envoy),
+        "On stock Envoy return Pause from every part of the body until the response callback resumes, \
+         and with allow_on_headers_stop_iteration from the headers phase too; without that setting make \
+         the call in the headers phase.",
+    ),
+];
 
 const RULE: Rule = Rule {
     code: DIAGNOSIS.code,
@@ -125,6 +200,35 @@ module abi 0.2.100 host higress
 0.206020 #19 log 2
 0.206031 #20 done 2
 0.206040 #21 delete 2
+"#,
+    },
+    NearMiss {
+        because: "the headers had gone, and each part of the body stops until the callback resumes",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001870 #14 request_body 2 size=14 -> pause
+0.001902 #13   dispatch http "slow" timeout=5s -> ok call 4
+0.002870 #15 request_body 2 size=28 end -> pause
+0.202377 #18 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.202380 #16   set_effective_context context=2 -> ok
+0.202381 #17   continue_stream request -> ok
+0.205114 #19 response_headers 2 n=5 -> continue
+"#,
+    },
+    NearMiss {
+        because: "the body is gathered, and the answer to a call beside it decides nothing",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 -> continue
+0.001870 #14 request_body 2 size=14 -> pause
+0.001902 #13   dispatch http "log" timeout=5s -> ok call 4
+0.002870 #15 request_body 2 size=28 end -> continue
+0.005114 #16 response_headers 2 n=5 -> continue
+0.202377 #17 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.206020 #18 log 2
+0.206031 #19 done 2
+0.206040 #20 delete 2
 "#,
     },
     NearMiss {
@@ -201,11 +305,15 @@ phase is called, and if it answers Continue, the host lets the headers go togeth
 is needed for that. A body phase that was never written answers Continue too: the wrapper of wasm-go and the
 SDKs do so by themselves.
 
+So it is with a body that comes in parts: a part that stops holds what has come so far, and the first later
+part that answers Continue lets all of it go.
+
 ## How to be sure
 
 `request_headers … -> pause` with the dispatch in it, then `request_body … -> continue` (or trailers), and
-only after that the `http_call_response` of the call. How late it came tells the severity: before the response
-headers it is a race, after them it failed if the plugin decided something there, after `delete` it is lost.
+only after that the `http_call_response` of the call; or two `request_body`, the dispatch in the first. How
+late it came tells the severity: before the response headers it is a race, after them it failed if the plugin
+decided something there, after `delete` it is lost.
 
 ## What to do
 

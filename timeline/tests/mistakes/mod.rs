@@ -44,6 +44,40 @@ known_until 9.000000
         found: &[("callback-ran-no-resume", "hung")],
     },
     Mistake {
+        what: "a part of the body stops for a call, and the last part goes on without waiting for it",
+        script: r#"
+response code 200 details "via_upstream"
+0.100000 #1 create 2 root 1
+0.100100 #2 request_headers 2 n=6 -> continue
+0.101000 #4 request_body 2 size=14 -> pause
+0.101100 #3   dispatch http "auth" pseudo=7 timeout=5s -> ok call 4
+0.102000 #5 request_body 2 size=28 end -> continue
+0.104000 #6 response_headers 2 n=3 -> continue
+0.105000 #7 log 2
+0.105100 #8 done 2
+0.105200 #9 delete 2
+2.101000 #12 http_call_response root 1 call 4 headers=3 body=7 code=403
+2.101100 #10   set_effective_context context=2 -> bad_argument
+2.101200 #11   send_local_response "denied" status=403 -> ok
+"#,
+        found: &[("released-by-body-continue", "lost"), ("late-callback", "lost")],
+    },
+    Mistake {
+        what: "the last part goes on, and the answer of the call is refused after the response had begun",
+        script: r#"
+0.100000 #1 create 2 root 1
+0.100100 #2 request_headers 2 n=6 -> continue
+0.101000 #4 request_body 2 size=14 -> pause
+0.101100 #3   dispatch http "auth" pseudo=7 timeout=5s -> ok call 4
+0.102000 #5 request_body 2 size=28 end -> continue
+0.104000 #6 response_headers 2 n=3 -> continue
+0.105000 #9 http_call_response root 1 call 4 headers=3 body=7 code=403
+0.105100 #7   set_effective_context context=2 -> ok
+0.105200 #8   send_local_response "denied" status=403 -> ok
+"#,
+        found: &[("released-by-body-continue", "failed"), ("local-reply-too-late", "failed")],
+    },
+    Mistake {
         what: "a redis call on a host that has none",
         script: r#"
 0.100000 #1 create 2 root 1
