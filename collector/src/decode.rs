@@ -1,6 +1,7 @@
-//! The wire in, the domain's words out. Nothing else in the collector names a generated type.
+//! The wire in, the domain's words out, and back. Nothing else in the collector names a generated type.
 
 mod counters;
+mod encode;
 mod fuse;
 
 use abi::{AbiVersion, Callback, Host, Hostcall, Kind};
@@ -12,6 +13,7 @@ use timeline::event::{Event, Marks};
 use timeline::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence};
 
 pub use counters::{CallKey, SourceCounters};
+pub use encode::encode;
 pub use fuse::{Fuse, REASONS};
 
 use crate::config::Limits;
@@ -174,11 +176,13 @@ fn check_args(whose: &str, args: &[u32]) -> Result<(), BadBatch> {
     Ok(())
 }
 
-/// Numbers of events are remembered for a day only: an older batch could be a second copy.
+/// Numbers of events are remembered for a day only: an older batch could be a second copy. What was read
+/// from a log may be of any age: what is stored of it is looked for.
 fn check_age(batch: &v1::Batch, limits: &Limits, wall_nanos: u64) -> Result<(), BadBatch> {
     let said = batch.clock.as_ref().map_or(0, |clock| clock.wall_nanos);
     let age = std::time::Duration::from_nanos(wall_nanos.saturating_sub(said));
-    if said != 0 && age > limits.batch_age {
+    let is_of_a_log = batch.module.as_ref().is_some_and(|m| m.tracer_version == Module::OF_A_LOG);
+    if said != 0 && age > limits.batch_age && !is_of_a_log {
         return Err(wrong(format!(
             "it is {} hours old by the host's clock; at most {} are taken; set the host's clock if it is wrong",
             age.as_secs() / 3600,
@@ -318,18 +322,27 @@ fn other_name(name: v1::PropertyName) -> &'static str {
     }
 }
 
+/// The reasons of lost events in words.
+const LOST: [(v1::LostReason, &str); 10] = [
+    (v1::LostReason::Unknown, "the recorder lost them"),
+    (v1::LostReason::BufferFull, "the recorder's buffer was full"),
+    (v1::LostReason::Refused, "the collector refused the batch"),
+    (v1::LostReason::TooLarge, "the event was too large"),
+    (v1::LostReason::TurnedDown, "the recorder had turned itself down"),
+    (v1::LostReason::LogBegins, Lost::LOG_BEGINS),
+    (v1::LostReason::LogUnread, Lost::LOG_UNREAD),
+    (v1::LostReason::LogEnds, Lost::LOG_ENDS),
+    (v1::LostReason::LogUnsure, Lost::LOG_UNSURE),
+    (v1::LostReason::LogUnnumbered, Lost::LOG_UNNUMBERED),
+];
+
 fn lost(lost: v1::Lost) -> Lost {
-    let reason = match v1::LostReason::try_from(lost.reason).unwrap_or(v1::LostReason::Unknown) {
-        v1::LostReason::BufferFull => "the recorder's buffer was full",
-        v1::LostReason::Refused => "the collector refused the batch",
-        v1::LostReason::TooLarge => "the event was too large",
-        v1::LostReason::TurnedDown => "the recorder had turned itself down",
-        v1::LostReason::Unknown => "the recorder lost them",
-    };
+    let named = LOST.iter().find(|(reason, _)| *reason as i32 == lost.reason);
+    let (_, reason) = named.unwrap_or(&LOST[0]);
     Lost {
         from: Sequence(lost.from_sequence),
         to: Sequence(lost.to_sequence),
-        reason: reason.to_owned(),
+        reason: (*reason).to_owned(),
         contexts: lost.contexts.into_iter().map(ContextId).collect(),
     }
 }

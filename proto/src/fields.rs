@@ -231,6 +231,11 @@ pub mod lost_reason {
     pub const REFUSED: u32 = 2;
     pub const TOO_LARGE: u32 = 3;
     pub const TURNED_DOWN: u32 = 4;
+    pub const LOG_BEGINS: u32 = 5;
+    pub const LOG_UNREAD: u32 = 6;
+    pub const LOG_ENDS: u32 = 7;
+    pub const LOG_UNSURE: u32 = 8;
+    pub const LOG_UNNUMBERED: u32 = 9;
 }
 
 pub mod fuse_reason {

@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence};
 
 /// One decoded batch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// Whose events these are.
     pub instance: InstanceId,
@@ -205,6 +205,20 @@ pub struct Lost {
     pub reason: String,
     /// Contexts that they were of; empty: any.
     pub contexts: Vec<ContextId>,
+}
+
+/// Why events of Envoy's own trace log are missing.
+impl Lost {
+    /// What was before its first line.
+    pub const LOG_BEGINS: &str = "the log begins in the middle of this VM's life";
+    /// A line that says nothing, or contradicts those before.
+    pub const LOG_UNREAD: &str = "a line of the log could not be read, or fits nowhere";
+    /// What comes after its last line.
+    pub const LOG_ENDS: &str = "the log ends in the middle of a callback";
+    /// Several VMs run on one thread.
+    pub const LOG_UNSURE: &str = "the log does not say which of several VMs of a thread ran";
+    /// A call whose answer cannot be told from others.
+    pub const LOG_UNNUMBERED: &str = "the log does not show this call's id";
 }
 
 /// An invocation that was open when the plugin trapped.

@@ -202,7 +202,12 @@ impl Instance {
     /// Would silence mean something, and has it not been told?
     fn is_to_be_heard(&self) -> bool {
         let ended = self.is_final || !self.black_box.is_empty();
-        !ended && self.correlator.silence.is_none() && self.correlator.open_streams() > 0
+        // A log says nothing more once it is read.
+        let is_read = self.correlator.module.is_of_a_log();
+        !ended
+            && !is_read
+            && self.correlator.silence.is_none()
+            && self.correlator.open_streams() > 0
     }
 
     /// When it is silent, should nothing more be heard: on the collector's clock.

@@ -362,7 +362,10 @@ impl State {
                 (Some(was_open), once, known.started_nanos)
             }
             Entry::Vacant(entry) => {
-                let may_be_stored = self.is_replay || update.revision > 1 || !timeline.begins();
+                // A log may be imported again when the numbers of its events are long forgotten.
+                let is_of_a_log = timeline.module.is_of_a_log();
+                let may_be_stored =
+                    self.is_replay || update.revision > 1 || !timeline.begins() || is_of_a_log;
                 vm.need(first, update.id);
                 let started_nanos = started_nanos(&timeline);
                 let is_part = self.wiring.outbox.is_some() && !timeline.begins();

@@ -616,6 +616,14 @@ pub enum LostReason {
     /// Recording was turned down (FuseReason): one number stands for all events that were not made from
     /// there on, of streams that were open then.
     TurnedDown = 4,
+    /// Only in what was read from Envoy's own trace log: the log begins in the middle of the VM's life, a line
+    /// could not be read, the log ends within a callback, it does not say in which VM a callback ran, or which
+    /// id a call has.
+    LogBegins = 5,
+    LogUnread = 6,
+    LogEnds = 7,
+    LogUnsure = 8,
+    LogUnnumbered = 9,
 }
 impl LostReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -629,6 +637,11 @@ impl LostReason {
             Self::Refused => "LOST_REASON_REFUSED",
             Self::TooLarge => "LOST_REASON_TOO_LARGE",
             Self::TurnedDown => "LOST_REASON_TURNED_DOWN",
+            Self::LogBegins => "LOST_REASON_LOG_BEGINS",
+            Self::LogUnread => "LOST_REASON_LOG_UNREAD",
+            Self::LogEnds => "LOST_REASON_LOG_ENDS",
+            Self::LogUnsure => "LOST_REASON_LOG_UNSURE",
+            Self::LogUnnumbered => "LOST_REASON_LOG_UNNUMBERED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -639,6 +652,11 @@ impl LostReason {
             "LOST_REASON_REFUSED" => Some(Self::Refused),
             "LOST_REASON_TOO_LARGE" => Some(Self::TooLarge),
             "LOST_REASON_TURNED_DOWN" => Some(Self::TurnedDown),
+            "LOST_REASON_LOG_BEGINS" => Some(Self::LogBegins),
+            "LOST_REASON_LOG_UNREAD" => Some(Self::LogUnread),
+            "LOST_REASON_LOG_ENDS" => Some(Self::LogEnds),
+            "LOST_REASON_LOG_UNSURE" => Some(Self::LogUnsure),
+            "LOST_REASON_LOG_UNNUMBERED" => Some(Self::LogUnnumbered),
             _ => None,
         }
     }

@@ -39,8 +39,16 @@ pub struct Client {
 }
 
 /// An address as `--listen` takes it is meant as a URL.
-fn with_scheme(text: &str) -> std::result::Result<String, std::convert::Infallible> {
+pub fn with_scheme(text: &str) -> std::result::Result<String, std::convert::Infallible> {
     Ok(if text.contains("://") { text.to_owned() } else { format!("http://{text}") })
+}
+
+/// Nobody is there.
+pub fn no_answer(url: &str, error: ureq::Error) -> anyhow::Error {
+    anyhow::Error::new(error).context(NoAnswer(format!(
+        "no collector answers at {url}; start one with `wasm-tracer collector`, or name another with \
+         --collector"
+    )))
 }
 
 impl Client {
@@ -120,13 +128,7 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let mut response = request.call().map_err(|error| {
-            anyhow::Error::new(error).context(NoAnswer(format!(
-                "no collector answers at {}; start one with `wasm-tracer collector`, or name \
-                 another with --collector",
-                self.url()
-            )))
-        })?;
+        let mut response = request.call().map_err(|error| no_answer(self.url(), error))?;
         match response.status().as_u16() {
             200..=299 => Ok(Some(response)),
             404 => Ok(None),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use abi::{Callback, Kind};
-use timeline::delivery::{Clock, Delivery, Module, OpenInvocation, Root};
+use timeline::delivery::{Clock, Delivery, Lost, Module, OpenInvocation, Root};
 use timeline::event::{Event, Marks};
 use timeline::ids::{ContextId, InstanceId, Micros};
 
@@ -15,12 +15,6 @@ use crate::paste::{Paste, Whole};
 use crate::queue::Queue;
 use crate::reader::{Defect, DefectKind, Reader};
 use crate::vms::{VmNumber, Vms};
-
-const BEFORE: &str = "the log begins in the middle of this VM's life";
-const UNREAD: &str = "a line of the log could not be read, or fits nowhere";
-const ENDS: &str = "the log ends in the middle of a callback";
-const UNSURE: &str = "the log does not say which of several VMs of a thread ran";
-const UNNUMBERED: &str = "the log does not show this call's id";
 
 /// Takes a log line by line, and gives deliveries.
 ///
@@ -136,7 +130,7 @@ impl Importer {
         let is_cut = defect.what == DefectKind::Unreadable(BadLine::Cut);
         for number in self.vms.of(defect.thread) {
             if let Some(instance) = self.instances.get_mut(&number) {
-                instance.queue.lack(UNREAD, &[]);
+                instance.queue.lack(Lost::LOG_UNREAD, &[]);
                 instance.vm.doubt_calls(is_call || is_cut);
             }
         }
@@ -154,7 +148,7 @@ impl Importer {
         if !place.is_sure {
             for number in place.others.iter().chain([&place.vm]) {
                 let instance = self.instances.entry(*number).or_default();
-                instance.queue.lack(UNSURE, &concerned(&invocation));
+                instance.queue.lack(Lost::LOG_UNSURE, &concerned(&invocation));
                 instance.vm.doubt_calls(!invocation.hostcalls.is_empty());
             }
             return;
@@ -162,11 +156,11 @@ impl Importer {
         let is_new = !self.instances.contains_key(&place.vm);
         let instance = self.instances.entry(place.vm).or_default();
         if is_new && place.is_partial {
-            instance.queue.lack(BEFORE, &[]);
+            instance.queue.lack(Lost::LOG_BEGINS, &[]);
             instance.vm.doubt_calls(true);
         }
         if place.is_revived {
-            instance.queue.lack(UNREAD, &[]);
+            instance.queue.lack(Lost::LOG_UNREAD, &[]);
             instance.vm.doubt_calls(true);
             instance.open.clear();
         }
@@ -185,9 +179,9 @@ impl Importer {
             let context = event.context;
             instance.queue.push(event);
             if is_damaged {
-                instance.queue.lack(UNREAD, &[]);
+                instance.queue.lack(Lost::LOG_UNREAD, &[]);
             } else if is_unnumbered {
-                instance.queue.lack(UNNUMBERED, &[context]);
+                instance.queue.lack(Lost::LOG_UNNUMBERED, &[context]);
             }
         }
         if goes_on && !is_damaged {
@@ -195,7 +189,7 @@ impl Importer {
             let open = unfinished.iter().rev().filter_map(|event| instance.open(event));
             instance.open = open.collect();
         } else if !unfinished.is_empty() {
-            instance.queue.lack(if goes_on { UNREAD } else { ENDS }, &[]);
+            instance.queue.lack(if goes_on { Lost::LOG_UNREAD } else { Lost::LOG_ENDS }, &[]);
         }
     }
 
@@ -215,7 +209,10 @@ impl Importer {
                 let open = if run.is_last { instance.open.clone() } else { Vec::new() };
                 deliveries.push(Delivery {
                     instance: InstanceId((id ^ u128::from(number.0)).to_be_bytes()),
-                    module: instance.module.clone(),
+                    module: Module {
+                        tracer_version: Module::OF_A_LOG.to_owned(),
+                        ..instance.module.clone()
+                    },
                     node: String::new(),
                     clock,
                     first_sequence: run.first,
@@ -270,7 +267,6 @@ impl Instance {
 
     /// What a recorder would know of the module and its roots.
     fn learn(&mut self, event: &Event, plugin: &str) {
-        self.module.tracer_version = Module::OF_A_LOG.to_owned();
         match event.kind {
             Kind::Callback(callback) => {
                 self.module.callbacks |= 1 << callback.number();

@@ -3,6 +3,7 @@
 mod folded;
 mod input;
 mod said;
+mod sender;
 
 use std::io::BufWriter;
 use std::path::PathBuf;
@@ -12,9 +13,11 @@ use import::Importer;
 use import::line::Formats;
 use timeline::delivery::Delivery;
 
+use crate::client;
 use crate::printing::Printer;
 use folded::Folded;
 use input::{Input, Progress};
+use sender::Sender;
 
 /// Lines after which timelines are worked out: what lies between is kept in memory.
 const LINES: u64 = 4_096;
@@ -39,6 +42,17 @@ pub struct Args {
     /// Print JSON, one timeline a line
     #[arg(long)]
     json: bool,
+    /// Send what was read to this collector, instead of printing it; what it has already is not stored twice
+    #[arg(
+        long,
+        value_name = "URL",
+        value_parser = client::with_scheme,
+        conflicts_with_all = ["findings", "json"]
+    )]
+    collector: Option<String>,
+    /// The collector's ingest token, where it demands one
+    #[arg(long, env = "WASM_TRACER_TOKEN", hide_env_values = true)]
+    token: Option<String>,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -59,6 +73,9 @@ pub fn run(args: &Args) -> Result<()> {
     printed.finish()?;
     let account = importer.account();
     said::account(&account, &input, &printed.folded);
+    if let Some(sender) = printed.sender.filter(|_| account.understood > 0) {
+        eprintln!("sent to {}", sender.url());
+    }
     if account.understood == 0 {
         bail!(
             "no line of Envoy's trace stands in {}: run Envoy with --component-log-level wasm:trace, and see --log-format",
@@ -68,9 +85,10 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Timelines, printed as they are closed.
+/// Timelines, printed as they are closed, or sent to a collector.
 struct Printed<'a> {
     args: &'a Args,
+    sender: Option<Sender>,
     folded: Folded,
     printer: Printer<BufWriter<std::io::Stdout>>,
 }
@@ -78,10 +96,15 @@ struct Printed<'a> {
 impl<'a> Printed<'a> {
     fn new(args: &'a Args) -> Self {
         let printer = Printer::new(BufWriter::new(std::io::stdout()));
-        Printed { args, folded: Folded::default(), printer }
+        let to = |url: &String| Sender::to(url, args.token.as_deref());
+        let sender = args.collector.as_ref().map(to);
+        Printed { args, sender, folded: Folded::default(), printer }
     }
 
     fn take(&mut self, deliveries: Vec<Delivery>) -> Result<()> {
+        if let Some(sender) = &self.sender {
+            deliveries.iter().try_for_each(|delivery| sender.send(delivery))?;
+        }
         self.folded.take(deliveries);
         self.print(false)
     }
@@ -94,7 +117,7 @@ impl<'a> Printed<'a> {
         for timeline in self.folded.done(is_end) {
             // Of a root that did nothing wrong there is nothing to tell.
             let is_wanted = !self.args.findings && !timeline.is_root();
-            if timeline.findings.is_empty() && !is_wanted {
+            if self.sender.is_some() || timeline.findings.is_empty() && !is_wanted {
                 continue;
             }
             match self.args.json {
