@@ -129,4 +129,44 @@ fn what_cannot_be_attached_is_refused_with_a_reason() {
         &other,
         "a setting of the recorder is called WASM_TRACER_",
     );
+    let misspelt = ["--url", URL, "--env", "WASM_TRACER_RAET=1"];
+    refused(plugin(json!({ "url": "u" })), &misspelt, "has only WASM_TRACER_CLUSTER");
+    refused(plugin(json!({ "url": "u" })), &["--url", ""], "a value is required for '--url");
+}
+
+#[test]
+fn the_way_back_to_the_original_is_not_written_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert!(
+        attach(folder.path(), &plugin(json!({ "url": "u" })), &["--url", URL]).status.success()
+    );
+    let file = folder.path().join("ext-auth.detach.json");
+    let way_back = std::fs::read(&file).expect("a patch");
+    // Once more from the original is no harm.
+    assert!(
+        attach(folder.path(), &plugin(json!({ "url": "u" })), &["--url", URL]).status.success()
+    );
+    // Attached, and now to be attached with the next traced image.
+    let next = ["--url", "oci://registry.example.com/ext-auth:2.0.1-traced"];
+    let done = attach(folder.path(), &plugin(json!({ "url": URL })), &next);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(!done.status.success() && said.contains("leads back to something else"), "{said}");
+    assert_eq!(std::fs::read(&file).expect("a patch"), way_back);
+}
+
+#[test]
+fn every_setting_that_the_readme_names_may_be_given() {
+    let readme = include_str!("../../../README.md");
+    let names: Vec<&str> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `WASM_TRACER_")?.split('`').next())
+        .collect();
+    assert_eq!(names.len(), 12, "{names:?}");
+    for name in names {
+        let folder = tempfile::tempdir().expect("a folder");
+        let setting = format!("WASM_TRACER_{name}");
+        let flags = ["--url", URL, "--host-env", &setting];
+        let done = attach(folder.path(), &plugin(json!({ "url": "u" })), &flags);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
 }

@@ -5,17 +5,33 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Map, Value, json};
 
 /// Variables that begin like this are the recorder's.
 const PREFIX: &str = "WASM_TRACER_";
+/// What stands behind it: all settings of the recorder.
+const SETTINGS: [&str; 12] = [
+    "CLUSTER",
+    "AUTHORITY",
+    "TOKEN",
+    "RATE",
+    "BUFFER_BYTES",
+    "FLUSH_MILLIS",
+    "HEARTBEAT_SECONDS",
+    "HEADERS",
+    "NAME_EARLY",
+    "LOG_LEVEL",
+    "ENABLED",
+    "WARN_SECONDS",
+];
 
 #[derive(clap::Args)]
 pub struct Args {
     /// The WasmPlugin as `kubectl get -o json` prints it
     resource: PathBuf,
     /// Where the host finds the traced plugin: oci://, https://, file:///
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     url: String,
     /// Checksum of the traced plugin, or digest of its image; without it none is checked
     #[arg(long, value_name = "HEX")]
@@ -38,10 +54,14 @@ pub fn run(args: &Args) -> Result<()> {
         .with_context(|| format!("{file} is not JSON: print it with kubectl get -o json"))?;
     let plugin = Plugin::of(&resource).with_context(|| format!("{file} is of no use"))?;
     let (attach, detach) = patches(&plugin, args)?;
+    let path = |verb: &str| args.output.join(format!("{}.{verb}.json", plugin.name));
+    keep_way_back(&path("detach"), &detach)?;
     let write = |verb: &str, patch: &Value| -> Result<PathBuf> {
-        let path = args.output.join(format!("{}.{verb}.json", plugin.name));
+        let path = path(verb);
         let text = format!("{patch:#}\n");
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        std::fs::write(&path, text).with_context(|| {
+            format!("cannot write {} (its folder must be there, and writable)", path.display())
+        })?;
         Ok(path)
     };
     let attach = write("attach", &attach)?;
@@ -50,6 +70,20 @@ pub fn run(args: &Args) -> Result<()> {
     writeln!(out, "to attach:  {}", plugin.command(&attach))?;
     writeln!(out, "to detach:  {}", plugin.command(&detach))?;
     Ok(())
+}
+
+/// A detach patch that leads elsewhere is the only way back for a plugin that is attached by it (with another
+/// image it does not look attached), or belongs to another plugin of the same name. It is not written over.
+fn keep_way_back(path: &Path, detach: &Value) -> Result<()> {
+    let Ok(text) = std::fs::read(path) else { return Ok(()) };
+    if serde_json::from_slice::<Value>(&text).is_ok_and(|there| there == *detach) {
+        return Ok(());
+    }
+    bail!(
+        "{} is there already and leads back to something else: apply it first, or, if it is not needed any \
+         more, move it away; or give another folder with -o",
+        path.display()
+    )
 }
 
 /// What of a WasmPlugin is of use here.
@@ -134,7 +168,8 @@ fn setting(text: &str) -> Result<(String, String), String> {
 
 fn name(text: &str) -> Result<String, String> {
     match text.strip_prefix(PREFIX) {
-        Some(rest) if !rest.is_empty() => Ok(text.to_owned()),
-        _ => Err(format!("a setting of the recorder is called {PREFIX}…")),
+        Some(rest) if SETTINGS.contains(&rest) => Ok(text.to_owned()),
+        Some(_) => Err(format!("the recorder has only {PREFIX}{}", SETTINGS.join(", …_"))),
+        None => Err(format!("a setting of the recorder is called {PREFIX}…")),
     }
 }
