@@ -44,7 +44,9 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}; stop who does, or set another with --listen")]
+    #[error(
+        "cannot listen on {address}; stop what listens there, or set another address with --listen"
+    )]
     Address {
         /// The address.
         address: SocketAddr,

@@ -144,8 +144,8 @@ impl RecordingView {
 /// A text that is no timeline in JSON.
 #[derive(Debug, thiserror::Error)]
 pub enum BadJson {
-    /// No JSON, or of something else. The sentence ends with line and column.
-    #[error("a timeline as the API and `show --json` give it is expected: {0}")]
+    /// No JSON, or of something else. The cause ends with line and column.
+    #[error("a timeline as the API and `show --json` give it is expected")]
     Json(#[from] serde_json::Error),
     /// Nothing at all.
     #[error("no timeline stands here; one as the API and `show --json` give it is expected")]

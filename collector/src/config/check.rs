@@ -111,7 +111,7 @@ pub enum BadSettings {
     #[error("{0} must not be empty, and consist of visible ASCII characters")]
     BadToken(&'static str),
     /// An endpoint that nothing can be sent to.
-    #[error("{name} must be an URL like http://localhost:4318, not {value:?}")]
+    #[error("{name} must be a URL like http://localhost:4318, not {value:?}")]
     BadEndpoint {
         /// The setting.
         name: &'static str,

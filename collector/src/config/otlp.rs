@@ -71,10 +71,10 @@ impl Otlp {
         };
         let path = if protocol == Protocol::Http { "/v1/traces" } else { "" };
         let whole = |base: String| format!("{}{path}", base.trim_end_matches('/'));
-        let (name, endpoint) = match (endpoint, given(OF_TRACES), given(OF_ALL)) {
-            (Some(base), ..) => ("--otlp-endpoint", whole(base)),
-            (None, Some(endpoint), _) => (OF_TRACES, endpoint),
-            (None, None, Some(base)) => (OF_ALL, whole(base)),
+        let (name, value, endpoint) = match (endpoint, given(OF_TRACES), given(OF_ALL)) {
+            (Some(base), ..) => ("--otlp-endpoint", base.clone(), whole(base)),
+            (None, Some(endpoint), _) => (OF_TRACES, endpoint.clone(), endpoint),
+            (None, None, Some(base)) => (OF_ALL, base.clone(), whole(base)),
             (None, None, None) if sample.is_some() => return Err(BadSettings::NoEndpoint),
             (None, None, None) => return Ok(None),
         };
@@ -88,9 +88,9 @@ impl Otlp {
             Ok(uri) if uri.host().is_some_and(|host| !host.is_empty()) => match uri.scheme_str() {
                 Some("http") => {}
                 Some("https") => return Err(BadSettings::NoTls(name)),
-                _ => return Err(BadSettings::BadEndpoint { name, value: endpoint }),
+                _ => return Err(BadSettings::BadEndpoint { name, value }),
             },
-            _ => return Err(BadSettings::BadEndpoint { name, value: endpoint }),
+            _ => return Err(BadSettings::BadEndpoint { name, value }),
         }
         Ok(Some(Otlp { endpoint, protocol, sample: sample.unwrap_or(Sample::All) }))
     }
@@ -140,7 +140,7 @@ mod tests {
     fn what_cannot_be_sent_to_is_refused_with_its_name() {
         for (environment, part) in [
             (&[(OF_ALL, "https://otel:4318")][..], "https"),
-            (&[(OF_ALL, "otel")], "not \"otel/v1/traces\""),
+            (&[(OF_ALL, "otel")], "not \"otel\""),
             (&[(OF_TRACES, "ftp://otel")], OF_TRACES),
             (&[(OF_ALL, "http://otel"), (PROTOCOLS[0], "http/json")], "http/json"),
         ] {

@@ -18,7 +18,8 @@ pub struct Lock {
 impl Lock {
     /// Takes the folder, making it if there is none.
     pub fn take(folder: &Path) -> Result<Lock, StoreError> {
-        let failed = |source| StoreError::File { place: folder.display().to_string(), source };
+        let place = || format!("{} as the folder of the store", folder.display());
+        let failed = |source| StoreError::File { place: place(), source };
         std::fs::create_dir_all(folder).map_err(failed)?;
         let file = File::options()
             .create(true)

@@ -135,6 +135,16 @@ fn an_unknown_code_is_said() {
 }
 
 #[test]
+fn a_code_may_be_spelt_as_a_file_or_a_title() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = |code: &str| wasm_tracer(&["explain", code], folder.path()).stdout;
+    let plain = page("late-callback");
+    assert!(plain.starts_with(b"late-callback (lost)"));
+    assert_eq!(page("late_callback"), plain);
+    assert_eq!(page("Late-Callback"), plain);
+}
+
+#[test]
 fn every_diagnosis_is_explained_with_its_example() {
     let folder = tempfile::tempdir().expect("a folder");
     let list = wasm_tracer(&["explain"], folder.path());

@@ -19,7 +19,9 @@ pub fn run(args: &Args) -> Result<()> {
         }
         return Ok(());
     };
-    let Some(diagnosis) = registry::find(code) else {
+    // As a file or a title may have it: late_callback, Late-Callback.
+    let code = code.to_lowercase().replace('_', "-");
+    let Some(diagnosis) = registry::find(&code) else {
         bail!("no diagnosis has the code {code:?}: `wasm-tracer explain` lists them");
     };
     writeln!(out, "{} ({})\n{}\n", diagnosis.code, diagnosis.severity.name(), diagnosis.title)?;

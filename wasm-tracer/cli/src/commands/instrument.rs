@@ -139,6 +139,6 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = fs::remove_file(&temporary);
     }
     written.with_context(|| {
-        format!("cannot write {}; is the folder there and writable?", path.display())
+        format!("cannot write {} (its folder must be there, and writable)", path.display())
     })
 }

@@ -11,7 +11,11 @@ pub fn account(account: &Account, input: &Input, folded: &Folded) {
         eprintln!("{line}");
     }
     if input.too_long > 0 {
-        eprintln!("{} lines were longer than 64 KiB; their ends were left out", input.too_long);
+        let were = if input.too_long == 1 { "was" } else { "were" };
+        eprintln!(
+            "{} {were} longer than 64 KiB; what is beyond was left out",
+            many(input.too_long, "line")
+        );
     }
     if let Some(error) = input.stopped() {
         eprintln!("{} could not be read to its end: {error}", input.name());

@@ -21,8 +21,9 @@ pub struct Known {
 
 /// Reads a file of them.
 pub fn read(path: &Path) -> Result<BTreeSet<Known>> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = std::fs::read_to_string(path).with_context(|| {
+        format!("cannot read {}, a file as --write-known writes it", path.display())
+    })?;
     serde_json::from_str(&text).with_context(|| {
         format!("{} is no list of findings as --write-known writes it", path.display())
     })

@@ -24,7 +24,7 @@ const GONE: u8 = 4;
 #[derive(clap::Args)]
 #[command(
     after_help = "Exit codes: 0 the time is up and nothing of --fail-on came; 3 something of it came; 4 the \
-    collector could not be reached for 30 s, or was away when the time was up; 1 any other error."
+    collector could not be reached for 30 s, or was away when the time was up; 2 a wrong flag; 1 any other error."
 )]
 pub struct Args {
     /// Only timelines with a finding

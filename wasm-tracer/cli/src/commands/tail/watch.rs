@@ -36,11 +36,9 @@ impl FromStr for Reason {
             return Ok(Reason::Code(diagnosis.code));
         }
         let severities: Vec<&str> = Severity::ALL.iter().rev().map(|s| s.name()).collect();
-        let codes: Vec<&str> = registry::DIAGNOSES.iter().map(|d| d.code).collect();
         Err(format!(
-            "it is neither a severity ({}) nor the code of a diagnosis ({})",
-            severities.join(", "),
-            codes.join(", ")
+            "it is neither a severity ({}) nor the code of a diagnosis (`wasm-tracer explain` lists them)",
+            severities.join(", ")
         ))
     }
 }
