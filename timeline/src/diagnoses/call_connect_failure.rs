@@ -81,6 +81,20 @@ const NEAR_MISSES: &[NearMiss] = &[
 "#,
     },
     NearMiss {
+        because: "Redis answered well, only too late",
+        script: r#"
+module abi 0.2.100 host higress
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> continue
+0.000120 #12   dispatch redis "cache" query=14 -> ok call 7
+0.005114 #14 response_headers 2 n=5 end -> continue
+0.006020 #15 log 2
+0.006031 #16 done 2
+0.006040 #17 delete 2
+0.050000 #18 redis_call_response root 1 call 7 status=0 size=5
+"#,
+    },
+    NearMiss {
         because: "its timeout struck",
         script: r#"
 0.000000 #11 create 2 root 1

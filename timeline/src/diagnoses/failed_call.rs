@@ -51,7 +51,10 @@ pub fn why(call: &Call, callback: &Event) -> Option<Why> {
             UNAVAILABLE => Why::Connect,
             _ => return None,
         },
-        (Kind::Callback(Callback::RedisCallResponse), CallKind::Redis) => Why::Redis,
+        // One that came too late may have brought what was asked for.
+        (Kind::Callback(Callback::RedisCallResponse), CallKind::Redis) if callback.arg(0) != 0 => {
+            Why::Redis
+        }
         _ => return None,
     })
 }
