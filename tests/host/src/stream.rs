@@ -122,6 +122,8 @@ pub(crate) struct Stream {
     pub upstream_pending: bool,
     /// No further request phase: a local response was sent or the response is complete.
     pub request_dead: bool,
+    /// The plugin asked for one.
+    pub local_response_asked: bool,
     pub local_response_sent: bool,
     /// on_log has begun, or all after it: nothing can end it again.
     pub ended: bool,

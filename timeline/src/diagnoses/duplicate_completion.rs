@@ -89,7 +89,7 @@ fn second(story: &Story<'_>) -> Option<Verdict> {
             Severity::Failed,
             format!("answered twice{}", which(story, first, second)),
             "Which of two answers the client gets differs from phase to phase; Envoy 1.24 to 1.32, \
-             and Higress, answer the second one with status 2 and then hold the stream."
+             and Higress, drop one given in a response phase and then hold the stream."
                 .to_owned(),
         ),
         (true, false) => (

@@ -1,12 +1,13 @@
 //! The plugin answered the request and then stopped its own answer (host-semantics PW206).
 
-use abi::{Direction, Host};
+use abi::{Direction, Host, Hostcall, Kind};
 
 use super::stuck::{self, Stuck, Told};
 use super::{kinds, phrases};
 use crate::calls::Outcome;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::finding::{Severity, Verdict};
+use crate::hold::hostcalls_on;
 use crate::story::Story;
 
 /// See the head of this file.
@@ -32,29 +33,43 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
     }
     let own = |stuck: &Stuck<'_>| stuck.direction == Direction::Response && stuck.replied;
     let stuck = stuck::all(story).into_iter().filter(own);
-    stuck.filter_map(|stuck| stuck.judge(story, &[], told(story)?)).collect()
+    stuck.filter_map(|stuck| stuck.judge(story, &[], told(story, &stuck)?)).collect()
 }
 
-fn told(story: &Story<'_>) -> Option<Told> {
+fn told(story: &Story<'_>, stuck: &Stuck<'_>) -> Option<Told> {
     let reply = story.reply()?;
-    Some(Told {
-        code: DIAGNOSIS.code,
-        why: "it is the plugin's own answer that it holds".to_owned(),
-        details: vec![
-            format!("The plugin had answered the request itself ({}).", phrases::event(reply)),
+    let mut details =
+        vec![format!("The plugin had answered the request itself ({}).", phrases::event(reply))];
+    let mut events = vec![reply.sequence];
+    let own = hostcalls_on(story.timeline.context, story.hostcalls_in(stuck.phase));
+    let mut again = own.filter(|e| {
+        e.kind == Kind::Hostcall(Hostcall::SendLocalResponse)
+            && e.result == 0
+            && e.sequence != reply.sequence
+    });
+    let why = if let Some(again) = again.next() {
+        events.push(again.sequence);
+        details.push(format!(
+            "In the response phase that followed it answered once more ({}). The host drops that \
+             answer with status 0, and stops the phase all the same, whatever the phase returned.",
+            phrases::event(again)
+        ));
+        "a second answer, which the host dropped, stopped the first"
+    } else {
+        details.push(
             "A local response runs through the plugin's own response phases, and one of them stopped \
              it."
             .to_owned(),
-        ],
-        events: vec![reply.sequence],
-        advice: ADVICE,
-    })
+        );
+        "it is the plugin's own answer that it holds"
+    };
+    Some(Told { code: DIAGNOSIS.code, why: why.to_owned(), details, events, advice: ADVICE })
 }
 
 const ADVICE: &[(Option<Host>, &str)] = &[
     (
         None,
-        "Remember in the stream that it was answered, and return Continue from the response phases then.",
+        "Remember in the stream that it was answered, and return Continue from the response phases then, without another answer.",
     ),
     (
         Some(Host::Higress),
@@ -123,6 +138,10 @@ A local response is a response like any other: it runs through the response phas
 that sent it included. This plugin's response phase stops every response, for example to gather the body, and
 so it stops its own. Nothing will resume it.
 
+A response phase that answers once more does the same, whatever it returns: Envoy 1.24 to 1.32, and Higress
+(by its source, not run on Higress), drop the second answer, say status 0, and stop the phase as after any
+answer. Newer Envoys send one of the two.
+
 ## How to be sure
 
 `send_local_response` was accepted, a response phase of the same stream stopped after it, no call is out, and
@@ -156,3 +175,38 @@ fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
 
 A resume that the plugin plans from a timer or a queue. If one comes, the finding is withdrawn.
 "#;
+
+#[cfg(test)]
+mod tests {
+    use crate::script;
+
+    /// Codes and headlines of an answer whose response phase did this.
+    fn told(phase: &str) -> Vec<(String, String)> {
+        let text = format!(
+            "module abi 0.2.100 host higress
+            known_until 3.0
+            0.1 #1 create 2 root 1
+            0.1 #3 request_headers 2 n=10 end -> continue
+            0.1 #2   send_local_response status=403 -> ok
+            {phase}"
+        );
+        let timeline = script::parse(&text).expect("a script");
+        timeline.findings.into_iter().map(|f| (f.code, f.headline)).collect()
+    }
+
+    #[test]
+    fn a_second_answer_in_a_response_phase_stops_the_first_whatever_the_phase_returned() {
+        let found = told(
+            "0.2 #5 response_headers 2 n=3 -> continue
+            0.2 #4   send_local_response status=500 -> ok",
+        );
+        assert_eq!(found[0].0, "own-local-reply-paused");
+        assert_eq!(
+            found[0].1,
+            "The response has been held in response_headers for 2800 ms, and a second answer, which the host \
+             dropped, stopped the first."
+        );
+        assert_eq!(found[1].0, "duplicate-completion");
+        assert!(told("0.2 #4 response_headers 2 n=3 -> continue").is_empty());
+    }
+}

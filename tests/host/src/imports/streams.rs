@@ -6,7 +6,7 @@ use wasmtime::Result;
 
 use super::{Args, Guest};
 use crate::state::Deferred;
-use crate::{Headers, State};
+use crate::{Dialect, Headers, State};
 
 pub(super) fn perform(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) -> Result<Status> {
     let state = guest.state();
@@ -97,12 +97,18 @@ fn inject(state: &mut State, args: &Args) -> Status {
     Status::Ok
 }
 
+/// Answers Ok also where the answer is dropped, and stops the phase all the same
+/// (higress-group/proxy-wasm-cpp-host @04ef279 src/exports.cc: send_local_response).
 fn local_response(state: &mut State, args: &Args) -> Status {
     let Some(headers) = Headers::from_pairs(args.bytes(3)) else { return Status::BadArgument };
     state.replied = true;
     let context = state.context();
-    let Some(stream) = state.streams.get(&context) else { return Status::Ok };
-    if !stream.local_response_sent {
+    let is_higress = state.dialect == Dialect::Higress;
+    let Some(stream) = state.streams.get_mut(&context) else { return Status::Ok };
+    // Higress keeps the first that was asked for, whether it was sent already or not.
+    let was_asked = std::mem::replace(&mut stream.local_response_asked, true);
+    let is_dropped = stream.local_response_sent || (is_higress && was_asked);
+    if !is_dropped {
         state.after_call.push_back(Deferred::LocalResponse {
             stream: context,
             status: args.int(0),

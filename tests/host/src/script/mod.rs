@@ -227,6 +227,7 @@ impl Vm {
             started: self.state().clock.now(),
             upstream_pending: false,
             request_dead: false,
+            local_response_asked: false,
             local_response_sent: false,
             ended: false,
             logging: false,
