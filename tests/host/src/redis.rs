@@ -17,6 +17,8 @@ pub enum Redis {
         /// After this many milliseconds.
         after_millis: u64,
     },
+    /// Says nothing.
+    Never,
     /// Has no healthy host: the dispatch is refused with status 10.
     NoHealthyHost,
 }

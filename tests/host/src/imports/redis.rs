@@ -23,14 +23,17 @@ pub(super) fn perform(guest: &mut Guest<'_>, hostcall: Hostcall, args: &Args) ->
         None => return Status::BadArgument,
         Some(_) if !state.take_call() => return Status::InternalFailure,
         Some(Redis::NoHealthyHost) => return Status::InternalFailure,
-        Some(Redis::Answers { after_millis, bytes }) => (after_millis, 0, bytes),
-        Some(Redis::Loses { after_millis }) => (after_millis, NETWORK_ERROR, Vec::new()),
+        Some(Redis::Answers { after_millis, bytes }) => (Some(after_millis), 0, bytes),
+        Some(Redis::Loses { after_millis }) => (Some(after_millis), NETWORK_ERROR, Vec::new()),
+        Some(Redis::Never) => (None, NETWORK_ERROR, Vec::new()),
     };
     let next = &mut state.next_id[CallKind::Redis as usize];
     *next += 4;
     let id = *next;
     let root = state.root_id();
     state.redis.insert(id, RedisCall { root, status, bytes });
-    state.clock.arm_in_millis(after, Due::Redis(id));
+    if let Some(after) = after {
+        state.clock.arm_in_millis(after, Due::Redis(id));
+    }
     guest.put_word(out, id)
 }

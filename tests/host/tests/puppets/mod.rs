@@ -37,6 +37,7 @@ pub fn stages() -> Vec<(&'static str, Shape, Dialect)> {
         ),
         ("envoy 0.1.0", shape(V0_1_0, false, All, Malloc), Dialect::Envoy),
         ("emulated higress 0.2.100", shape(V0_2_100, true, All, Proxy), Dialect::Higress),
+        ("emulated higress 0.2.1", shape(V0_2_1, true, All, Proxy), Dialect::Higress),
         ("phases alone", shape(V0_2_1, false, Phases, Proxy), Dialect::Envoy),
         ("no allocator", shape(V0_2_0, false, All, None), Dialect::Envoy),
         ("emulated higress, phases alone", shape(V0_2_1, true, Phases, None), Dialect::Higress),
