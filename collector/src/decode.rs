@@ -12,7 +12,7 @@ use timeline::delivery::{Clock, Delivery, Lost, Module, OpenInvocation, Root, St
 use timeline::event::{Event, Marks};
 use timeline::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence};
 
-pub use counters::{CallKey, SourceCounters};
+pub use counters::{CallKey, SourceCounters, SourceTotals};
 pub use encode::encode;
 pub use fuse::{Fuse, REASONS};
 

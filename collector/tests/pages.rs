@@ -1,7 +1,8 @@
-//! The pages beside the list and the timeline: of diagnoses.
+//! The pages beside the list and the timeline: of instances and of diagnoses; and traces.
 
 mod support;
 
+use proto::v1;
 use support::{Collector, Recorder, bytes};
 
 const PAGE: (&str, &str) = ("accept", "text/html");
@@ -56,6 +57,84 @@ fn a_timeline_is_offered_as_a_trace_and_answered_as_one() {
 }
 
 #[test]
+fn the_page_of_an_instance_says_what_it_is_and_what_was_lost() {
+    let collector = Collector::start();
+    assert!(page(&collector, "/instances").contains("No instance has been heard of yet."));
+    let mut recorder = Recorder::new(7);
+    let mut batch = recorder.requests(1);
+    batch.counters = Some(v1::Counters {
+        events: 4_711,
+        events_lost: 42,
+        dispatches_rejected: 3,
+        memory_pages: 2,
+        fuse: v1::FuseReason::Loss.into(),
+        fuse_trips: 1,
+        fuse_until_micros: 60_000_005,
+        ..v1::Counters::default()
+    });
+    assert_eq!(collector.send(&bytes(&batch)).0, 200);
+    let closed = collector.closed(1);
+    let id = "07".repeat(16);
+    let link = format!("href=\"/instances/{id}\"");
+    for path in ["/", "/instances"] {
+        assert!(page(&collector, path).contains(&link), "{path} does not lead to it");
+    }
+    let timeline = format!("/timelines/{}", closed[0]["id"].as_str().expect("an id"));
+    assert!(page(&collector, &timeline).contains(&link));
+    let shown = page(&collector, &format!("/instances/{id}"));
+    for part in [
+        "body-call",
+        "turned down",
+        "it lost events for many seconds in a row",
+        "the host refused 3 shipments of its recorder",
+        "<td class=\"duration\">42</td>",
+        "<td class=\"duration\">131072</td>",
+    ] {
+        assert!(shown.contains(part), "{part} is missing in {shown}");
+    }
+    assert!(!shown.contains("Gaps"), "{shown}");
+    let told = &collector.json("/api/v1/instances")["instances"][0]["at_source"];
+    assert_eq!((&told["events"], &told["events_lost"]), (&4_711.into(), &42.into()));
+    // Thirty numbers are skipped: the gap stands there once it is certain.
+    recorder.skip(30);
+    assert_eq!(collector.send(&bytes(&recorder.requests(1))).0, 200);
+    collector.until("/api/v1/instances", |all| all["instances"][0]["gaps"][0].is_object());
+    assert!(page(&collector, &format!("/instances/{id}")).contains("#10 to #39"));
+}
+
+#[test]
+fn an_instance_that_is_unknown_or_none_is_told() {
+    let collector = Collector::start();
+    let unknown = collector.get(&format!("/instances/{}", "ab".repeat(16)), &[PAGE]);
+    assert_eq!(unknown.0, 404);
+    assert!(unknown.1.contains("has been heard of lately"), "{}", unknown.1);
+    assert_eq!(collector.get("/instances/%3Cscript%3E", &[PAGE]).0, 400);
+}
+
+#[test]
+fn names_that_are_attacks_stay_text_on_the_pages_of_instances() {
+    let collector = Collector::start();
+    let evil = format!("<script>alert(1)</script>\"onload='x'{}", "y".repeat(3_000));
+    let mut recorder = Recorder::named(9, &evil);
+    let mut batch = recorder.beginning();
+    batch.node = evil.clone();
+    batch.open = vec![v1::Open {
+        kind: abi::Callback::RequestHeaders.number(),
+        context: 2,
+        last_log: evil.clone().into_bytes(),
+        root: 1,
+        ..v1::Open::default()
+    }];
+    assert_eq!(collector.send(&bytes(&batch)).0, 200);
+    collector.until("/api/v1/instances", |all| all["instances"][0]["black_box"][0].is_object());
+    for path in ["/instances".to_owned(), format!("/instances/{}", "09".repeat(16))] {
+        let page = page(&collector, &path);
+        assert!(page.contains("&lt;script&gt;alert(1)"), "{path}: {page}");
+        assert!(!page.contains("<script") && !page.contains("\"onload='x'"), "{path}: {page}");
+    }
+}
+
+#[test]
 fn a_page_of_something_unknown_is_a_page_that_says_so() {
     let collector = Collector::start();
     let long = "x".repeat(4_000);
@@ -74,7 +153,7 @@ fn a_page_of_something_unknown_is_a_page_that_says_so() {
 #[test]
 fn every_page_asks_for_the_token_with_its_form() {
     let collector = Collector::with(|s| s.read_token = Some("open-sesame".to_owned()));
-    for path in ["/", "/diagnoses", "/diagnoses/late-callback"] {
+    for path in ["/", "/diagnoses", "/diagnoses/late-callback", "/instances"] {
         let (status, page) = collector.get(path, &[PAGE]);
         assert_eq!(status, 401, "{path}");
         assert!(page.contains("<form") && !page.contains("<h2>"), "{path}: {page}");

@@ -8,7 +8,7 @@ use timeline::delivery::{OpenInvocation, Root};
 use utoipa::ToSchema;
 
 use super::view::GapView;
-use crate::decode::Fuse;
+use crate::decode::{Fuse, SourceTotals};
 use crate::pipeline::Report;
 
 /// An instance.
@@ -51,6 +51,38 @@ pub struct InstanceView {
     pub fuse_trips: u64,
     /// Log lines of the plugins that its recorder had no room for.
     pub log_lines_dropped: u64,
+    /// What its recorder counted since the instance began; absent: no count of it has come.
+    pub at_source: Option<AtSourceView>,
+}
+
+/// What a recorder counted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AtSourceView {
+    /// Events made.
+    pub events: u64,
+    /// Events lost before they were shipped.
+    pub events_lost: u64,
+    /// Streams not recorded because its buffer was nearly full.
+    pub streams_refused: u64,
+    /// Streams that it had no room to watch.
+    pub streams_not_watched: u64,
+    /// Shipments that the host refused to dispatch.
+    pub shipments_refused: u64,
+    /// Memory of the VM.
+    pub memory_bytes: u64,
+}
+
+impl AtSourceView {
+    fn of(counted: &SourceTotals) -> AtSourceView {
+        AtSourceView {
+            events: counted.events,
+            events_lost: counted.events_lost,
+            streams_refused: counted.streams_refused,
+            streams_not_watched: counted.streams_not_watched,
+            shipments_refused: counted.shipments_refused,
+            memory_bytes: counted.memory_bytes,
+        }
+    }
 }
 
 /// A plugin with one configuration, in one VM.
@@ -92,8 +124,9 @@ impl InstanceView {
                 open_timelines: silence.open,
             }),
             fuse: report.fuse.as_ref().map(FuseView::of),
-            fuse_trips: report.fuse_trips,
-            log_lines_dropped: report.log_lines_dropped,
+            fuse_trips: report.at_source.map_or(0, |counted| counted.fuse_trips),
+            log_lines_dropped: report.at_source.map_or(0, |counted| counted.log_lines_dropped),
+            at_source: report.at_source.as_ref().map(AtSourceView::of),
         }
     }
 }

@@ -4,6 +4,7 @@ mod access;
 mod chrome;
 mod diagnosis_pages;
 mod findings;
+mod instance_pages;
 mod instance_view;
 mod jaeger;
 mod live;
@@ -141,6 +142,8 @@ fn guarded() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/", get(pages::list)),
         ("/timelines/{id}", get(pages::timeline)),
         ("/requests/{request_id}", get(pages::request)),
+        ("/instances", get(instance_pages::list)),
+        ("/instances/{id}", get(instance_pages::one)),
         ("/diagnoses", get(diagnosis_pages::list)),
         ("/diagnoses/{code}", get(diagnosis_pages::one)),
         ("/api/v1/timelines", get(timelines::list)),

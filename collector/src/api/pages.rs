@@ -5,11 +5,10 @@ use std::sync::Arc;
 use axum::extract::{Path, Query as Parameters, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use timeline::black_box::Panic;
-use timeline::ids::Micros;
 use timeline::registry::DIAGNOSES;
 use timeline::script;
 
+use super::instance_pages::wrong;
 use super::instance_view::InstanceView;
 use super::problem::Asked;
 use super::timelines::{Filter, parse_id};
@@ -54,33 +53,12 @@ pub async fn list(
 
 /// What is wrong with an instance, a line each.
 fn troubles(instance: &InstanceView) -> Vec<ui::Trouble> {
-    let seconds = |micros: u64| script::seconds(Micros(micros));
-    let trapped = instance.black_box.last().map(|open| {
-        let panic = Panic::of(&open.last_log).map(|panic| format!(": {}", panic.sentence()));
-        let callback = open.callback.unwrap_or("a callback");
-        format!(
-            "trapped in {callback} at {}{}",
-            seconds(open.since_micros),
-            panic.unwrap_or_default()
-        )
-    });
-    let silent = instance.silence.as_ref().map(|silence| {
-        let open = ui::count(silence.open_timelines as usize, "stream is", "streams are");
-        format!("silent since {}, while {open} open in it", seconds(silence.since_micros))
-    });
-    let down = instance.fuse.as_ref().map(|fuse| {
-        format!(
-            "the recorder turned itself down at {}: {}",
-            seconds(fuse.since_micros),
-            fuse.sentence
-        )
-    });
     let trouble = |what| ui::Trouble {
         instance: instance.id.clone(),
         plugins: instance.plugins.join(", "),
         what,
     };
-    [trapped, silent, down].into_iter().flatten().map(trouble).collect()
+    wrong(instance).into_iter().map(trouble).collect()
 }
 
 /// `GET /timelines/{id}`

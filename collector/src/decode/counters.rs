@@ -34,6 +34,27 @@ pub struct SourceCounters {
     pub memory_pages: u32,
 }
 
+/// What a recorder counted since its instance began, as numbers for people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceTotals {
+    /// Events made.
+    pub events: u64,
+    /// Events lost for good, before they were shipped.
+    pub events_lost: u64,
+    /// Streams not recorded because its buffer was nearly full.
+    pub streams_refused: u64,
+    /// Streams that it had no room to watch.
+    pub streams_not_watched: u64,
+    /// Shipments that the host refused to dispatch.
+    pub shipments_refused: u64,
+    /// Log lines of the plugins that it had no room for.
+    pub log_lines_dropped: u64,
+    /// How often it turned itself down.
+    pub fuse_trips: u64,
+    /// Memory of the VM.
+    pub memory_bytes: u64,
+}
+
 /// Which calls.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CallKey {
@@ -84,6 +105,20 @@ impl SourceCounters {
             pauses,
             memory_pages: counters.memory_pages,
         })
+    }
+
+    /// All of it as totals.
+    pub fn totals(&self) -> SourceTotals {
+        SourceTotals {
+            events: self.events,
+            events_lost: self.events_lost,
+            streams_refused: self.streams_refused.values().sum(),
+            streams_not_watched: self.streams_not_watched,
+            shipments_refused: self.dispatches_rejected,
+            log_lines_dropped: self.log_lines_dropped,
+            fuse_trips: self.fuse_trips,
+            memory_bytes: u64::from(self.memory_pages) * 65_536,
+        }
     }
 
     /// Takes over what is higher: batches come in any order, and one may leave out what did not fit.

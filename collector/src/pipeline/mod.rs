@@ -16,7 +16,7 @@ use timeline::instance::InstanceStatus;
 use timeline::timeline::Timeline;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use crate::decode::{Decoded, Fuse};
+use crate::decode::{Decoded, Fuse, SourceTotals};
 use crate::store::{BatchId, Cursor, Query};
 
 pub use keeper::Keeper;
@@ -66,10 +66,8 @@ pub struct Report {
     pub status: InstanceStatus,
     /// Why its recorder records nothing now; None: it does.
     pub fuse: Option<Fuse>,
-    /// How often it turned itself down.
-    pub fuse_trips: u64,
-    /// Log lines of plugins that it had no room for.
-    pub log_lines_dropped: u64,
+    /// What its recorder counted; None: no count of it has come.
+    pub at_source: Option<SourceTotals>,
 }
 
 /// Runs until all senders of inputs but the keeper's are gone.

@@ -53,12 +53,12 @@ struct Held {
 impl Vm {
     /// What is known of it.
     pub fn report(&self) -> Report {
-        let counted = self.counted.as_ref();
+        // A new one's counts begin at zero before the first has come.
+        let came = |counted: &&SourceCounters| **counted != SourceCounters::default();
         Report {
             status: self.instance.status(),
             fuse: self.fuse,
-            fuse_trips: counted.map_or(0, |counted| counted.fuse_trips),
-            log_lines_dropped: counted.map_or(0, |counted| counted.log_lines_dropped),
+            at_source: self.counted.as_ref().filter(came).map(SourceCounters::totals),
         }
     }
 

@@ -5,10 +5,10 @@ use ::timeline::{Diagnosis, registry, script};
 
 use super::escape::{Html, encoded};
 use super::language::Language;
-use super::list::{Row, table};
+use super::list::{self, Row};
 use super::page::{badge, page};
 use super::prose::prose;
-use super::svg;
+use super::{svg, table};
 
 /// Link to the page of a diagnosis.
 pub fn link(code: &str) -> String {
@@ -67,39 +67,14 @@ pub fn diagnoses_page() -> String {
     page("Diagnoses", false, |html| {
         html.leaf("h1", &[], "Diagnoses");
         html.leaf("p", &[], "What this collector can find, causes before facts.");
-        let region = [
-            ("class", "scroll"),
-            ("tabindex", "0"),
-            ("role", "region"),
-            ("aria-label", "Diagnoses"),
-        ];
-        html.element("div", &region, |html| {
-            html.element("table", &[], |html| {
-                html.element("thead", &[], |html| {
-                    html.element("tr", &[], |html| {
-                        for name in ["At worst", "Code", "What it says", "Kind"] {
-                            html.leaf("th", &[("scope", "col")], name);
-                        }
-                    });
-                });
-                html.element("tbody", &[], |html| {
-                    for diagnosis in registry::DIAGNOSES {
-                        line(html, diagnosis);
-                    }
-                });
-            });
+        let columns = ["At worst", "Code", "What it says", "Kind"];
+        table::table(html, "Diagnoses", &columns, registry::DIAGNOSES.iter(), |html, diagnosis| {
+            html.element("td", &[], |html| badge(html, Some(diagnosis.severity), false));
+            html.element("td", &[], |html| named(html, diagnosis.code));
+            html.leaf("td", &[], diagnosis.title);
+            html.leaf("td", &[], if diagnosis.is_fact { "fact" } else { "cause" });
         });
     })
-}
-
-fn line(html: &mut Html, diagnosis: &Diagnosis) {
-    html.line();
-    html.element("tr", &[], |html| {
-        html.element("td", &[], |html| badge(html, Some(diagnosis.severity), false));
-        html.element("td", &[], |html| named(html, diagnosis.code));
-        html.leaf("td", &[], diagnosis.title);
-        html.leaf("td", &[], if diagnosis.is_fact { "fact" } else { "cause" });
-    });
 }
 
 /// The page of a diagnosis. `cases`: timelines with this finding, latest first.
@@ -132,7 +107,7 @@ pub fn diagnosis_page(diagnosis: &Diagnosis, cases: &[Row], language: Language) 
             if cases.is_empty() {
                 html.leaf("p", &[("class", "faint")], words.none);
             }
-            html.element("div", &[("lang", "en")], |html| table(html, cases));
+            html.element("div", &[("lang", "en")], |html| list::table(html, cases));
             let all = format!("/?finding={}", encoded(diagnosis.code));
             html.element("p", &[("class", "more")], |html| {
                 html.leaf("a", &[("href", &all)], words.all);

@@ -1,12 +1,14 @@
 //! The pages as wholes: nothing of a plugin's data becomes markup, nothing breaks the policy, and what
 //! matters is on them.
 
-use ::timeline::ids::Micros;
+use ::timeline::delivery::{Module, OpenInvocation, Root};
+use ::timeline::ids::{CallId, ContextId, Entry, InstanceId, Micros};
 use ::timeline::{Timeline, script};
 
 use super::{CONTENT_SECURITY_POLICY, Filter, ListView, Row, fixture};
 use super::{
-    Language, asset, diagnoses_page, diagnosis_page, list_page, timeline_page, token_form,
+    Language, asset, diagnoses_page, diagnosis_page, instance_page, instances_page, list_page,
+    timeline_page, token_form,
 };
 
 fn rendered(timeline: &Timeline) -> String {
@@ -171,6 +173,41 @@ fn the_page_of_every_diagnosis_explains_draws_and_leads_to_its_cases() {
     let page = diagnosis_page(diagnosis, &[case], Language::English);
     check_harmless(&page);
     assert!(page.contains("&lt;script&gt;alert(1)"));
+}
+
+/// An instance whose every text is an attack of 10 kB.
+fn hostile_instance() -> super::Instance {
+    let attack = format!("\"><script>alert(1)</script>{}", "x".repeat(10_000));
+    let status = |id| ::timeline::Instance::new(InstanceId([id; 16])).status();
+    let mut status = status(1);
+    status.node = attack.as_str().into();
+    status.module = Module { sdk: attack.clone(), ..(*status.module).clone() }.into();
+    let root = (*fixture::hostile().root).clone();
+    status.roots = vec![Root { plugin: attack.clone(), root_id: attack.clone(), ..root }.into()];
+    status.gaps = fixture::hostile().gaps;
+    status.black_box = vec![OpenInvocation {
+        entry: Entry(1),
+        callback: None,
+        context: ContextId(2),
+        root: ContextId(1),
+        args: Vec::new(),
+        call: CallId(0),
+        since: Micros(5),
+        last_log: attack.clone(),
+    }];
+    super::Instance { status, troubles: vec![attack], at_source: None }
+}
+
+#[test]
+fn pages_of_instances_keep_attacks_as_text_and_lists_short() {
+    let one = hostile_instance();
+    let page = instance_page(&one);
+    check_harmless(&page);
+    assert!(page.contains("&lt;script&gt;alert(1)"));
+    let list = instances_page(&vec![one; 1_000]);
+    check_harmless(&list);
+    assert!(list.contains("700 more are not shown here.") && list.len() < 1_000_000);
+    check_harmless(&instances_page(&[]));
 }
 
 #[test]

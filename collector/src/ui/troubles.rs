@@ -1,6 +1,7 @@
 //! Instances to look at: that trapped, fell silent, or whose recorder turned itself down.
 
 use super::escape::Html;
+use super::instance_page;
 
 /// An instance and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,12 +28,15 @@ pub fn troubles(html: &mut Html, troubles: &[Trouble]) {
             for one in troubles.iter().take(MOST) {
                 html.element("li", &[], |html| {
                     html.leaf("b", &[], &one.plugins);
-                    html.text(&format!(", instance {}: {}", one.instance, one.what));
+                    html.text(", instance ");
+                    let link = instance_page::link(&one.instance);
+                    html.leaf("a", &[("href", &link)], &one.instance);
+                    html.text(&format!(": {}", one.what));
                 });
             }
         });
         html.element("p", &[("class", "links")], |html| {
-            html.leaf("a", &[("href", "/api/v1/instances")], "all instances as JSON");
+            html.leaf("a", &[("href", "/instances")], "all instances");
         });
     });
 }

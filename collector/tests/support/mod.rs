@@ -216,6 +216,11 @@ impl Recorder {
         self.context = context;
     }
 
+    /// So many events are lost before the next one.
+    pub fn skip(&mut self, events: u64) {
+        self.sequence += events;
+    }
+
     /// The next requests are in this span.
     pub fn use_traceparent(&mut self, traceparent: &str) {
         self.traceparent = traceparent.to_owned();

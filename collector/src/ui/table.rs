@@ -1,0 +1,37 @@
+//! A plain table: columns, and a row for each item.
+
+use super::escape::Html;
+
+/// Nothing if there is no item. `cells` writes the cells of one.
+pub fn table<T>(
+    html: &mut Html,
+    label: &str,
+    columns: &[&str],
+    items: impl Iterator<Item = T>,
+    cells: impl Fn(&mut Html, T),
+) {
+    let mut items = items.peekable();
+    if items.peek().is_none() {
+        return;
+    }
+    let region =
+        [("class", "scroll"), ("tabindex", "0"), ("role", "region"), ("aria-label", label)];
+    html.element("div", &region, |html| {
+        html.element("table", &[], |html| {
+            html.element("thead", &[], |html| {
+                html.element("tr", &[], |html| {
+                    for name in columns {
+                        html.leaf("th", &[("scope", "col")], name);
+                    }
+                });
+            });
+            html.element("tbody", &[], |html| {
+                for item in items {
+                    html.line();
+                    html.element("tr", &[], |html| cells(html, item));
+                }
+            });
+        });
+    });
+    html.line();
+}
