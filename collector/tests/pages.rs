@@ -1,4 +1,4 @@
-//! The pages beside the list and the timeline: of instances and of diagnoses; and traces.
+//! The pages beside the list and the timeline: of plugins, instances and diagnoses; and traces.
 
 mod support;
 
@@ -127,11 +127,60 @@ fn names_that_are_attacks_stay_text_on_the_pages_of_instances() {
     }];
     assert_eq!(collector.send(&bytes(&batch)).0, 200);
     collector.until("/api/v1/instances", |all| all["instances"][0]["black_box"][0].is_object());
-    for path in ["/instances".to_owned(), format!("/instances/{}", "09".repeat(16))] {
+    for path in
+        ["/plugins".to_owned(), "/instances".to_owned(), format!("/instances/{}", "09".repeat(16))]
+    {
         let page = page(&collector, &path);
         assert!(page.contains("&lt;script&gt;alert(1)"), "{path}: {page}");
         assert!(!page.contains("<script") && !page.contains("\"onload='x'"), "{path}: {page}");
     }
+}
+
+#[test]
+fn the_page_of_a_plugin_tells_its_calls_by_the_recorders_counts() {
+    let collector = Collector::start();
+    assert!(page(&collector, "/plugins").contains("No plugin has been heard of yet."));
+    let call = |root, count, bucket: usize| v1::CallCount {
+        root,
+        cluster: b"slow".to_vec(),
+        count,
+        duration: Some(v1::Histogram {
+            buckets: (0..=bucket).map(|at| if at == bucket { count } else { 0 }).collect(),
+            sum_micros: 5_000 * count,
+        }),
+        ..v1::CallCount::default()
+    };
+    for number in [1, 2] {
+        let mut batch = Recorder::named(number, "auth/one").requests(2);
+        // Root 9 is of another plugin, or of none that was told.
+        let calls = vec![call(1, 21, 7), call(9, 1_000, 3)];
+        let counters = v1::Counters { events: 18, memory_pages: 32, calls, ..Default::default() };
+        batch.counters = Some(counters);
+        assert_eq!(collector.send(&bytes(&batch)).0, 200);
+    }
+    assert_eq!(collector.send(&bytes(&Recorder::named(3, "other").requests(1))).0, 200);
+    let closed = collector.closed(5);
+    let link = "href=\"/plugins/auth%2Fone\"";
+    assert!(page(&collector, "/plugins").contains(link));
+    assert!(page(&collector, &format!("/instances/{}", "01".repeat(16))).contains(link));
+    let its = closed.iter().find(|timeline| timeline["plugin"] == "auth/one").expect("its");
+    let timeline = format!("/timelines/{}", its["id"].as_str().expect("an id"));
+    assert!(page(&collector, &timeline).contains(link));
+    let shown = page(&collector, "/plugins/auth%2Fone");
+    for part in [
+        "<td class=\"duration\">42</td><td class=\"duration\">5.00 ms</td>\
+         <td class=\"duration\">8.19 ms</td>",
+        "<td class=\"duration\">2.0 MiB</td>",
+        "Of its latest 4 timelines in which something was found",
+        "/diagnoses/headers-forwarded-before-body-call",
+        timeline.as_str(),
+    ] {
+        assert!(shown.contains(part), "{part} is missing in {shown}");
+    }
+    assert!(!shown.contains(&"03".repeat(16)) && !shown.contains(">1000<"), "{shown}");
+    let (status, none) = collector.get("/plugins/%3Cscript%3E", &[PAGE]);
+    assert_eq!(status, 404);
+    assert!(none.contains("has been heard of") && !none.contains("<script"), "{none}");
 }
 
 #[test]
@@ -153,7 +202,7 @@ fn a_page_of_something_unknown_is_a_page_that_says_so() {
 #[test]
 fn every_page_asks_for_the_token_with_its_form() {
     let collector = Collector::with(|s| s.read_token = Some("open-sesame".to_owned()));
-    for path in ["/", "/diagnoses", "/diagnoses/late-callback", "/instances"] {
+    for path in ["/", "/diagnoses", "/diagnoses/late-callback", "/instances", "/plugins"] {
         let (status, page) = collector.get(path, &[PAGE]);
         assert_eq!(status, 401, "{path}");
         assert!(page.contains("<form") && !page.contains("<h2>"), "{path}: {page}");

@@ -11,6 +11,7 @@ mod live;
 mod openapi;
 mod operate;
 mod pages;
+mod plugin_pages;
 mod problem;
 pub mod recording;
 mod requests;
@@ -142,6 +143,8 @@ fn guarded() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/", get(pages::list)),
         ("/timelines/{id}", get(pages::timeline)),
         ("/requests/{request_id}", get(pages::request)),
+        ("/plugins", get(plugin_pages::list)),
+        ("/plugins/{name}", get(plugin_pages::one)),
         ("/instances", get(instance_pages::list)),
         ("/instances/{id}", get(instance_pages::one)),
         ("/diagnoses", get(diagnosis_pages::list)),

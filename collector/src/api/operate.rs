@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::instance_view::InstanceView;
 use super::{Api, Problem};
 use crate::metrics::CONTENT_TYPE;
+use crate::pipeline::Report;
 
 /// Is the collector well
 #[utoipa::path(get, path = "/healthz", tag = "operate",
@@ -77,8 +78,16 @@ pub struct PluginList {
 #[utoipa::path(get, path = "/api/v1/plugins", tag = "operate",
     responses((status = 200, body = PluginList)))]
 pub async fn plugins(State(api): State<Arc<Api>>) -> Result<Json<PluginList>, Problem> {
+    let plugins = running(&api.instances().await?);
+    let plugins =
+        plugins.into_iter().map(|(plugin, instances)| PluginView { plugin, instances }).collect();
+    Ok(Json(PluginList { plugins }))
+}
+
+/// How many instances run each plugin that was heard of lately.
+pub fn running(instances: &[Report]) -> BTreeMap<String, usize> {
     let mut plugins = BTreeMap::<String, usize>::new();
-    for instance in api.instances().await? {
+    for instance in instances {
         // Several configurations of one plugin may run side by side.
         let mut here = BTreeMap::<&str, bool>::new();
         for root in &instance.status.roots {
@@ -88,7 +97,5 @@ pub async fn plugins(State(api): State<Arc<Api>>) -> Result<Json<PluginList>, Pr
             *plugins.entry(name.to_owned()).or_default() += usize::from(runs);
         }
     }
-    let plugins =
-        plugins.into_iter().map(|(plugin, instances)| PluginView { plugin, instances }).collect();
-    Ok(Json(PluginList { plugins }))
+    plugins
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::{MetricType, TypedMetric};
+use timeline::ids::Micros;
 
 /// Bounds of a recorder's buckets (`Histogram` of the wire): 2^i × 64 µs, and one for all others.
 const BOUNDS: usize = 24;
@@ -35,6 +36,28 @@ impl Buckets {
             *count = other.max(*count);
         }
         self.sum_micros = self.sum_micros.max(other.sum_micros);
+    }
+
+    /// How many.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().fold(0, |all, count| all.saturating_add(*count))
+    }
+
+    /// How long on average; None: there are none.
+    pub fn mean(&self) -> Option<Micros> {
+        self.sum_micros.checked_div(self.count()).map(Micros)
+    }
+
+    /// Within what time so many in a hundred were, a bound of a bucket; None: there are none, or it is
+    /// beyond every bound.
+    pub fn within(&self, percent: u64) -> Option<Micros> {
+        let all = u128::from(self.count());
+        let mut so_far: u128 = 0;
+        let at = self.counts.iter().position(|count| {
+            so_far += u128::from(*count);
+            all > 0 && so_far * 100 >= all * u128::from(percent)
+        })?;
+        (at < BOUNDS).then(|| Micros(64 << at))
     }
 
     /// Adds another's.
@@ -83,5 +106,23 @@ impl EncodeMetric for Durations {
 
     fn metric_type(&self) -> MetricType {
         Self::TYPE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_within_the_bound_of_their_bucket() {
+        let mut times = Buckets { sum_micros: 1_000, ..Buckets::default() };
+        assert_eq!((times.count(), times.mean(), times.within(50)), (0, None, None));
+        times.counts[0] = 98;
+        times.counts[3] = 1;
+        times.counts[BOUNDS] = 1;
+        assert_eq!((times.count(), times.mean()), (100, Some(Micros(10))));
+        assert_eq!(times.within(50), Some(Micros(64)));
+        assert_eq!(times.within(99), Some(Micros(512)));
+        assert_eq!(times.within(100), None);
     }
 }

@@ -5,6 +5,7 @@
 mod chains;
 mod counts;
 mod keeper;
+mod plugin;
 mod state;
 mod vm;
 
@@ -20,6 +21,7 @@ use crate::decode::{Decoded, Fuse, SourceTotals};
 use crate::store::{BatchId, Cursor, Query};
 
 pub use keeper::Keeper;
+pub use plugin::{PluginReport, PluginVm};
 pub use state::{State, Wiring};
 
 /// How often batches are let go and bounds are looked at.
@@ -58,6 +60,8 @@ pub enum Question {
     List(Query, Option<Cursor>, usize, oneshot::Sender<Placed>),
     /// All instances.
     Instances(oneshot::Sender<Vec<Report>>),
+    /// What the recorders of a plugin counted.
+    Plugin(String, oneshot::Sender<PluginReport>),
 }
 
 /// An instance, and what its recorder says of itself.

@@ -17,7 +17,7 @@ use tokio::sync::mpsc::WeakUnboundedSender;
 use super::chains::Chains;
 use super::counts;
 use super::vm::Vm;
-use super::{Arrived, Question};
+use super::{Arrived, PluginReport, Question};
 use crate::clock::{Clock, wall_millis};
 use crate::decode::{REASONS, SourceCounters};
 use crate::export::Outbox;
@@ -236,6 +236,12 @@ impl State {
                 list.sort_unstable_by_key(|(place, _)| std::cmp::Reverse(*place));
                 list.truncate(most);
                 let _ = reply.send(list);
+            }
+            Question::Plugin(plugin, reply) => {
+                let mut counted = PluginReport::default();
+                self.vms.values().for_each(|vm| counted.add(vm, &plugin));
+                counted.vms.sort_unstable_by_key(|vm| vm.instance);
+                let _ = reply.send(counted);
             }
             Question::Instances(reply) => {
                 let _ = reply.send(self.vms.values().map(Vm::report).collect());

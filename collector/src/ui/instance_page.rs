@@ -8,7 +8,7 @@ use ::timeline::script::seconds;
 use super::escape::{Html, encoded};
 use super::page::{page, text_or_dash};
 use super::table::table;
-use super::words;
+use super::{plugin_page, words};
 use crate::decode::SourceTotals;
 
 /// Lines of one kind on a page; the API has them all.
@@ -201,7 +201,10 @@ const ROOT_COLUMNS: [&str; 5] = ["Plugin", "Root id", "Context", "Since", "Until
 fn roots(html: &mut Html, roots: &[std::sync::Arc<Root>]) {
     html.leaf("h2", &[], "Roots: a plugin with one configuration each");
     table(html, "Roots", &ROOT_COLUMNS, roots.iter().rev().take(MOST), |html, root| {
-        html.element("td", &[("class", "path")], |html| text_or_dash(html, &root.plugin));
+        html.element("td", &[("class", "path")], |html| match root.plugin.as_str() {
+            "" => text_or_dash(html, ""),
+            plugin => html.leaf("a", &[("href", &plugin_page::link(plugin))], plugin),
+        });
         html.element("td", &[("class", "path")], |html| text_or_dash(html, &root.root_id));
         html.leaf("td", &[], &root.context.to_string());
         html.leaf("td", &[], &since(root.since));

@@ -46,6 +46,7 @@ fn header(html: &mut Html) {
         });
         html.element("nav", &[("aria-label", "Main")], |html| {
             html.leaf("a", &[("href", "/")], "Timelines");
+            html.leaf("a", &[("href", "/plugins")], "Plugins");
             html.leaf("a", &[("href", "/instances")], "Instances");
             html.leaf("a", &[("href", "/diagnoses")], "Diagnoses");
             html.leaf("a", &[("href", "/metrics")], "Metrics");

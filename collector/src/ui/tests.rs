@@ -5,11 +5,12 @@ use ::timeline::delivery::{Module, OpenInvocation, Root};
 use ::timeline::ids::{CallId, ContextId, Entry, InstanceId, Micros};
 use ::timeline::{Timeline, script};
 
-use super::{CONTENT_SECURITY_POLICY, Filter, ListView, Row, fixture};
+use super::{CONTENT_SECURITY_POLICY, Filter, ListView, PluginLine, PluginView, Row, fixture};
 use super::{
     Language, asset, diagnoses_page, diagnosis_page, instance_page, instances_page, list_page,
     timeline_page, token_form,
 };
+use super::{plugin_page, plugins_page};
 
 fn rendered(timeline: &Timeline) -> String {
     timeline_page(timeline, &script::print(timeline))
@@ -208,6 +209,47 @@ fn pages_of_instances_keep_attacks_as_text_and_lists_short() {
     check_harmless(&list);
     assert!(list.contains("700 more are not shown here.") && list.len() < 1_000_000);
     check_harmless(&instances_page(&[]));
+}
+
+#[test]
+fn the_page_of_a_plugin_counts_draws_and_keeps_attacks_as_text() {
+    let mut view = PluginView { plugin: "body-call".to_owned(), ..PluginView::default() };
+    let page = plugin_page(&view);
+    check_harmless(&page);
+    for none in ["Nothing was found", "has no timeline", "counted no call", "No instance"] {
+        assert!(page.contains(none), "{none} is missing in {page}");
+    }
+    view.latest = vec![fixture::seed_bug().into(), fixture::fixed_run().into()];
+    view.found = vec![fixture::seed_bug().into()];
+    let page = plugin_page(&view);
+    check_harmless(&page);
+    for part in [
+        "Of its latest 1 timeline in which something was found",
+        "From its latest 2 timelines, as recorded.",
+        "<a href=\"/diagnoses/headers-forwarded-before-body-call\">",
+        "<rect class=\"wt-lost\" x=\"0\" y=\"0\" width=\"4\" height=\"24\"/>",
+        "<code>request_headers</code></td><td class=\"duration\">2</td>",
+        "href=\"/?plugin=body-call\"",
+    ] {
+        assert!(page.contains(part), "{part} is missing in {page}");
+    }
+    let attack = format!("\"><script>alert(1)</script>{}", "x".repeat(10_000));
+    view.plugin = attack.clone();
+    view.found = vec![fixture::hostile().into()];
+    view.latest = view.found.clone();
+    view.counted.calls.insert((attack.clone(), "late"), Default::default());
+    view.counted.vms.push(crate::pipeline::PluginVm {
+        instance: InstanceId([1; 16]),
+        node: attack.clone(),
+        streams_seen: 1,
+        runs: true,
+        at_source: None,
+    });
+    let page = plugin_page(&view);
+    check_harmless(&page);
+    assert!(page.contains("&lt;script&gt;alert(1)"));
+    check_harmless(&plugins_page(&[PluginLine { plugin: attack, instances: 1 }]));
+    check_harmless(&plugins_page(&[]));
 }
 
 #[test]

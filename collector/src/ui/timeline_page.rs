@@ -13,7 +13,7 @@ use abi::Kind;
 
 use super::escape::Html;
 use super::page::{badge, page, text_or_dash};
-use super::{evidence, instance_page, request_page, svg, words};
+use super::{evidence, instance_page, plugin_page, request_page, svg, words};
 
 /// Rows of the table of events; the script has them all.
 const MOST_ROWS: usize = 2_000;
@@ -109,6 +109,9 @@ fn facts(html: &mut Html, timeline: &Timeline) {
                 html.element("dd", &[], |html| match name {
                     "Request id" if !value.is_empty() => {
                         html.leaf("a", &[("href", &request_page::link(&value))], &value);
+                    }
+                    "Plugin" if !value.is_empty() => {
+                        html.leaf("a", &[("href", &plugin_page::link(&value))], &value);
                     }
                     "Instance" => {
                         html.leaf("a", &[("href", &instance_page::link(&value))], &value);
