@@ -39,6 +39,7 @@ pub struct Builder {
     traces_to: Option<SocketAddr>,
     instrument_with: &'static [&'static str],
     workers: Option<u32>,
+    older_envoy: Option<&'static str>,
 }
 
 /// A filter of a chain.
@@ -189,6 +190,11 @@ impl Builder {
         Self { workers: Some(workers), ..self }
     }
 
+    /// Runs the older Envoy that this variable of the environment names.
+    pub fn on_older_envoy(self, variable: &'static str) -> Self {
+        Self { older_envoy: Some(variable), ..self }
+    }
+
     /// Flags for `wasm-tracer instrument`, for every traced plugin.
     pub fn instrument_with(self, instrument_with: &'static [&'static str]) -> Self {
         Self { instrument_with, ..self }
@@ -259,7 +265,7 @@ impl Builder {
         }
         let bootstrap = envoy_config::bootstrap(listeners, clusters, discovery.as_deref());
         let envoy = Envoy::start(&Options {
-            binary: environment::envoy()?,
+            binary: self.older_envoy.map_or_else(environment::envoy, environment::older_envoy)?,
             bootstrap: &bootstrap,
             wasm_log: self.wasm_log.unwrap_or("info"),
             workers: self.workers.unwrap_or(1),

@@ -1,7 +1,9 @@
-//! A plugin that nobody instrumented: Envoy's trace log alone tells the lost callback.
+//! A plugin that nobody instrumented: Envoy's trace log alone tells the lost callback. And of the same run
+//! the log tells what a recorder tells, as far as it can show it, and nothing else.
 
 use std::collections::BTreeMap;
 
+use e2e::corpus::{Holding, Row};
 use e2e::{Mode, Plugin, Request, Sdk, Stack, soon};
 use import::Importer;
 use timeline::ids::{InstanceId, Micros};
@@ -24,6 +26,86 @@ fn the_log_of_a_plugin_without_a_recorder_tells_the_lost_callback() {
         "{script}"
     );
     assert_eq!(timeline.findings[0].severity.name(), "lost", "{script}");
+}
+
+/// Rows, and what a recorder finds of them that the log cannot show.
+type Rows = &'static [(&'static str, &'static [&'static str])];
+
+const MISUSE: Rows = &[
+    ("nothing-with-a-body", &[]),
+    ("waits-for-no-body", &[]),
+    ("stops-at-end", &[]),
+    ("stops-own-answer", &[]),
+    ("resumes-and-denies", &[]),
+    ("resumes-the-root", &[]),
+    ("first-answer", &[]),
+    ("both-answers", &[]),
+    ("tells", &[]),
+];
+const RUST: Rows =
+    &[("rust-upstream-lets-in", &[]), ("rust-upstream-is-patient", &[]), ("rust-has-no-body", &[])];
+
+#[test]
+fn the_log_tells_what_the_recorder_tells_of_a_plugin_that_misuses_its_host() {
+    alike(MISUSE, None);
+}
+
+#[test]
+fn the_log_tells_what_the_recorder_tells_of_a_call_in_the_body_phase() {
+    alike(RUST, None);
+}
+
+#[test]
+fn the_log_of_an_older_envoy_tells_the_same() {
+    alike(RUST, Some("ENVOY_1_36"));
+}
+
+/// Plays the rows of one subject, recorded and logged at once, and compares what is found.
+fn alike(rows: Rows, older_envoy: Option<&'static str>) {
+    let row = |label: &str| Row::of(label).expect("a row of the corpus");
+    let holding = Holding::HeadersAlone;
+    let subject = row(rows[0].0).subject;
+    let mut builder = Stack::builder().wasm_log("trace");
+    builder = builder.plugin(&subject.listener(holding), subject.plugin(holding));
+    if let Some(variable) = older_envoy {
+        builder = builder.on_older_envoy(variable);
+    }
+    let stack = builder.start().unwrap_or_else(|error| panic!("{error:#}"));
+    let mut recorded = Vec::new();
+    for (label, hidden) in rows {
+        let row = row(label);
+        let answer = stack.send(&row.listener(holding), &row.request());
+        let timeline = stack.collector().closed_timeline(&answer.request_id);
+        let path = format!("/api/v1/timelines/{}?as=text", timeline["id"].as_str().expect("an id"));
+        let script = stack.collector().text(&path).expect("a timeline as text");
+        let timeline = timeline::script::parse(&script).expect("a timeline");
+        recorded.push((label, hidden, timeline));
+    }
+    let logged = imported(&stack.envoy_log());
+    let mut wrong = String::new();
+    for (label, hidden, timeline) in &recorded {
+        let context = timeline.stream.context;
+        let of_stream = |other: &&Timeline| !other.is_root() && other.stream.context == context;
+        let Some(other) = logged.iter().find(of_stream) else {
+            wrong += &format!("{label}: no timeline of context {context} in the log\n");
+            continue;
+        };
+        let mut wanted = told(timeline);
+        wanted.retain(|code| !hidden.contains(code));
+        if told(other) != wanted {
+            let script = timeline::script::print(other);
+            wrong += &format!("{label}: {:?} instead of {wanted:?}\n{script}\n", told(other));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// What is found, but for what a busy machine adds to any timeline.
+fn told(timeline: &Timeline) -> Vec<&str> {
+    let mut told = codes(timeline);
+    told.retain(|code| *code != "slow-callback");
+    told.sort_unstable();
+    told
 }
 
 fn codes(timeline: &Timeline) -> Vec<&str> {
