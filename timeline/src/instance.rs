@@ -170,6 +170,11 @@ impl Instance {
         Micros(u64::try_from(now).unwrap_or_default())
     }
 
+    /// Timelines that still grow.
+    pub fn open_timelines(&self) -> usize {
+        self.correlator.open()
+    }
+
     /// Did it leave a black box, and has not been heard of since?
     pub fn has_trapped(&self) -> bool {
         !self.black_box.is_empty()

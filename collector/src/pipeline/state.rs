@@ -429,8 +429,7 @@ impl State {
 
     fn limit_open(&mut self) {
         while self.known.len() - self.unstored > self.wiring.open_limit {
-            let busiest = self.vms.iter().max_by_key(|(_, vm)| vm.held()).map(|(id, _)| *id);
-            if !busiest.is_some_and(|instance| self.evict(instance)) {
+            if !self.busiest().is_some_and(|instance| self.evict(instance)) {
                 return;
             }
         }
@@ -443,16 +442,18 @@ impl State {
         if bytes < self.wiring.journal_limit / 4 * 3 {
             return;
         }
-        let Some(instance) =
-            self.vms.iter().max_by_key(|(_, vm)| vm.held()).map(|(instance, _)| *instance)
-        else {
-            return;
-        };
+        let Some(instance) = self.busiest() else { return };
         for _ in 0..1000 {
             if !self.evict(instance) {
                 return;
             }
         }
+    }
+
+    /// Of the instances with something to close, the one of which the journal keeps most.
+    fn busiest(&self) -> Option<InstanceId> {
+        let can_give = self.vms.iter().filter(|(_, vm)| vm.instance.open_timelines() > 0);
+        can_give.max_by_key(|(_, vm)| vm.held()).map(|(instance, _)| *instance)
     }
 
     fn evict(&mut self, instance: InstanceId) -> bool {
