@@ -41,6 +41,14 @@ const MISUSE: Rows = &[
     ("first-answer", &[]),
     ("both-answers", &[]),
     ("tells", &[]),
+    ("ignores-refusal", &[]),
+    ("answers-late", &[]),
+];
+/// Why a call failed stands in the answer's headers and body.
+const IMPATIENT: Rows = &[
+    ("callee-is-silent", &["call-timeout"]),
+    ("callee-closes", &["call-connect-failure"]),
+    ("callee-is-unwell", &[]),
 ];
 const RUST: Rows =
     &[("rust-upstream-lets-in", &[]), ("rust-upstream-is-patient", &[]), ("rust-has-no-body", &[])];
@@ -53,6 +61,11 @@ fn the_log_tells_what_the_recorder_tells_of_a_plugin_that_misuses_its_host() {
 #[test]
 fn the_log_tells_what_the_recorder_tells_of_a_call_in_the_body_phase() {
     alike(RUST, None);
+}
+
+#[test]
+fn why_a_call_failed_is_not_claimed() {
+    alike(IMPATIENT, None);
 }
 
 #[test]
