@@ -345,7 +345,7 @@ impl State {
 
     /// Notes a timeline's new state. A row if it is to be stored.
     fn update(&mut self, instance: InstanceId, update: Update) -> Option<Row> {
-        let timeline = update.snapshot;
+        let mut timeline = update.snapshot;
         let first = timeline.events.iter().map(|e| e.sequence.0).min().unwrap_or(u64::MAX);
         let is_closed = timeline.state != TimelineState::Open;
         let vm = self.vms.get_mut(&instance)?;
@@ -363,6 +363,10 @@ impl State {
                 // A closed one is on its way into the store.
                 known.may_be_stored |= !was_open;
                 known.was_closed |= !was_open;
+                // Its instance does not know of the revisions that others of its request gave it.
+                if timeline.revision <= known.timeline.revision {
+                    Arc::make_mut(&mut timeline).revision = known.timeline.revision + 1;
+                }
                 known.timeline = timeline.clone();
                 let once = (known.may_be_stored, known.was_closed);
                 (Some(was_open), once, known.started_nanos)
