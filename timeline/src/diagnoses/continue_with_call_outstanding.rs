@@ -126,6 +126,21 @@ const NEAR_MISSES: &[NearMiss] = &[
 "#,
     },
     NearMiss {
+        because: "the callback came late, and its SDK asked for the stream before the handler, which tried nothing",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> continue
+0.000120 #12   dispatch http "audit" timeout=5s -> ok call 4
+0.005114 #14 response_headers 2 n=5 -> continue
+0.006020 #15 log 2
+0.006031 #16 done 2
+0.006040 #17 delete 2
+0.202377 #20 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.202380 #18   set_effective_context context=2 -> bad_argument
+0.202381 #19   get_buffer_bytes buffer=4 length=2 -> ok
+"#,
+    },
+    NearMiss {
         because: "the phase waited",
         script: r#"
 0.000000 #11 create 2 root 1
@@ -155,8 +170,9 @@ response. A resume there has nothing to resume; a local response comes too late,
 ## How to be sure
 
 The phase with the dispatch in it answered `continue`, nothing else of the stream was held, and in the
-response callback the plugin resumed, answered or closed the stream, or asked in vain for its context
-(`set_effective_context … -> bad_argument`).
+response callback the plugin resumed, answered or closed the stream, or tried to change its headers or its
+body after it had asked in vain for its context (`set_effective_context … -> bad_argument`). Some SDKs ask for
+the context before every handler, so that alone is no try.
 
 ## What to do
 

@@ -128,6 +128,21 @@ const NEAR_MISSES: &[NearMiss] = &[
 "#,
     },
     NearMiss {
+        because: "the callback came late, and its SDK asked for the stream before the handler, which tried nothing",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 end -> continue
+0.005114 #13 response_headers 2 n=5 -> continue
+0.006020 #15 log 2
+0.006021 #14   dispatch http "audit" timeout=5s -> ok call 4
+0.006031 #16 done 2
+0.006040 #17 delete 2
+0.202377 #20 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.202380 #18   set_effective_context context=2 -> bad_argument
+0.202381 #19   get_buffer_bytes buffer=4 length=2 -> ok
+"#,
+    },
+    NearMiss {
         because: "the call was dispatched in a phase",
         script: r#"
 0.000000 #11 create 2 root 1
@@ -165,8 +180,9 @@ and Rust SDKs find no stream for it and drop it.
 
 ## How to be sure
 
-The dispatch stands inside `log`, `done` or `delete` of the stream, and its callback resumes, answers or asks
-for the stream all the same. A message that needs no answer may well be sent so, and is no finding.
+The dispatch stands inside `log`, `done` or `delete` of the stream, and its callback resumes, answers or
+changes the stream all the same. A message that needs no answer may well be sent so, and is no finding; nor is
+a context that was asked for in vain, as some SDKs do before every handler.
 
 ## What to do
 

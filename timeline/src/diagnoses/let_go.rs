@@ -11,6 +11,11 @@ use crate::hold::hostcalls_on;
 use crate::ids::Sequence;
 use crate::story::{Story, span, timeout};
 
+/// The last of the maps that are a stream's own.
+const RESPONSE_TRAILERS: u32 = 3;
+/// The last of the buffers that are a stream's own.
+const RESPONSE_BODY: u32 = 1;
+
 /// A call that was out when its stream went on.
 pub struct LetGo<'a> {
     /// The call.
@@ -294,7 +299,8 @@ fn did(touch: &Event) -> String {
 }
 
 /// What the plugin did to the stream in a response callback: a resume, a local response or a close, or
-/// the try to make a stream effective that the host knows no more.
+/// where the host knows the stream no more the try to change its headers or its body. That a stream was
+/// asked for in vain says nothing: some SDKs do so before any handler.
 pub fn touch<'a>(story: &Story<'a>, callback: &Event) -> Option<&'a Event> {
     let hostcalls = story.hostcalls_in(callback);
     let own = story.timeline.context;
@@ -308,5 +314,23 @@ pub fn touch<'a>(story: &Story<'a>, callback: &Event) -> Option<&'a Event> {
             && Status::from_number(e.result) == Status::BadArgument
             && e.arg(0) == own.0
     };
-    phrases::tried(callback, hostcalls).or_else(|| hostcalls.iter().find(is_unknown))
+    let changed = || {
+        let asked = hostcalls.iter().find(is_unknown)?;
+        hostcalls_on(callback.context, hostcalls)
+            .find(|e| e.sequence > asked.sequence && changes_stream(e))
+    };
+    phrases::tried(callback, hostcalls).or_else(changed)
+}
+
+/// Does it change the headers, the trailers or the body of a stream, not those of a call?
+fn changes_stream(event: &Event) -> bool {
+    let Kind::Hostcall(hostcall) = event.kind else { return false };
+    match hostcall {
+        Hostcall::AddHeaderMapValue
+        | Hostcall::ReplaceHeaderMapValue
+        | Hostcall::RemoveHeaderMapValue
+        | Hostcall::SetHeaderMapPairs => event.arg(0) <= RESPONSE_TRAILERS,
+        Hostcall::SetBufferBytes => event.arg(0) <= RESPONSE_BODY,
+        _ => false,
+    }
 }

@@ -61,10 +61,16 @@ impl Cited {
         invocation.is_some_and(|(_, e)| is_response(e) || e.result != 0)
     }
 
-    /// Something was decided about the stream in an invocation, or its context was asked for in vain.
+    /// Something was decided about the stream in an invocation, or its headers or body were changed.
     pub fn touch(&self, within: &Event) -> bool {
         let decides = |e: &Event| match e.kind {
-            Kind::Hostcall(Hostcall::SetEffectiveContext) => e.result == 2,
+            Kind::Hostcall(
+                Hostcall::AddHeaderMapValue
+                | Hostcall::ReplaceHeaderMapValue
+                | Hostcall::RemoveHeaderMapValue
+                | Hostcall::SetHeaderMapPairs,
+            ) => e.arg(0) < 4,
+            Kind::Hostcall(Hostcall::SetBufferBytes) => e.arg(0) < 2,
             Kind::Hostcall(hostcall) => hostcall.decides(),
             _ => false,
         };
