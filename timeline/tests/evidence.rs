@@ -81,7 +81,9 @@ fn the_scripts_show_every_severity_of_every_finding() {
     assert_eq!(of("late-callback"), ["lost", "note"]);
     assert_eq!(of("response-while-request-held"), ["failed", "lost", "note"]);
     assert_eq!(of("waiting-on-call"), ["hung"]);
-    assert_eq!(of("callback-ran-no-resume"), ["hung"]);
+    assert_eq!(of("callback-ran-no-resume"), ["hung", "note"]);
+    assert_eq!(of("client-gone-while-waiting"), ["lost", "note"]);
+    assert_eq!(of("local-reply-too-late"), ["failed", "note"]);
     assert_eq!(of("callback-failure-unhandled"), ["hung", "lost"]);
     assert_eq!(of("watermark-deadlock"), ["hung", "note"]);
     assert_eq!(of("dispatch-rejected"), ["failed"]);

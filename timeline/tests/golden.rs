@@ -57,7 +57,7 @@ fn the_end_is_told_before_the_late_callback_comes() {
         found(script),
         ["lost headers-forwarded-before-body-call", "lost response-while-request-held"]
     );
-    assert!(headline(script).contains("its response callback had not come by then"));
+    assert!(headline(script).contains("the call's response callback had not come by then"));
     let with_gap = format!("gap 5-5 \"buffer full\"\n{script}");
     let timeline = script::parse(&with_gap).expect("a script");
     assert!(timeline.findings.iter().all(|f| f.is_fact));
@@ -137,10 +137,13 @@ fn an_unknown_cluster_is_a_rejected_dispatch() {
 #[test]
 fn an_unknown_dialect_says_if() {
     let script = traces::AN_UNKNOWN_DIALECT_SAYS_IF;
-    assert_eq!(found(script), ["hung callback-ran-no-resume"]);
+    assert_eq!(found(script), ["note callback-ran-no-resume"], "the client may be slow");
+    assert!(headline(script).contains("nothing will, if this host"), "{}", headline(script));
     let timeline = script::parse(script).expect("a script");
     assert!(timeline.findings[0].details.iter().any(|d| d.starts_with("If this host")));
     let seen = format!("dialect envoy 0.2.1 headers_stop=all seen\n{script}");
+    assert_eq!(found(&seen), ["hung callback-ran-no-resume"]);
+    assert!(!headline(&seen).contains(" if "), "{}", headline(&seen));
     let timeline = script::parse(&seen).expect("a script");
     assert!(timeline.findings[0].details.iter().all(|d| !d.starts_with("If")));
     let iteration = format!("dialect envoy 0.2.1 headers_stop=iteration seen\n{script}");
@@ -166,6 +169,18 @@ fn a_slow_call_is_told_and_withdrawn() {
 ";
     let answered = format!("known_until 6.500000\n{asked}{answered}");
     assert_eq!(found(&answered), ["failed call-timeout"]);
+}
+
+#[test]
+fn who_answered_is_said_as_far_as_the_host_says_it() {
+    for (details, clause) in [
+        ("internal_redirect", "the upstream answered with a redirect, which the host followed"),
+        ("direct_response", "the host or another filter answered in the upstream's place"),
+    ] {
+        let script = traces::THE_UPSTREAM_ANSWERS_ON_THE_HEADERS_ALONE;
+        let script = script.replace("via_upstream", details);
+        assert!(headline(&script).contains(clause), "{}", headline(&script));
+    }
 }
 
 #[test]

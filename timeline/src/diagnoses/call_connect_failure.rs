@@ -29,11 +29,13 @@ const RULE: failed_call::Rule = failed_call::Rule {
     told: |why, _, age| {
         let told = match why {
             Why::Timeout => return None,
-            Why::Connect => "found no connection, or it broke before an answer came",
+            Why::Connect => {
+                "found no connection, here or at a proxy before the callee, or it broke before an answer came"
+            }
             Why::Reset => {
                 "was answered with a response that broke off, or is larger than the host keeps"
             }
-            Why::NoHealthyHost => "found no healthy host",
+            Why::NoHealthyHost => "found no healthy host, here or at a proxy before the callee",
             Why::Redis => "failed in the host's Redis client",
         };
         Some(format!("{told} ({} after it)", span(age)))
@@ -132,8 +134,10 @@ callback without headers.
 ## How to be sure
 
 The recorder recognised the host's own sentence in the body of the answer, or the callback came without
-headers. A 503 that the callee sent is not taken for one. Where something worse came of the call, such as a
-request that hangs because its callback did nothing, that is named instead, and says why the call failed.
+headers. A 503 that the callee sent is not taken for one; one that a proxy before the callee, such as a
+waypoint, made up in the same words is, and then it was that proxy that found no connection. Where something
+worse came of the call, such as a request that hangs because its callback did nothing, that is named instead,
+and says why the call failed.
 
 ## What to do
 

@@ -170,9 +170,17 @@ fn found(story: &Story<'_>, stuck: Stuck<'_>, told: Told) -> Option<Verdict> {
     let failed = failed_call::failure(call, callback)
         .map(|why| format!(", which had failed ({why}),"))
         .unwrap_or_default();
+    // A host that calls the body phase while the headers are held may only have a slow client.
+    let is_if = half.hold == Hold::SingleOrAll && !half.ended;
+    let (severity, unless) = match is_if {
+        true => {
+            (Severity::Note, "; nothing will, if this host keeps the body back with the headers")
+        }
+        false => (Severity::Hung, ""),
+    };
     let headline = format!(
         "{} is held since {}; the response callback of {}{failed} ran {}, and nothing let it go in the {} \
-         {}.",
+         {}{unless}.",
         phrases::capital(&phrases::half(direction)),
         phrases::name(held_by),
         phrases::call(call),
@@ -212,7 +220,7 @@ fn found(story: &Story<'_>, stuck: Stuck<'_>, told: Told) -> Option<Verdict> {
     if let Some(end) = end {
         details.push(format!("The wait ended with {}.", phrases::event(end)));
     }
-    if half.hold == Hold::SingleOrAll && !half.ended {
+    if is_if {
         details.push(
             "If this host calls the body phase while the headers are held \
              (allow_on_headers_stop_iteration, or Higress with ABI 0.2.100), the plugin may be \
@@ -238,7 +246,7 @@ fn found(story: &Story<'_>, stuck: Stuck<'_>, told: Told) -> Option<Verdict> {
             ],
         },
         advice: phrases::advice(story.timeline.dialect.host, told.advice),
-        ..Finding::cause(told.code, Severity::Hung, Subject::Call(call.id), headline)
+        ..Finding::cause(told.code, severity, Subject::Call(call.id), headline)
     })))
 }
 
@@ -351,7 +359,8 @@ request where the response is held. No other call of the stream is out, so nothi
 
 `http_call_response` of the stream's last call ran, and after it there is no `continue_stream` of the held
 direction, no `send_local_response` and no further dispatch that the host accepted. A resume from the next tick is allowed for:
-the finding waits a moment, and one second where the host may still call the body phase.
+the finding waits a moment. Where the host may still call the body phase, which is not known until the streams
+of the plugin have shown it, it waits one second and is a note: the client may be slow.
 
 ## What to do
 

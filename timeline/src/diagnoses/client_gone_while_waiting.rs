@@ -64,6 +64,7 @@ fn waited(story: &Story<'_>, call: &Call, ended: &Event) -> Option<Verdict> {
         let none = kinds::responses_to(call.kind);
         windows.push(story.window(dispatch.sequence, Some(ended.sequence), none));
     }
+    let upgraded = upgraded(story, call);
     let clause = story.ending().clause(story);
     let waited = span(ended.at.since(dispatch.at));
     let headline = format!(
@@ -72,6 +73,7 @@ fn waited(story: &Story<'_>, call: &Call, ended: &Event) -> Option<Verdict> {
         phrases::call(call),
         direction.name(),
         match call.outcome {
+            _ if upgraded.is_some() => ": so ends every upgraded connection that its client closes",
             Outcome::Late(_) => ": its response callback came when the stream was gone",
             _ => "",
         }
@@ -79,13 +81,18 @@ fn waited(story: &Story<'_>, call: &Call, ended: &Event) -> Option<Verdict> {
     let mut details = vec![
         format!("The call was dispatched as #{} ({}).", dispatch.sequence, timeout(call)),
         format!("The stream ended with {}: {clause}.", phrases::event(ended)),
-        match direction {
-            Direction::Request => {
+        match (direction, upgraded) {
+            (_, Some(response)) => format!(
+                "The connection had been upgraded ({}), and what was held is a part of what came over it \
+                 since: whether the client still wanted it is not known.",
+                phrases::event(response)
+            ),
+            (Direction::Request, None) => {
                 "The end of a request that is held has not reached the upstream, so \
                                    the timeout of its route does not run."
                     .to_owned()
             }
-            Direction::Response => "The response was held all that time.".to_owned(),
+            (Direction::Response, None) => "The response was held all that time.".to_owned(),
         },
     ];
     let late = callback.filter(|_| matches!(call.outcome, Outcome::Late(_)));
@@ -97,8 +104,12 @@ fn waited(story: &Story<'_>, call: &Call, ended: &Event) -> Option<Verdict> {
         ));
     }
     let deleted = story.first(Callback::Delete).filter(|_| late.is_some());
-    let severity = if late.is_some() { Severity::Lost } else { Severity::Failed };
-    let events = [Some(dispatch), Some(ended), deleted, callback].into_iter().flatten();
+    let severity = match (upgraded, late) {
+        (Some(_), _) => Severity::Note,
+        (None, Some(_)) => Severity::Lost,
+        (None, None) => Severity::Failed,
+    };
+    let events = [Some(dispatch), Some(ended), deleted, callback, upgraded].into_iter().flatten();
     let events = events.map(|e| e.sequence).chain(held.cited());
     Some(Verdict::Found(Box::new(Finding {
         details,
@@ -106,6 +117,20 @@ fn waited(story: &Story<'_>, call: &Call, ended: &Event) -> Option<Verdict> {
         advice: phrases::advice(story.timeline.dialect.host, ADVICE),
         ..Finding::cause(DIAGNOSIS.code, severity, Subject::Call(call.id), headline)
     })))
+}
+
+/// The response headers that had made a tunnel of the stream when a call was dispatched, if the client then
+/// left it.
+pub fn upgraded<'a>(story: &Story<'a>, call: &Call) -> Option<&'a Event> {
+    let stream = &story.timeline.stream;
+    let is_upgrade = match stream.response_code? {
+        101 => true,
+        200..=299 => stream.method == "CONNECT",
+        _ => false,
+    };
+    let is_left = is_upgrade && story.ending() == Ending::ClientLeft;
+    story.dispatch_step(call)?.before.response.forwarded_by.filter(|_| is_left)?;
+    story.first(Callback::ResponseHeaders)
 }
 
 const ADVICE: &[(Option<Host>, &str)] = &[
@@ -199,7 +224,8 @@ later, on the root context, and finds no stream.
 
 A phase stopped, its call had no response callback when `log` came, and the response code details say
 `downstream_remote_disconnect`, `stream_idle_timeout`, `request_overall_timeout` or the like. It is lost if the
-callback came after `delete`.
+callback came after `delete`. A client that closes a WebSocket or a CONNECT tunnel ends it in just this way, so
+there it is a note.
 
 ## What to do
 

@@ -65,11 +65,15 @@ pub fn failure(call: &Call, callback: &Event) -> Option<String> {
     if let Some(why) = why(call, callback) {
         return Some(match why {
             Why::Timeout => format!("its {} had struck", timeout(call)),
-            Why::Connect => "no connection, or it broke before an answer came".to_owned(),
+            Why::Connect => {
+                "no connection here or at a proxy before the callee, or it broke before an answer \
+                 came"
+                    .to_owned()
+            }
             Why::Reset => {
                 "no headers: the response broke off, or is larger than the host keeps".to_owned()
             }
-            Why::NoHealthyHost => "no healthy host".to_owned(),
+            Why::NoHealthyHost => "no healthy host here or at a proxy before the callee".to_owned(),
             Why::Redis => format!("status {} of the Redis client", callback.arg(0)),
         });
     }

@@ -106,11 +106,25 @@ fn misunderstood(story: &Story<'_>) -> Option<Finding> {
         Direction::Request => "request",
         Direction::Response => "response",
     };
-    let details = vec![match effective {
-        EffectiveAction::Continue => format!("The rest of the {half} went on behind the headers."),
-        _ => format!("The {half} was stopped until a resume."),
+    // What the rules of the host say is one thing, what was seen of it another.
+    let next = story.timeline.events.iter().filter(own).find(|e| {
+        let is_more = |c: Callback| {
+            c.phase().is_some_and(|p| p.direction() == phase.direction() && !p.is_headers())
+        };
+        e.order() > event.order() && matches!(e.kind, Kind::Callback(c) if is_more(c))
+    });
+    let next = next.filter(|_| effective == EffectiveAction::Continue);
+    let details = vec![match (effective, next) {
+        (EffectiveAction::Continue, Some(next)) => {
+            format!("The rest of the {half} came behind the headers ({}).", phrases::event(next))
+        }
+        (EffectiveAction::Continue, None) => {
+            format!("By this host's rules that lets the {half} go on.")
+        }
+        _ => format!("By this host's rules that stops the {half} until a resume."),
     }];
-    Some(finding(story, Severity::Failed, headline, details, &[event]))
+    let cited: Vec<&Event> = [event].into_iter().chain(next).collect();
+    Some(finding(story, Severity::Failed, headline, details, &cited))
 }
 
 /// What a returned number is called where it means something else than the host makes of it; None where the

@@ -2,7 +2,7 @@
 
 use abi::{CallKind, Callback, Kind};
 
-use super::phrases;
+use super::{client_gone_while_waiting as gone, phrases};
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
@@ -82,9 +82,20 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
             phrases::event(reply)
         ));
     }
+    let upgraded = gone::upgraded(story, call).filter(|_| tried.is_none());
+    details.extend(upgraded.map(|response| {
+        format!(
+            "The connection had been upgraded ({}), and its client closed it: that is how such a \
+             connection ends.",
+            phrases::event(response)
+        )
+    }));
     let events = [phase, dispatch, deleted, callback].into_iter().chain(tried).chain(reply);
-    let events = events.map(|e| e.sequence);
-    let severity = if reply.is_some() { Severity::Note } else { Severity::Lost };
+    let events = events.chain(upgraded).map(|e| e.sequence);
+    let severity = match (reply, upgraded) {
+        (None, None) => Severity::Lost,
+        _ => Severity::Note,
+    };
     Some(Verdict::Found(Box::new(Finding {
         details,
         evidence: Evidence { events: phrases::cited(events), windows: Vec::new() },
@@ -211,5 +222,6 @@ that needs no answer is better made from the root context's tick.
 
 Whether the answer mattered. A call from a phase that went on, or from the end of the stream, is taken for
 fire and forget and gives no finding, unless its callback tries to resume or to answer. One that is still
-out when the plugin has answered the request itself is a note.
+out when the plugin has answered the request itself is a note, and so is one of an upgraded connection that its
+client closed.
 "#;

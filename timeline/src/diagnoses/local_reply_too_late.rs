@@ -49,20 +49,39 @@ fn too_late(story: &Story<'_>) -> Option<Verdict> {
     }
     let within = story.invocation(step);
     let name = within.map_or("an invocation that was not recorded", phrases::name);
+    let sent = reply.arg(0);
+    let got = story.timeline.stream.response_code.filter(|code| *code != 0);
+    let (severity, end) = match got {
+        // A later filter may have held the headers, and the local response took their place; or both had
+        // that status.
+        Some(code) if code == sent => {
+            (Severity::Note, "it comes too late where no later filter holds them".to_owned())
+        }
+        Some(code) => (Severity::Failed, format!("the client got {code}")),
+        None => (
+            Severity::Failed,
+            "the client has another status already, if no later filter holds them".to_owned(),
+        ),
+    };
     let headline = format!(
-        "The plugin sent a local response ({}) in {name}, {} after it had let the response headers go: \
-         the client has another status already.",
-        reply.arg(0),
+        "The plugin sent a local response ({sent}) in {name}, {} after it had let the response headers go: \
+         {end}.",
         span(reply.at.since(gone.at))
     );
     let mut details = vec![
         format!("The response headers went on with {}.", phrases::event(gone)),
         format!("The local response was accepted (status 0) all the same (#{}).", reply.sequence),
-        "The host can only reset the stream, or drop the local response: neither tells the client of \
-         the decision."
-            .to_owned(),
+        match severity {
+            Severity::Note => format!(
+                "The host says that the client got {sent}: by whom that status was sent, the plugin or the \
+                 upstream, is not known."
+            ),
+            _ => "Once the headers are on their way to the client the host can only reset the stream, or \
+                  drop the local response: neither tells the client of the decision."
+                .to_owned(),
+        },
     ];
-    if let Some(code) = story.timeline.stream.response_code.filter(|code| *code != reply.arg(0)) {
+    if let Some(code) = got.filter(|code| *code != sent) {
         details.push(format!("The host says that the client got {code}."));
     }
     let events = [Some(gone.sequence), Some(reply.sequence), within.map(|e| e.sequence)];
@@ -75,7 +94,7 @@ fn too_late(story: &Story<'_>) -> Option<Verdict> {
         advice: phrases::advice(story.timeline.dialect.host, ADVICE),
         ..Finding::cause(
             DIAGNOSIS.code,
-            Severity::Failed,
+            severity,
             Subject::Direction(Direction::Response),
             headline,
         )
@@ -152,7 +171,8 @@ host accepts the hostcall with status 0 and then resets the stream, or drops the
 ## How to be sure
 
 A response headers phase of the stream answered Continue (or was resumed), and `send_local_response` comes
-after it, while the stream is alive. The code that the host logs is not the plugin's.
+after it, while the stream is alive. The code that the host logs is not the plugin's; where it is the same it
+is a note only, since a later filter may have held the headers until then.
 
 ## What to do
 

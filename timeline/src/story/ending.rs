@@ -37,6 +37,8 @@ pub enum Ending {
     HostTimeout,
     /// A plugin closed the stream, this one or another.
     ClosedByPlugin,
+    /// The upstream answered with a redirect, and the host followed it itself.
+    Redirected,
     /// The host or another filter answered.
     AnsweredByOthers,
     /// The plugin's own local response.
@@ -69,6 +71,7 @@ impl Ending {
             "http2.remote_reset" | "http3.remote_reset" => Ending::ClientLeft,
             d if TIMEOUTS.iter().any(|t| d.starts_with(t)) => Ending::HostTimeout,
             "wasm_close_stream" => Ending::ClosedByPlugin,
+            "internal_redirect" => Ending::Redirected,
             "" if flags & DOWNSTREAM_TERMINATION != 0 => Ending::ClientLeft,
             "" if flags & STREAM_IDLE != 0 => Ending::HostTimeout,
             "" => match (response, story.ended()) {
@@ -112,6 +115,9 @@ impl Ending {
             Ending::ClientLeft => with("the client left"),
             Ending::HostTimeout => with("a timeout of the host ended the stream"),
             Ending::ClosedByPlugin => with("a plugin closed the stream"),
+            Ending::Redirected => {
+                with("the upstream answered with a redirect, which the host followed itself")
+            }
             Ending::AnsweredByOthers => with(&format!(
                 "the host or another filter answered in the upstream's place{status}"
             )),

@@ -5,6 +5,7 @@ use timeline::event::{Event, Marks};
 use timeline::finding::{Finding, Severity, Subject};
 
 use super::Cited;
+use super::forwarded::forwarded;
 
 /// Does the claim of a finding follow from what it cites?
 pub fn follows(finding: &Finding, cited: &Cited) -> bool {
@@ -208,7 +209,13 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
                 Some((_, e)) => (deleted.is_some_and(|d| d < e.order()), ended.order() < e.order()),
                 None => (false, cited.no_answer(finding, dispatch, Some(ended))),
             };
-            let severity = if late { Severity::Lost } else { Severity::Failed };
+            // An upgraded connection is shown by the response that made it one.
+            let upgraded = cited.callback(Callback::ResponseHeaders);
+            let severity = match (upgraded, late) {
+                (Some((_, response)), _) if response.order() < ended.order() => Severity::Note,
+                (_, true) => Severity::Lost,
+                (_, false) => Severity::Failed,
+            };
             Some(is_end && out && cited.held_until(finding, to) && finding.severity == severity)
         })(),
         "continue-with-call-outstanding" => let_go(finding, cited, |dispatch| {
@@ -318,7 +325,21 @@ fn unhandled(finding: &Finding, cited: &Cited) -> Option<bool> {
     let (_, dispatch) = cited.dispatch(finding)?;
     let (_, answer) = cited.answer(dispatch)?;
     let in_vain = is_failure(answer) && asked(answer, false).is_some();
-    Some(in_vain && finding.severity == Severity::Hung && stuck(finding, cited)?)
+    Some(in_vain && stuck(finding, cited)?)
+}
+
+/// A stop by number 1 in headers that do not end the direction may leave the body to come, unless the plugin's
+/// other streams have shown what the host makes of it.
+fn hangs(finding: &Finding, cited: &Cited) -> bool {
+    let is_open = |e: &Event| {
+        let is_headers =
+            matches!(e.kind, Kind::Callback(c) if c.phase().is_some_and(|p| p.is_headers()));
+        is_headers && e.result == 1 && e.arg(1) == 0
+    };
+    match finding.severity {
+        Severity::Hung => true,
+        severity => severity == Severity::Note && cited.one(is_open).is_some(),
+    }
 }
 
 /// Something did not return; if that was not the stream's own, the stream was there until then, held
@@ -381,7 +402,10 @@ fn late(finding: &Finding, cited: &Cited) -> Option<bool> {
     let (deleted, _) = cited.callback(Callback::Delete)?;
     let reply = cited.one(|e| e.kind == Kind::Hostcall(Hostcall::SendLocalResponse));
     let replied = reply.is_some_and(|(at, e)| at < deleted && e.entry != callback.entry);
-    let severity = if replied { Severity::Note } else { Severity::Lost };
+    // The response that made a tunnel of the stream, before what waits for the call.
+    let is_before = |(_, e): (usize, &Event)| e.entry < dispatch.entry;
+    let upgraded = cited.callback(Callback::ResponseHeaders).is_some_and(is_before);
+    let severity = if replied || upgraded { Severity::Note } else { Severity::Lost };
     Some(deleted < answered && finding.severity == severity)
 }
 
@@ -427,73 +451,6 @@ fn stuck(finding: &Finding, cited: &Cited) -> Option<bool> {
                 |e: &Event| e.kind == Kind::Hostcall(h) && (e.result != 0 || e.arg(0) != held);
             cited.none(finding, answer, to, Kind::Hostcall(h)) || cited.one(in_vain).is_some()
         });
+    let none = none && hangs(finding, cited);
     Some(all_answered && none && to.map(|e| e.sequence) == end && cited.held_until(finding, end))
-}
-
-fn forwarded(finding: &Finding, cited: &Cited) -> Option<bool> {
-    let (went, gone) = cited.one(|e| {
-        let headers = [Callback::RequestHeaders, Callback::ResponseHeaders];
-        let continued =
-            matches!(e.kind, Kind::Callback(c) if headers.contains(&c)) && e.result == 0;
-        continued || e.kind == Kind::Hostcall(Hostcall::ContinueStream)
-    })?;
-    let (out, dispatch) = cited.stopped_dispatch(finding)?;
-    Some(went < out && severity_of_forwarded(finding, cited, gone, dispatch)? == finding.severity)
-}
-
-/// None: what is cited proves no severity.
-fn severity_of_forwarded(
-    finding: &Finding,
-    cited: &Cited,
-    gone: &Event,
-    dispatch: &Event,
-) -> Option<Severity> {
-    let answer = cited.answer(dispatch);
-    let deleted = cited.callback(Callback::Delete);
-    let response = cited.callback(Callback::ResponseHeaders);
-    if gone.kind == Kind::Callback(Callback::ResponseHeaders) {
-        let reply = cited.one(|e| e.kind == Kind::Hostcall(Hostcall::SendLocalResponse));
-        let late =
-            deleted.zip(answer).is_some_and(|((deleted, _), (answered, _))| deleted < answered);
-        return Some(match (reply.is_some(), late) {
-            (true, _) => Severity::Failed,
-            (false, true) => Severity::Lost,
-            (false, false) => Severity::Note,
-        });
-    }
-    let first = [Callback::ResponseHeaders, Callback::Log, Callback::Delete]
-        .into_iter()
-        .find_map(|c| cited.callback(c));
-    let held = || first.is_some_and(|(_, e)| cited.held_until(finding, Some(e.sequence)));
-    match (deleted, answer) {
-        (Some((deleted, _)), Some((answered, _))) if deleted < answered && held() => {
-            return Some(Severity::Lost);
-        }
-        (Some((_, deleted)), None)
-            if cited.no_answer(finding, dispatch, Some(deleted)) && held() =>
-        {
-            return Some(Severity::Lost);
-        }
-        _ => {}
-    }
-    let kept = |response: &Event| match response.result {
-        0 => Severity::Failed,
-        _ => Severity::Note,
-    };
-    let none =
-        |from: &Event, to: Option<&Event>, c| cited.none(finding, from, to, Kind::Callback(c));
-    match (response, answer) {
-        (Some((response_at, response)), Some((answered, callback))) if response_at < answered => {
-            let alive = deleted.is_some_and(|(deleted, _)| answered < deleted)
-                || none(response, Some(callback), Callback::Delete);
-            (held() && alive).then(|| kept(response))
-        }
-        (Some((_, response)), None) => {
-            (held() && cited.no_answer(finding, dispatch, None)).then(|| kept(response))
-        }
-        (Some(_), Some(_)) | (None, None) => Some(Severity::Race),
-        (None, Some((_, callback))) => {
-            none(dispatch, Some(callback), Callback::ResponseHeaders).then_some(Severity::Race)
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! The events that a finding cites, looked at without the timeline they come from.
 
 pub mod checks;
+mod forwarded;
 
 use std::collections::BTreeMap;
 

@@ -11,6 +11,59 @@ pub struct Mistake {
 
 pub const ALL: &[Mistake] = &[
     Mistake {
+        what: "the client closes a WebSocket while a frame of the upstream's is held to be counted",
+        script: r#"
+request "r" method "GET" path "/ws" authority "e2e"
+response code 101 flags 0x4000 details "downstream_remote_disconnect"
+known_until 3.000000
+0.000000 #1 create 2 root 1
+0.000113 #2 request_headers 2 n=10 -> continue
+0.005114 #3 response_headers 2 n=5 -> continue
+0.500000 #5 response_body 2 size=7 -> pause
+0.500010 #4   dispatch http "meter" timeout=5s -> ok call 4
+0.600000 #6 log 2
+0.600010 #7 done 2
+0.600020 #8 delete 2
+"#,
+        found: &[
+            ("headers-forwarded-before-body-call", "note"),
+            ("client-gone-while-waiting", "note"),
+        ],
+    },
+    Mistake {
+        what: "the client closes a CONNECT tunnel while what it sent is held to be counted",
+        script: r#"
+request "r" method "CONNECT" path "" authority "e2e:443"
+response code 200 flags 0x4000 details "downstream_remote_disconnect"
+known_until 3.000000
+0.000000 #1 create 2 root 1
+0.000113 #2 request_headers 2 n=10 -> continue
+0.005114 #3 response_headers 2 n=5 -> continue
+0.500000 #5 request_body 2 size=7 -> pause
+0.500010 #4   dispatch http "meter" timeout=5s -> ok call 4
+0.600000 #6 log 2
+0.600010 #7 done 2
+0.600020 #8 delete 2
+0.700000 #9 http_call_response root 1 call 4 headers=3 body=7 code=200
+"#,
+        found: &[("late-callback", "note")],
+    },
+    Mistake {
+        what: "a later filter held the response headers, and the client got the local response",
+        script: r#"
+response code 502 flags 0x0 details "via_upstream"
+0.000000 #1 create 2 root 1
+0.000113 #2 request_headers 2 n=10 end -> continue
+0.005114 #3 response_headers 2 n=5 -> continue
+0.005603 #5 response_body 2 size=6 end -> pause
+0.005610 #4   send_local_response status=502 -> ok
+0.006000 #6 log 2
+0.006010 #7 done 2
+0.006020 #8 delete 2
+"#,
+        found: &[("local-reply-too-late", "note")],
+    },
+    Mistake {
         what: "the callback dispatches once more, and does not see that the host refuses it",
         script: r#"
 known_until 9.000000

@@ -17,11 +17,11 @@ impl Case<'_> {
         let clause = ending.clause(self.story);
         let after = match self.callback {
             Some(callback) => format!(
-                "its response callback came {} after the stream had been deleted, so nothing \
+                "the call's response callback came {} after the stream had been deleted, so nothing \
                  decided there was enforced",
                 span(callback.at.since(deleted.at))
             ),
-            None => "its response callback had not come by then, so nothing decided there will be \
+            None => "the call's response callback had not come by then, so nothing decided there will be \
                      enforced"
                 .to_owned(),
         };
