@@ -65,6 +65,7 @@ const RULE: Rule = Rule {
         )
     },
     needs_touch: true,
+    may_be_spare: false,
     advice: ADVICE,
 };
 

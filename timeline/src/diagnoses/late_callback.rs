@@ -2,6 +2,8 @@
 
 use abi::{CallKind, Callback, Kind};
 
+use super::let_go::idle;
+use super::resumed_with_calls_outstanding::resumed;
 use super::{client_gone_while_waiting as gone, phrases};
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
@@ -90,10 +92,12 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
             phrases::event(response)
         )
     }));
+    // Another answer had let the stream go, and the handler ran and tried nothing: it may have been enough.
+    let spare = idle(story, callback).and_then(|did| Some([resumed(story, call)?.by, did]));
     let events = [phase, dispatch, deleted, callback].into_iter().chain(tried).chain(reply);
-    let events = events.chain(upgraded).map(|e| e.sequence);
-    let severity = match (reply, upgraded) {
-        (None, None) => Severity::Lost,
+    let events = events.chain(upgraded).chain(spare.into_iter().flatten()).map(|e| e.sequence);
+    let severity = match (reply, upgraded, spare) {
+        (None, None, None) => Severity::Lost,
         _ => Severity::Note,
     };
     Some(Verdict::Found(Box::new(Finding {

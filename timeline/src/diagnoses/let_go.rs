@@ -5,7 +5,7 @@ use abi::{CallKind, Callback, Direction, Host, Hostcall, Kind, Status};
 
 use super::{kinds, phrases};
 use crate::calls::{Call, Outcome};
-use crate::event::Event;
+use crate::event::{Event, Marks};
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict, Window};
 use crate::hold::hostcalls_on;
 use crate::ids::Sequence;
@@ -44,6 +44,8 @@ pub struct Rule {
     pub how: fn(&LetGo<'_>) -> String,
     /// May it have been fire and forget, unless the callback touches the stream?
     pub needs_touch: bool,
+    /// May another answer have been enough, unless the callback shows that it was to decide?
+    pub may_be_spare: bool,
     /// What to do.
     pub advice: &'static [(Option<Host>, &'static str)],
 }
@@ -88,13 +90,19 @@ impl<'a> LetGo<'a> {
         if let Some(callback) = was_there.filter(|_| touch.is_none()) {
             return story.gap_in(callback).map(|gap| Verdict::Unknown { gap });
         }
+        // It came late and shows no try: whether its handler ran at all is told from all of it.
+        if let Some(callback) = callback.filter(|_| rule.may_be_spare && touch.is_none())
+            && let Some(gap) = story.gap_in(callback)
+        {
+            return Some(Verdict::Unknown { gap });
+        }
         // Something else may have let it go before, or that may have been done to another stream.
         let went = story.gap(self.dispatch.sequence, Some(self.by.sequence));
         let tried = || callback.filter(|_| touch.is_some()).and_then(|c| story.gap_in(c));
         if let Some(gap) = went.or_else(tried) {
             return Some(Verdict::Unknown { gap });
         }
-        match self.told(story, callback, touch)? {
+        match self.told(story, rule, callback, touch)? {
             Ok(told) => Some(self.found(story, rule, told)),
             Err(gap) => Some(Verdict::Unknown { gap }),
         }
@@ -103,6 +111,7 @@ impl<'a> LetGo<'a> {
     fn told(
         &self,
         story: &Story<'_>,
+        rule: &Rule,
         callback: Option<&Event>,
         touch: Option<&Event>,
     ) -> Option<Result<Told, String>> {
@@ -117,7 +126,8 @@ impl<'a> LetGo<'a> {
             });
         };
         if let Some(deleted) = deleted.filter(|deleted| before(deleted, callback)) {
-            return Some(Ok(late(story, deleted, callback, touch)));
+            let idle = idle(story, callback).filter(|_| rule.may_be_spare);
+            return Some(Ok(late(story, deleted, callback, touch.or(idle), idle.is_some())));
         }
         match response.filter(|response| before(response, callback)) {
             Some(response) => Some(after_response(story, response, callback, touch)),
@@ -225,8 +235,15 @@ impl<'a> LetGo<'a> {
     }
 }
 
-/// The callback came when the stream was no more.
-fn late(story: &Story<'_>, deleted: &Event, callback: &Event, touch: Option<&Event>) -> Told {
+/// The callback came when the stream was no more. `did`: what it did to the stream, or did at all where its
+/// handler was idle.
+fn late(
+    story: &Story<'_>,
+    deleted: &Event,
+    callback: &Event,
+    did: Option<&Event>,
+    is_idle: bool,
+) -> Told {
     let lateness = span(callback.at.since(deleted.at));
     let hostcalls = story.hostcalls_in(callback);
     let details = vec![
@@ -242,12 +259,16 @@ fn late(story: &Story<'_>, deleted: &Event, callback: &Event, touch: Option<&Eve
         ),
         phrases::too_late(callback, hostcalls),
     ];
-    let events = [Some(deleted), Some(callback), touch].into_iter().flatten();
+    let events = [Some(deleted), Some(callback), did].into_iter().flatten();
+    let (severity, meant) = match did {
+        _ if is_idle => (Severity::Note, "and tried to decide nothing"),
+        Some(_) => (Severity::Lost, "so nothing decided there was enforced"),
+        None => (Severity::Lost, "when it could decide nothing any more"),
+    };
     Told {
-        severity: Severity::Lost,
+        severity,
         end: format!(
-            "its response callback came {lateness} after the stream had been deleted, so nothing \
-             decided there was enforced"
+            "its response callback came {lateness} after the stream had been deleted, {meant}"
         ),
         details,
         events: events.map(|e| e.sequence).collect(),
@@ -322,15 +343,41 @@ pub fn touch<'a>(story: &Story<'a>, callback: &Event) -> Option<&'a Event> {
     phrases::tried(callback, hostcalls).or_else(changed)
 }
 
+/// A hostcall which shows that the handler of a late callback ran, if it ran to its end and neither decided
+/// about the stream nor asked for its headers or body nor dispatched a further call.
+pub fn idle<'a>(story: &Story<'a>, callback: &Event) -> Option<&'a Event> {
+    let hostcalls = story.hostcalls_in(callback);
+    let is_any = |e: &Event| {
+        let starts = matches!(e.kind, Kind::Hostcall(hostcall) if hostcall.is_dispatch());
+        starts || phrases::decides(e) || changes_stream(e) || reads_stream(e)
+    };
+    let is_idle = !callback.marks.has(Marks::UNFINISHED) && !hostcalls.iter().any(is_any);
+    hostcalls.first().filter(|_| is_idle)
+}
+
 /// Does it change the headers, the trailers or the body of a stream, not those of a call?
 fn changes_stream(event: &Event) -> bool {
-    let Kind::Hostcall(hostcall) = event.kind else { return false };
-    match hostcall {
-        Hostcall::AddHeaderMapValue
-        | Hostcall::ReplaceHeaderMapValue
-        | Hostcall::RemoveHeaderMapValue
-        | Hostcall::SetHeaderMapPairs => event.arg(0) <= RESPONSE_TRAILERS,
-        Hostcall::SetBufferBytes => event.arg(0) <= RESPONSE_BODY,
+    match event.kind {
+        Kind::Hostcall(
+            Hostcall::AddHeaderMapValue
+            | Hostcall::ReplaceHeaderMapValue
+            | Hostcall::RemoveHeaderMapValue
+            | Hostcall::SetHeaderMapPairs,
+        ) => event.arg(0) <= RESPONSE_TRAILERS,
+        Kind::Hostcall(Hostcall::SetBufferBytes) => event.arg(0) <= RESPONSE_BODY,
+        _ => false,
+    }
+}
+
+/// The same of one that reads them.
+fn reads_stream(event: &Event) -> bool {
+    match event.kind {
+        Kind::Hostcall(
+            Hostcall::GetHeaderMapValue | Hostcall::GetHeaderMapPairs | Hostcall::GetHeaderMapSize,
+        ) => event.arg(0) <= RESPONSE_TRAILERS,
+        Kind::Hostcall(Hostcall::GetBufferBytes | Hostcall::GetBufferStatus) => {
+            event.arg(0) <= RESPONSE_BODY
+        }
         _ => false,
     }
 }

@@ -116,6 +116,7 @@ const BODY_RULE: Rule = Rule {
         )
     },
     needs_touch: false,
+    may_be_spare: false,
     advice: BODY_ADVICE,
 };
 
@@ -151,6 +152,7 @@ const RULE: Rule = Rule {
         )
     },
     needs_touch: false,
+    may_be_spare: false,
     advice: ADVICE,
 };
 

@@ -85,6 +85,7 @@ const RULE: Rule = Rule {
         )
     },
     needs_touch: false,
+    may_be_spare: true,
     advice: ADVICE,
 };
 
@@ -215,7 +216,8 @@ finds no stream any more, or one whose response has gone.
 
 Two dispatches under one stop, the response callback of the one with a resume in it, and the
 `http_call_response` of the other one later. Before the response headers it is a race, after them it failed if
-the plugin decided something there, after `delete` it is lost.
+the plugin decided something there, after `delete` it is lost. A handler that ran after `delete` and tried
+nothing is a note: the first answer may have been enough.
 
 ## What to do
 
@@ -248,6 +250,7 @@ dispatched in a phase that goes on.
 ## What this cannot see
 
 Whether the first answer was meant to be enough. A plugin that asks two callees for the same thing and takes
-what comes first, or sends a record beside the call that it waits for, is told the same if the callback finds no
-stream any more; one that finds it and leaves it alone is not told.
+what comes first, or sends a record beside the call that it waits for, is told the same if its SDK discards the
+callback, as the Go and Rust SDKs of today do where the stream is gone; one whose handler finds the stream and
+leaves it alone is not told.
 "#;

@@ -384,6 +384,7 @@ fn let_go<'a>(
     let alive =
         |from| deleted.is_some_and(|d| d.order() > answer.order()) || none(from, Callback::Delete);
     let severity = match response {
+        _ if first(deleted) && cited.idle(answer) => Severity::Note,
         _ if first(deleted) => Severity::Lost,
         Some(response) if first(Some(response)) && alive(response) => match cited.touch(answer) {
             true => Severity::Failed,
@@ -405,7 +406,10 @@ fn late(finding: &Finding, cited: &Cited) -> Option<bool> {
     // The response that made a tunnel of the stream, before what waits for the call.
     let is_before = |(_, e): (usize, &Event)| e.entry < dispatch.entry;
     let upgraded = cited.callback(Callback::ResponseHeaders).is_some_and(is_before);
-    let severity = if replied || upgraded { Severity::Note } else { Severity::Lost };
+    let is_resume = |e: &Event| e.kind == Kind::Hostcall(Hostcall::ContinueStream);
+    let resumed = cited.one(|e| is_resume(e) && e.entry != callback.entry);
+    let spare = resumed.is_some_and(|(at, _)| at < deleted) && cited.idle(callback);
+    let severity = if replied || upgraded || spare { Severity::Note } else { Severity::Lost };
     Some(deleted < answered && finding.severity == severity)
 }
 

@@ -78,6 +78,12 @@ impl Cited {
         self.one(|e| e.entry == within.entry && decides(e)).is_some()
     }
 
+    /// The handler of a response callback ran: something of it is cited, and nothing that touches the stream.
+    pub fn idle(&self, within: &Event) -> bool {
+        let ran = |e: &Event| e.entry == within.entry && matches!(e.kind, Kind::Hostcall(_));
+        self.one(ran).is_some() && !self.touch(within)
+    }
+
     /// The phase from which a direction was held until `to`, as a window of the finding says.
     pub fn held_until(&self, finding: &Finding, to: Option<Sequence>) -> bool {
         let stopped = |s: Sequence| {

@@ -11,6 +11,50 @@ pub struct Mistake {
 
 pub const ALL: &[Mistake] = &[
     Mistake {
+        what: "the first of two answers is enough, and the handler of the second runs when the stream is gone",
+        script: r#"
+response code 200 details "via_upstream"
+known_until 3.000000
+0.000000 #1 create 2 root 1
+0.000113 #4 request_headers 2 n=10 end -> pause
+0.000120 #2   dispatch http "near" timeout=5s -> ok call 4
+0.000131 #3   dispatch http "far" timeout=5s -> ok call 8
+0.010377 #7 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.010380 #5   set_effective_context context=2 -> ok
+0.010381 #6   continue_stream request -> ok
+0.015114 #8 response_headers 2 n=5 -> continue
+0.016020 #9 log 2
+0.016031 #10 done 2
+0.016040 #11 delete 2
+0.202377 #14 http_call_response root 1 call 8 headers=3 body=2 code=200
+0.202380 #12   set_effective_context context=2 -> bad_argument
+0.202381 #13   get_buffer_bytes buffer=4 length=2 -> ok
+"#,
+        found: &[("resumed-with-calls-outstanding", "note"), ("late-callback", "note")],
+    },
+    Mistake {
+        what: "the same, and the second denies: that was lost",
+        script: r#"
+response code 200 details "via_upstream"
+known_until 3.000000
+0.000000 #1 create 2 root 1
+0.000113 #4 request_headers 2 n=10 end -> pause
+0.000120 #2   dispatch http "quota" timeout=5s -> ok call 4
+0.000131 #3   dispatch http "auth" timeout=5s -> ok call 8
+0.010377 #7 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.010380 #5   set_effective_context context=2 -> ok
+0.010381 #6   continue_stream request -> ok
+0.015114 #8 response_headers 2 n=5 -> continue
+0.016020 #9 log 2
+0.016031 #10 done 2
+0.016040 #11 delete 2
+0.202377 #14 http_call_response root 1 call 8 headers=3 body=2 code=403
+0.202380 #12   set_effective_context context=2 -> bad_argument
+0.202381 #13   send_local_response status=403 -> ok
+"#,
+        found: &[("resumed-with-calls-outstanding", "lost"), ("late-callback", "lost")],
+    },
+    Mistake {
         what: "the client closes a WebSocket while a frame of the upstream's is held to be counted",
         script: r#"
 request "r" method "GET" path "/ws" authority "e2e"
