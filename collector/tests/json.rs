@@ -47,7 +47,9 @@ fn what_is_no_timeline_is_told_with_its_place() {
         (json.replace("\"recording\"", "\"else\""), "missing field `recording`"),
         (format!("{json}\nlost"), "expected value at line 2"),
     ] {
-        let refused = read(&text).expect_err("no timeline").to_string();
+        let refused = read(&text).expect_err("no timeline");
+        let cause = std::error::Error::source(&refused).map(ToString::to_string);
+        let refused = format!("{refused}: {}", cause.unwrap_or_default());
         assert!(refused.contains(said), "{refused}");
         assert!(refused.contains("as the API and `show --json` give it"), "{refused}");
     }

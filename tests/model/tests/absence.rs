@@ -6,6 +6,9 @@ mod support;
 mod world;
 
 use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use world::{Step, World};
 
 fn step() -> impl Strategy<Value = Step> {
@@ -72,4 +75,41 @@ fn absence_is_not_found_where_a_batch_was_thrown_away() {
         world.take(&Step::CollectorAnswers(200));
     }
     assert_eq!(world.absences_claimed(), 0);
+}
+
+/// A dispatch that comes late may have its answer in a gap behind all that was known before: found by the
+/// property above.
+#[test]
+fn absence_is_not_found_where_the_answer_to_what_came_late_may_lie_in_another_gap() {
+    let mut world = World::start();
+    for step in [
+        Step::Request { timeout_seconds: 1 },
+        Step::Pass(4_278),
+        Step::BatchDelayed,
+        Step::Pass(692),
+        Step::CollectorAnswers(429),
+        Step::Pass(1_030),
+        Step::StreamEnds(the_only_one()),
+        Step::CollectorAnswers(200),
+        Step::BatchLostUnanswered,
+        Step::Pass(2_175),
+        Step::CallAnswered(the_only_one()),
+        Step::BatchLostUnanswered,
+        Step::Pass(2_633),
+        Step::CollectorAnswers(200),
+        Step::Pass(1_364),
+        Step::CollectorAnswers(429),
+        Step::Pass(4_828),
+        Step::BatchLostUnanswered,
+        Step::CollectorAnswers(413),
+    ] {
+        world.take(&step);
+    }
+    world.settle();
+    assert_eq!(world.absences_claimed(), 0);
+}
+
+fn the_only_one() -> Index {
+    let any = any::<Index>().new_tree(&mut TestRunner::deterministic());
+    any.expect("an index").current()
 }

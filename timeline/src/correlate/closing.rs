@@ -5,7 +5,7 @@ use std::sync::Arc;
 use abi::{CallKind, Callback, Dialect, Kind};
 
 use super::{Correlator, Key};
-use crate::calls::{Call, Outcome, ends_root};
+use crate::calls::{self, Call, Outcome, ends_root};
 use crate::delivery::{Module, Root};
 use crate::diagnose::{Instant, diagnose};
 use crate::ids::{CallId, Micros, Sequence};
@@ -260,7 +260,9 @@ fn concerns(gap: &InstanceGap, timeline: &Timeline) -> bool {
     }
     // A root's life is at rest now and then, and goes on.
     let goes_on = timeline.is_root() && !timeline.is_errand();
-    let ended = matches!(timeline.state, State::Closed(Reason::Ended)) && !goes_on;
+    // What came late may be a dispatch, whose answer may lie in the gap.
+    let awaits = || calls::of(timeline).iter().any(|call| call.outcome == Outcome::Pending);
+    let ended = matches!(timeline.state, State::Closed(Reason::Ended)) && !goes_on && !awaits();
     let last = numbers.max().unwrap_or(Sequence(u64::MAX));
     !ended || gap.gap.from < last
 }
