@@ -156,9 +156,12 @@ impl Thread {
     /// Of the VMs that it may be the one that ran last; the others are told.
     fn one_of(&self, may: impl Fn(&Alive) -> bool, others: &mut Vec<VmNumber>) -> Option<usize> {
         let found = self.newest(&may)?;
-        // A canary runs nothing after its configuration.
+        // A canary runs nothing after its configuration, and until then nothing else of its thread runs.
         let rest = self.vms.iter().enumerate().filter(|(at, vm)| *at != found && !vm.is_canary);
-        others.extend(rest.filter(|(_, vm)| may(vm)).map(|(_, vm)| vm.number));
+        let rest: Vec<_> = rest.filter(|(_, vm)| may(vm)).map(|(_, vm)| vm.number).collect();
+        if rest.len() > usize::from(self.vms[found].is_canary) {
+            others.extend(rest);
+        }
         Some(found)
     }
 
