@@ -19,7 +19,7 @@ pub enum Event<'a> {
 /// The collector cannot be reached, or not any more: that may pass.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct NoAnswer(String);
+pub struct NoAnswer(pub String);
 
 /// Where the collector is.
 #[derive(Clone, clap::Args)]
@@ -62,7 +62,7 @@ impl Client {
         let Some(mut response) = self.get(path, Some(Duration::from_secs(30)))? else {
             return Ok(None);
         };
-        let text = response.body_mut().read_to_string()?;
+        let text = self.read(&mut response)?;
         let value = serde_json::from_str(&text).with_context(|| {
             format!("{}{path} is not what this version of wasm-tracer expects", self.url())
         })?;
@@ -72,7 +72,7 @@ impl Client {
     /// A text answer, or None where the collector knows no such thing.
     pub fn text(&self, path: &str) -> Result<Option<String>> {
         match self.get(path, Some(Duration::from_secs(30)))? {
-            Some(mut response) => Ok(Some(response.body_mut().read_to_string()?)),
+            Some(mut response) => Ok(Some(self.read(&mut response)?)),
             None => Ok(None),
         }
     }
@@ -116,6 +116,15 @@ impl Client {
             }
         }
         NoAnswer(format!("the collector at {} ended the stream", self.url())).into()
+    }
+
+    /// The whole body. One that breaks off is no answer; one that is too large is no better the next time.
+    fn read(&self, response: &mut Response<ureq::Body>) -> Result<String> {
+        response.body_mut().read_to_string().map_err(|error| match error {
+            ureq::Error::BodyExceedsLimit(_) => error.into(),
+            _ => anyhow::Error::new(error)
+                .context(NoAnswer(format!("the collector at {} broke off its answer", self.url()))),
+        })
     }
 
     fn get(&self, path: &str, timeout: Option<Duration>) -> Result<Option<Response<ureq::Body>>> {

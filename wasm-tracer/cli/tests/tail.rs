@@ -27,6 +27,15 @@ fn change(id: &str, state: &str, findings: &[(&str, &str, &str, &str)]) -> Strin
 /// A collector of which connection after connection goes as told: the changes that each one sends, and
 /// whether it stays open then. To the list it answers with `listed`.
 fn collector(connections: Vec<(Vec<String>, bool)>, listed: Vec<String>) -> String {
+    let body = format!(r#"{{"timelines":[{}],"cursor":null}}"#, listed.join(","));
+    let length = body.len();
+    let list =
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+    collector_with_list(connections, list)
+}
+
+/// The same, and this is all that comes when the list is asked for.
+fn collector_with_list(connections: Vec<(Vec<String>, bool)>, list: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     std::thread::spawn(move || {
@@ -36,12 +45,7 @@ fn collector(connections: Vec<(Vec<String>, bool)>, listed: Vec<String>) -> Stri
             let mut stream = stream.expect("a connection");
             let path = request(&stream);
             if path.starts_with("/api/v1/timelines?") {
-                let body = format!(r#"{{"timelines":[{}],"cursor":null}}"#, listed.join(","));
-                let length = body.len();
-                _ = write!(
-                    stream,
-                    "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
-                );
+                _ = stream.write_all(list.as_bytes());
                 continue;
             }
             assert_eq!(path, "/api/v1/live");
@@ -170,6 +174,45 @@ fn a_collector_that_stays_away_has_an_exit_code_of_its_own() {
     // What was found was found.
     let url = collector(vec![(vec![late("1", "a")], false)], Vec::new());
     assert_eq!(tail(&url, &["--fail-on", "lost", "--for", "2s"]).0, Some(3));
+}
+
+#[test]
+fn a_collector_that_goes_away_while_its_list_is_read_is_away() {
+    let broken_off = "HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{\"timelines\":[";
+    let unwell = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+    let found =
+        "[\n  {\"plugin\":\"auth\",\"code\":\"late-callback\",\"about\":\"call to a\"}\n]\n";
+    let check = |list: &str, connections, code, written| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let known = folder.path().join("known.json");
+        let url = collector_with_list(connections, list.to_owned());
+        let flags = ["--fail-on", "lost", "--for", "2s", "--write-known"];
+        let flags = [&flags[..], &[known.to_str().expect("a path")]].concat();
+        let (status, _, said) = tail(&url, &flags);
+        assert_eq!(status, Some(code), "{list}: {said}");
+        assert!(said.contains("trying again") && !said.contains("is back"), "{said}");
+        assert_eq!(std::fs::read_to_string(&known).expect("a file"), written);
+    };
+    std::thread::scope(|scope| {
+        for list in ["", broken_off, unwell] {
+            for (came, code, written) in
+                [(late("1", "a"), 3, found), (change("1", "open", &[]), 4, "[]\n")]
+            {
+                // The list is read when changes were missed, and when it is back.
+                let missed = format!("{came}\n\nevent: missed\ndata: 7");
+                scope.spawn(move || check(list, vec![(vec![missed], true)], code, written));
+                let back = vec![(vec![came], false), (Vec::new(), true)];
+                scope.spawn(move || check(list, back, code, written));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_code_is_known_as_explain_knows_it() {
+    let url = collector(vec![(vec![late("1", "a")], true)], Vec::new());
+    let (status, _, said) = tail(&url, &["--fail-on", "Late_Callback"]);
+    assert_eq!(status, Some(3), "{said}");
 }
 
 #[test]

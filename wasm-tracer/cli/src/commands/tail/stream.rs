@@ -77,45 +77,54 @@ impl<'a> Stream<'a> {
             }
             let silent = self.heard + SILENCE;
             let wait = self.until.map_or(silent, |until| until.min(silent)).duration_since(now);
-            match self.said.recv_timeout(wait) {
-                Ok(Said::Alive) => self.hear()?,
-                Ok(Said::Event(name, data)) => {
-                    self.hear()?;
-                    match name.as_str() {
-                        "timeline" => return Ok(Next::Timeline(data)),
-                        "missed" => {
-                            self.list()?;
-                            return Ok(Next::Missed(data));
-                        }
-                        _ => {}
-                    }
-                }
-                Ok(Said::Ended(error)) => {
-                    // What the collector refuses it will refuse again.
-                    if !error.is::<NoAnswer>() {
-                        return Err(error);
-                    }
-                    if let Some(gone) = self.reconnect(error) {
-                        return Ok(Next::Gone(gone));
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) if Instant::now() < silent => {}
+            let came = match self.said.recv_timeout(wait) {
+                Ok(said) => self.take(said),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < silent => Ok(None),
                 Err(_) => {
-                    let error = anyhow::anyhow!("{} says nothing any more", self.client.url());
-                    if let Some(gone) = self.reconnect(error) {
-                        return Ok(Next::Gone(gone));
-                    }
+                    Err(NoAnswer(format!("{} says nothing any more", self.client.url())).into())
                 }
+            };
+            let error = match came {
+                Ok(None) => continue,
+                Ok(Some(next)) => return Ok(next),
+                Err(error) => error,
+            };
+            // What the collector refuses it will refuse again.
+            if !error.is::<NoAnswer>() {
+                return Err(error);
+            }
+            if let Some(gone) = self.reconnect(error) {
+                return Ok(Next::Gone(gone));
             }
         }
     }
 
-    /// It is there. If it was away, what it saw or stored meanwhile is read from the list.
+    /// What of it is for the caller.
+    fn take(&mut self, said: Said) -> Result<Option<Next>> {
+        let (name, data) = match said {
+            Said::Ended(error) => return Err(error),
+            Said::Alive => return self.hear().map(|()| None),
+            Said::Event(name, data) => (name, data),
+        };
+        self.hear()?;
+        match name.as_str() {
+            "timeline" => Ok(Some(Next::Timeline(data))),
+            "missed" => {
+                self.list()?;
+                Ok(Some(Next::Missed(data)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// It is there. If it was away, what it saw or stored meanwhile is read from the list: while it cannot
+    /// give that, it is still away.
     fn hear(&mut self) -> Result<()> {
         self.heard = Instant::now();
-        if self.away.take().is_some() {
-            eprintln!("the collector at {} is back", self.client.url());
+        if self.away.is_some() {
             self.list()?;
+            self.away = None;
+            eprintln!("the collector at {} is back", self.client.url());
         }
         Ok(())
     }
