@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::{Result, bail};
+use timeline::diagnose::Diagnosis;
 use timeline::registry;
 
 #[derive(clap::Args)]
@@ -19,13 +20,16 @@ pub fn run(args: &Args) -> Result<()> {
         }
         return Ok(());
     };
-    // As a file or a title may have it: late_callback, Late-Callback.
-    let code = code.to_lowercase().replace('_', "-");
-    let Some(diagnosis) = registry::find(&code) else {
+    let Some(diagnosis) = diagnosis(code) else {
         bail!("no diagnosis has the code {code:?}: `wasm-tracer explain` lists them");
     };
     writeln!(out, "{} ({})\n{}\n", diagnosis.code, diagnosis.severity.name(), diagnosis.title)?;
     writeln!(out, "{}\n", diagnosis.explanation.trim())?;
     writeln!(out, "## Example\n\n{}", diagnosis.example.trim())?;
     Ok(())
+}
+
+/// The diagnosis of a code, also as a file or a title may have it: late_callback, Late-Callback.
+pub fn diagnosis(code: &str) -> Option<&'static Diagnosis> {
+    registry::find(&code.to_lowercase().replace('_', "-"))
 }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use timeline::finding::Severity;
-use timeline::registry;
 
 use super::Update;
 use super::known::Known;
+use crate::commands::explain;
 
 /// Severities and codes, `lost,hung,call-timeout`.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +32,7 @@ impl FromStr for Reason {
         if let Some(severity) = Severity::from_name(word) {
             return Ok(Reason::Severity(severity));
         }
-        if let Some(diagnosis) = registry::find(word) {
+        if let Some(diagnosis) = explain::diagnosis(word) {
             return Ok(Reason::Code(diagnosis.code));
         }
         let severities: Vec<&str> = Severity::ALL.iter().rev().map(|s| s.name()).collect();
