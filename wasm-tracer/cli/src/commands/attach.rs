@@ -1,12 +1,14 @@
 //! `attach`: two patches from a WasmPlugin as it is, one that puts the traced plugin in its place and
 //! one that takes it back. Nothing else of the resource is touched.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Map, Value, json};
+
+use super::instrument::write_whole;
 
 /// Variables that begin like this are the recorder's.
 const PREFIX: &str = "WASM_TRACER_";
@@ -58,10 +60,7 @@ pub fn run(args: &Args) -> Result<()> {
     keep_way_back(&path("detach"), &detach)?;
     let write = |verb: &str, patch: &Value| -> Result<PathBuf> {
         let path = path(verb);
-        let text = format!("{patch:#}\n");
-        std::fs::write(&path, text).with_context(|| {
-            format!("cannot write {} (its folder must be there, and writable)", path.display())
-        })?;
+        write_whole(&path, format!("{patch:#}\n").as_bytes())?;
         Ok(path)
     };
     let attach = write("attach", &attach)?;
@@ -75,7 +74,12 @@ pub fn run(args: &Args) -> Result<()> {
 /// A detach patch that leads elsewhere is the only way back for a plugin that is attached by it (with another
 /// image it does not look attached), or belongs to another plugin of the same name. It is not written over.
 fn keep_way_back(path: &Path, detach: &Value) -> Result<()> {
-    let Ok(text) = std::fs::read(path) else { return Ok(()) };
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        // What cannot be read may be the way back all the same.
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
     if serde_json::from_slice::<Value>(&text).is_ok_and(|there| there == *detach) {
         return Ok(());
     }

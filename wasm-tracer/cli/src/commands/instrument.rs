@@ -125,8 +125,8 @@ fn target(output: &Path, plugin: &Path) -> Result<PathBuf> {
     Ok(real)
 }
 
-/// Writes beside the target, then renames: a reader never sees half a module.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes beside the target, then renames: a reader never sees half a module, or half a patch.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let Some(name) = path.file_name() else {
         bail!("{} is not a file name; give one with -o", path.display());
     };
