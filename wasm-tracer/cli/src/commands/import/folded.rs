@@ -22,7 +22,6 @@ pub struct Folded {
     kept: HashMap<TimelineId, (u64, Arc<Timeline>)>,
     order: BTreeMap<u64, TimelineId>,
     changes: u64,
-    rounds: u64,
     /// How many of streams were given out, and how many of any kind with a finding.
     pub timelines: u64,
     pub with_findings: u64,
@@ -31,16 +30,12 @@ pub struct Folded {
 impl Folded {
     /// Takes what came.
     pub fn take(&mut self, deliveries: Vec<Delivery>) {
-        self.rounds += 1;
         for delivery in deliveries {
             let (id, arrived) = (delivery.instance, delivery.known_until);
             let instance = self.instances.entry(id).or_insert_with(|| Instance::new(id));
             let mut updates = instance.deliver(delivery, arrived);
-            // To count them costs something.
-            if self.rounds.is_multiple_of(64) {
-                let open = instance.status().open_timelines;
-                updates.extend((MOST_OPEN..open).filter_map(|_| instance.evict()));
-            }
+            let open = instance.open_timelines();
+            updates.extend((MOST_OPEN..open).filter_map(|_| instance.evict()));
             for update in updates {
                 self.keep(update.snapshot);
             }
@@ -55,11 +50,9 @@ impl Folded {
         for number in numbers {
             let Some(id) = self.order.get(&number) else { continue };
             let Some((_, timeline)) = self.kept.get(id) else { continue };
-            let last = timeline.events.iter().map(|event| event.at).max().unwrap_or_default();
-            let known = self.instances.get(&timeline.instance).map(Instance::known_until);
-            let is_settled = known.is_some_and(|known| known > last.after(SETTLED));
-            let is_closed = timeline.state != State::Open;
-            if is_end || (is_closed && (is_settled || rest > MOST_KEPT)) {
+            let is_done = is_end
+                || timeline.state != State::Open && (rest > MOST_KEPT || self.is_settled(timeline));
+            if is_done {
                 let id = *id;
                 self.order.remove(&number);
                 done.extend(self.kept.remove(&id).map(|(_, timeline)| timeline));
@@ -69,6 +62,13 @@ impl Folded {
         self.timelines += done.iter().filter(|t| !t.is_root()).count() as u64;
         self.with_findings += done.iter().filter(|t| !t.findings.is_empty()).count() as u64;
         done
+    }
+
+    /// Is its instance's log so much further than its last event?
+    fn is_settled(&self, timeline: &Timeline) -> bool {
+        let last = timeline.events.iter().map(|event| event.at).max().unwrap_or_default();
+        let known = self.instances.get(&timeline.instance).map(Instance::known_until);
+        known.is_some_and(|known| known > last.after(SETTLED))
     }
 
     fn keep(&mut self, timeline: Arc<Timeline>) {
