@@ -45,6 +45,17 @@ pub fn shown(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Takes the program's place here, so that a signal meets one process and not two.
+///
+/// # Errors
+/// If it cannot be started: else this does not come back.
+pub fn become_it(command: &mut Command) -> anyhow::Result<()> {
+    use std::os::unix::process::CommandExt;
+    let name = command.get_program().to_string_lossy().into_owned();
+    let error = command.exec();
+    Err(anyhow::Error::from(error).context(format!("{name} could not be started")))
+}
+
 /// Does a step that may take long: its name is printed before, its seconds after.
 pub fn step<T>(name: &str, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
     let start = Instant::now();

@@ -27,12 +27,5 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if args.once {
         demo.arg("--once");
     }
-    become_it(&mut demo)
-}
-
-/// Takes the demo's place, so that a signal meets one process and not two.
-fn become_it(demo: &mut std::process::Command) -> anyhow::Result<()> {
-    use std::os::unix::process::CommandExt;
-    let error = demo.exec();
-    Err(anyhow::Error::from(error).context("the demo could not be started"))
+    command::become_it(&mut demo)
 }

@@ -6,7 +6,7 @@ use crate::{command, examples, places, setup};
 /// Play the whole corpus at random through a real Envoy, and judge every timeline
 #[derive(clap::Args)]
 pub struct Args {
-    /// `--minutes`, `--seed`, `--at-least`, `--loss`, `--vms`; `--help` says what they are
+    /// `--minutes`, `--seed`, `--at-least`, `--loss`, `--vms`; `-- --help` says what they are
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -23,5 +23,5 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     })?;
     let mut soak = std::process::Command::new(places::target().join("debug/soak"));
     soak.env("ENVOY", envoy).env("WASM_TRACER_ARTIFACTS", artifacts).args(&args.arguments);
-    command::shown(&mut soak)
+    command::become_it(&mut soak)
 }
