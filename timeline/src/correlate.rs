@@ -47,7 +47,7 @@ pub(crate) struct Correlator {
     current: HashMap<ContextId, Key>,
     /// The lives of roots that have not ended.
     lives: HashMap<ContextId, Key>,
-    /// Timelines of streams that still grow.
+    /// Timelines of streams that still grow: held, and not resting.
     open_streams: usize,
     /// Calls that are out, and who awaits them.
     owners: HashMap<CallId, Key>,
@@ -70,6 +70,8 @@ pub(crate) struct Correlator {
 }
 
 struct Held {
+    /// Of a stream, not of a root; a stream's root may come to be known later.
+    is_stream: bool,
     /// Shared with who shows it; copied when it changes meanwhile.
     timeline: Arc<Timeline>,
     watch: [Watch; 2],
@@ -77,8 +79,6 @@ struct Held {
     deleted: bool,
     /// Closed, and among the dormant ones.
     resting: bool,
-    /// There is something to tell: of a root not before it has a call or a finding.
-    told: bool,
     deadline: Option<Micros>,
     idle: Micros,
 }
@@ -188,9 +188,7 @@ impl Correlator {
         let home = match (callback, &invocation) {
             (Some(Callback::ContextCreate), Some(event)) => match event.arg(0) {
                 0 => {
-                    self.roots.entry(context).or_insert_with(|| {
-                        Arc::new(Root { context, since: event.at, ..Root::default() })
-                    });
+                    self.meet_root(event);
                     Some(self.life(context))
                 }
                 root => Some(self.begin(context, ContextId(root))),
@@ -213,8 +211,7 @@ impl Correlator {
         }
         let Some(key) = home else { return };
         for event in &hostcalls {
-            let dispatches = matches!(event.kind, Kind::Hostcall(h) if h.is_dispatch());
-            if dispatches && event.result == 0 && event.call != CallId(0) {
+            if event.is_dispatch() && event.result == 0 && event.call != CallId(0) {
                 self.owners.insert(event.call, key);
             }
         }
@@ -230,7 +227,7 @@ impl Correlator {
         insert(&mut held.timeline, invocation.into_iter().chain(hostcalls));
         self.touch(key);
         // What its streams show is told of the root.
-        if let Some(life) = self.lives.get(&root).filter(|_| shown) {
+        if shown && let Some(life) = self.lives.get(&root) {
             self.touch(*life);
         }
     }
@@ -271,7 +268,6 @@ impl Correlator {
             None => self.generations.next(context),
         };
         self.streams_seen += 1;
-        self.open_streams += 1;
         let key = self.hold(context, generation, root, false);
         self.current.insert(context, key);
         key
@@ -284,12 +280,14 @@ impl Correlator {
         let mut timeline = Timeline::new(self.id, context, generation);
         timeline.stream.root = root;
         timeline.root = self.root(root);
+        let is_stream = !timeline.is_root();
+        self.open_streams += usize::from(is_stream);
         let held = Held {
+            is_stream,
             timeline: Arc::new(timeline),
             watch: Default::default(),
             deleted,
             resting: false,
-            told: false,
             deadline: None,
             idle: Micros(u64::MAX),
         };
@@ -324,7 +322,7 @@ impl Correlator {
         if let Some(held) = self.held.get_mut(&key)
             && std::mem::take(&mut held.resting)
         {
-            self.open_streams += usize::from(!held.timeline.is_root());
+            self.open_streams += usize::from(held.is_stream);
             self.dormant.retain(|k| *k != key);
         }
     }

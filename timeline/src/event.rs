@@ -81,6 +81,26 @@ impl Event {
             && self.marks.has(Marks::ANNOTATION)
     }
 
+    /// Does it start a call?
+    pub fn is_dispatch(&self) -> bool {
+        matches!(self.kind, Kind::Hostcall(hostcall) if hostcall.is_dispatch())
+    }
+
+    /// Is it a resume, a local response or a close?
+    pub fn decides(&self) -> bool {
+        matches!(self.kind, Kind::Hostcall(hostcall) if hostcall.decides())
+    }
+
+    /// Is it a local response that the host accepted?
+    pub fn is_reply(&self) -> bool {
+        self.kind == Kind::Hostcall(Hostcall::SendLocalResponse) && self.result == 0
+    }
+
+    /// Does it say that its context has ended: log, done or delete?
+    pub fn is_end(&self) -> bool {
+        matches!(self.kind, Kind::Callback(callback) if crate::hold::is_ending(callback))
+    }
+
     /// The argument at a position, 0 where it was left out.
     pub fn arg(&self, at: usize) -> u32 {
         self.args.get(at).copied().unwrap_or(0)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use abi::{CallKind, Callback, Dialect, Kind};
 
 use super::{Correlator, Key};
-use crate::calls::{self, Call, Outcome, ends_root};
+use crate::calls::{self, Outcome, ends_root};
 use crate::delivery::{Module, Root};
 use crate::diagnose::{Instant, diagnose};
 use crate::ids::{CallId, Micros, Sequence};
@@ -41,7 +41,8 @@ impl Correlator {
     ) -> Option<Update> {
         let root = self.held.get(&key).map(|h| self.root_around(&h.timeline))?;
         let held = self.held.get_mut(&key)?;
-        let gaps = gaps.iter().filter(|g| concerns(g, &held.timeline)).map(|g| g.gap.clone());
+        let reach = Reach::of(&held.timeline);
+        let gaps = gaps.iter().filter(|g| reach.meets(g)).map(|g| g.gap.clone());
         let around = Around {
             dialect: self.calibrations.of(root.context),
             root,
@@ -60,12 +61,11 @@ impl Correlator {
             t.assess(instant);
             t.pending.clone()
         });
-        let ends = Ends::of(held.deleted, &held.timeline, &held.timeline.calls);
+        let ends = Ends::of(held.deleted, &held.timeline);
         let reason = ends.reason(instant).or(forced);
         let state = reason.map_or(State::Open, State::Closed);
         changed |= held.timeline.state != state;
-        held.told |= is_worth_telling(&held.timeline);
-        let told = held.told;
+        let told = held.timeline.revision > 0 || is_worth_telling(&held.timeline);
         if changed {
             let t = Arc::make_mut(&mut held.timeline);
             t.state = state;
@@ -104,9 +104,10 @@ impl Correlator {
     /// The root of a timeline; that of a root's own with what it has served.
     fn root_around(&self, timeline: &Timeline) -> Arc<Root> {
         let mut root = self.root(timeline.stream.root);
-        let served = self.served.get(&timeline.context).copied().unwrap_or_default();
-        if timeline.is_root() && served > 0 {
-            Arc::make_mut(&mut root).streams = served;
+        if timeline.is_root()
+            && let Some(served) = self.served.get(&timeline.context).filter(|served| **served > 0)
+        {
+            Arc::make_mut(&mut root).streams = *served;
         }
         root
     }
@@ -116,7 +117,7 @@ impl Correlator {
         if let Some(held) = self.held.get_mut(&key)
             && !std::mem::replace(&mut held.resting, true)
         {
-            self.open_streams -= usize::from(!held.timeline.is_root());
+            self.open_streams -= usize::from(held.is_stream);
             self.dormant.push_back(key);
         }
         if self.dormant.len() > MOST_DORMANT
@@ -132,7 +133,7 @@ impl Correlator {
         if held.resting {
             self.dormant.retain(|k| *k != key);
         } else {
-            self.open_streams -= usize::from(!held.timeline.is_root());
+            self.open_streams -= usize::from(held.is_stream);
         }
         let timeline = &held.timeline;
         let mut out = Vec::new();
@@ -203,9 +204,9 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    /// `calls`: of the timeline as it is.
-    pub(super) fn of(deleted: bool, timeline: &Timeline, calls: &[Call]) -> Ends {
-        let out = || calls.iter().filter(|c| c.outcome == Outcome::Pending);
+    /// Of a timeline and its calls as they are.
+    pub(super) fn of(deleted: bool, timeline: &Timeline) -> Ends {
+        let out = || timeline.calls.iter().filter(|c| c.outcome == Outcome::Pending);
         let limits: Option<Vec<Micros>> =
             out().map(|c| c.timeout.map(|t| c.dispatched_at.after(t).after(GRACE))).collect();
         let last = timeline.events.iter().map(|e| e.at.after(e.took)).max().unwrap_or_default();
@@ -244,25 +245,47 @@ fn is_over(life: &Timeline, forced: Option<Reason>) -> bool {
     forced == Some(Reason::RootEnded) || life.events.iter().any(|e| e.kind == delete)
 }
 
-/// May a gap have swallowed events of a timeline?
-fn concerns(gap: &InstanceGap, timeline: &Timeline) -> bool {
-    let ids = [timeline.context, timeline.stream.root];
-    if !gap.contexts.is_empty() && !gap.contexts.iter().any(|c| ids.contains(c)) {
-        return false;
+/// Where a timeline lies among the numbers of its instance.
+struct Reach<'a> {
+    timeline: &'a Timeline,
+    first: Sequence,
+    last: Sequence,
+    /// Its beginning is among its events.
+    begun: bool,
+    /// Nothing of it follows.
+    ended: bool,
+}
+
+impl Reach<'_> {
+    fn of(timeline: &Timeline) -> Reach<'_> {
+        let numbers = timeline.events.iter().map(|e| e.sequence);
+        let create = Kind::Callback(Callback::ContextCreate);
+        // A root's life is at rest now and then, and goes on.
+        let goes_on = timeline.is_root() && !timeline.is_errand();
+        // What came late may be a dispatch, whose answer may lie in a gap.
+        let awaits = || calls::of(timeline).iter().any(|call| call.outcome == Outcome::Pending);
+        let is_closed = matches!(timeline.state, State::Closed(Reason::Ended));
+        Reach {
+            timeline,
+            first: numbers.clone().min().unwrap_or_default(),
+            last: numbers.max().unwrap_or(Sequence(u64::MAX)),
+            begun: timeline.events.iter().any(|e| e.kind == create),
+            ended: is_closed && !goes_on && !awaits(),
+        }
     }
-    let numbers = timeline.events.iter().map(|e| e.sequence);
-    let first = numbers.clone().min().unwrap_or_default();
-    let begun = timeline.events.iter().any(|e| e.kind == Kind::Callback(Callback::ContextCreate));
-    // Hostcalls are numbered before their invocation, so the first one of an errand may be missing.
-    let errand_begun = timeline.begins() && gap.gap.to.0.saturating_add(1) < first.0;
-    if begun && gap.gap.to < first || errand_begun {
-        return false;
+
+    /// May a gap have swallowed events of the timeline?
+    fn meets(&self, gap: &InstanceGap) -> bool {
+        let ids = [self.timeline.context, self.timeline.stream.root];
+        if !gap.contexts.is_empty() && !gap.contexts.iter().any(|c| ids.contains(c)) {
+            return false;
+        }
+        let Gap { from, to, .. } = gap.gap;
+        // Hostcalls are numbered before their invocation, so the first one of an errand may be missing.
+        let errand_begun = self.timeline.begins() && to.0.saturating_add(1) < self.first.0;
+        if self.begun && to < self.first || errand_begun {
+            return false;
+        }
+        !self.ended || from < self.last
     }
-    // A root's life is at rest now and then, and goes on.
-    let goes_on = timeline.is_root() && !timeline.is_errand();
-    // What came late may be a dispatch, whose answer may lie in the gap.
-    let awaits = || calls::of(timeline).iter().any(|call| call.outcome == Outcome::Pending);
-    let ended = matches!(timeline.state, State::Closed(Reason::Ended)) && !goes_on && !awaits();
-    let last = numbers.max().unwrap_or(Sequence(u64::MAX));
-    !ended || gap.gap.from < last
 }

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use abi::{Callback, Kind};
+use abi::Callback;
 
 use super::closing::Ends;
 use super::{Correlator, Key, insert};
 use crate::calls::{self, FULL};
-use crate::delivery::Root;
 use crate::diagnose::Instant;
 use crate::event::Event;
-use crate::hold::{hostcalls_on, is_ending};
+use crate::hold::hostcalls_on;
 use crate::ids::{ContextId, Entry};
 use crate::timeline::{Timeline, errand};
 
@@ -28,9 +27,7 @@ impl Correlator {
         hostcalls: &[Event],
     ) -> Option<Key> {
         let root = event.context;
-        self.roots.entry(root).or_insert_with(|| {
-            Arc::new(Root { context: root, since: event.at, ..Root::default() })
-        });
+        self.meet_root(event);
         match callback {
             Callback::Log | Callback::Done | Callback::Delete => {
                 self.root_ends(event);
@@ -102,7 +99,7 @@ impl Correlator {
     fn root_ends(&mut self, end: &Event) {
         let mut concerned = Vec::new();
         for (key, held) in &self.held {
-            let is_its = self.root(held.timeline.stream.root).context == end.context;
+            let is_its = self.root_id(held.timeline.stream.root) == end.context;
             if is_its && !self.is_life(*key) {
                 let has = held.timeline.event(end.sequence).is_some();
                 let was_open = was_open(&held.timeline, held.deleted, end);
@@ -123,7 +120,7 @@ impl Correlator {
     /// What came late may have been open when its root ended, or shows that something was not.
     pub(super) fn roots_ended(&mut self) {
         let lives = self.lives.values().filter_map(|key| self.held.get(key));
-        let ends = lives.flat_map(|held| held.timeline.events.iter().filter(|e| is_end(e)));
+        let ends = lives.flat_map(|held| held.timeline.events.iter().filter(|e| e.is_end()));
         for end in ends.cloned().collect::<Vec<_>>() {
             self.root_ends(&end);
         }
@@ -132,21 +129,16 @@ impl Correlator {
 
 /// Was a timeline open when its root ended?
 fn was_open(timeline: &Timeline, deleted: bool, end: &Event) -> bool {
-    let mut before = timeline.clone();
-    before.events.retain(|e| e.order() < end.order());
-    let calls = calls::of(&before);
-    !before.events.is_empty()
-        && Ends::of(deleted, &before, &calls).reason(Instant::at(end.at)).is_none()
-}
-
-fn is_end(event: &Event) -> bool {
-    matches!(event.kind, Kind::Callback(callback) if is_ending(callback))
+    let mut before = Timeline::new(timeline.instance, timeline.context, timeline.generation);
+    before.root = timeline.root.clone();
+    before.events = timeline.events.iter().filter(|e| e.order() < end.order()).cloned().collect();
+    before.calls = calls::of(&before);
+    !before.events.is_empty() && Ends::of(deleted, &before).reason(Instant::at(end.at)).is_none()
 }
 
 /// Is an invocation of a root worth a timeline of its own: did it dispatch, or decide for the root what it
 /// can decide only for a stream?
 fn is_errand(root: ContextId, hostcalls: &[Event]) -> bool {
-    let is = |event: &Event, wanted: fn(abi::Hostcall) -> bool| matches!(event.kind, Kind::Hostcall(hostcall) if wanted(hostcall));
-    hostcalls.iter().any(|e| is(e, abi::Hostcall::is_dispatch))
-        || hostcalls_on(root, hostcalls).any(|e| e.result == 0 && is(e, abi::Hostcall::decides))
+    hostcalls.iter().any(Event::is_dispatch)
+        || hostcalls_on(root, hostcalls).any(|e| e.result == 0 && e.decides())
 }

@@ -33,6 +33,8 @@ struct Gone {
     /// 0: it was never told of.
     revision: u32,
     deleted: bool,
+    /// It went on, and is held again.
+    held: Option<Key>,
 }
 
 impl Generations {
@@ -57,7 +59,7 @@ impl Generations {
         // One that went on may do so again.
         if !deleted || !out.is_empty() || self.gone.get(name).is_some() {
             let (root, revision) = (timeline.stream.root, timeline.revision);
-            self.gone.keep(name, Gone { root, revision, deleted });
+            self.gone.keep(name, Gone { root, revision, deleted, held: None });
         }
         for call in out {
             self.owners.keep(*call, name);
@@ -76,19 +78,16 @@ impl Correlator {
     /// The one that awaits the answer to a call, held again.
     pub(super) fn answered(&mut self, call: CallId) -> Option<Key> {
         let name = self.generations.owners.get(call)?;
-        let is_it = |timeline: &Timeline| (timeline.context, timeline.generation) == name;
-        let held = self.held.iter().find(|(_, held)| is_it(&held.timeline)).map(|(key, _)| *key);
-        held.or_else(|| Some(self.take_up(name, self.generations.gone.get(name)?)))
+        let gone = self.generations.gone.get(name)?;
+        Some(gone.held.unwrap_or_else(|| self.take_up(name, gone)))
     }
 
     fn take_up(&mut self, (context, generation): Name, gone: Gone) -> Key {
         let key = self.hold(context, generation, gone.root, gone.deleted);
+        self.generations.gone.keep((context, generation), Gone { held: Some(key), ..gone });
         if let Some(held) = self.held.get_mut(&key) {
-            held.told = gone.revision > 0;
-            let timeline = Arc::make_mut(&mut held.timeline);
-            timeline.revision = gone.revision;
-            if !timeline.is_root() {
-                self.open_streams += 1;
+            Arc::make_mut(&mut held.timeline).revision = gone.revision;
+            if held.is_stream {
                 self.current.entry(context).or_insert(key);
             }
         }

@@ -132,8 +132,7 @@ impl Correlator {
         let new = invocation.into_iter().chain(hostcalls).filter(|e| !known.contains(&e.sequence));
         let new: Vec<Event> = new.collect();
         for event in &new {
-            let dispatches = matches!(event.kind, Kind::Hostcall(h) if h.is_dispatch());
-            if dispatches && event.result == 0 && event.call != CallId(0) {
+            if event.is_dispatch() && event.result == 0 && event.call != CallId(0) {
                 self.owners.insert(event.call, key);
             }
         }

@@ -4,12 +4,20 @@ use std::sync::Arc;
 
 use super::Correlator;
 use crate::delivery::Root;
+use crate::event::Event;
 use crate::ids::{ContextId, Micros};
 
 /// Roots remembered after their end. More than a recorder names at a time, and it names the latest.
 const MOST_ENDED: usize = 64;
 
 impl Correlator {
+    /// A root is there, whatever batches say of it later.
+    pub(super) fn meet_root(&mut self, event: &Event) {
+        let (context, since) = (event.context, event.at);
+        let met = || Arc::new(Root { context, since, ..Root::default() });
+        self.roots.entry(context).or_insert_with(met);
+    }
+
     /// Takes what a batch says of the roots, as they were when it was sent.
     pub(super) fn know_roots(&mut self, roots: Vec<Root>, sent: Micros) {
         for mut root in roots {
