@@ -1,6 +1,6 @@
 //! Phases, actions and what a host makes of an action (host-semantics §1.3).
 
-use crate::{Dialect, HeadersStop};
+use crate::{Callback, Dialect, HeadersStop};
 
 /// A callback that returns an action, seen as a step of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +44,14 @@ impl Direction {
         match self {
             Direction::Request => "request",
             Direction::Response => "response",
+        }
+    }
+
+    /// The callback that brings its body.
+    pub fn body(self) -> Callback {
+        match self {
+            Direction::Request => Callback::RequestBody,
+            Direction::Response => Callback::ResponseBody,
         }
     }
 }

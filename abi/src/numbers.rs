@@ -9,6 +9,8 @@ pub const LOG_LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "c
 pub mod map {
     /// The headers of the stream's request.
     pub const REQUEST_HEADERS: u32 = 0;
+    /// The trailers of the stream's response: the last of the maps that are a stream's own.
+    pub const RESPONSE_TRAILERS: u32 = 3;
     /// The initial metadata of a gRPC call's answer.
     pub const GRPC_INITIAL_METADATA: u32 = 4;
     /// The trailing metadata of a gRPC call's answer.
@@ -19,6 +21,8 @@ pub mod map {
 
 /// Buffers.
 pub mod buffer {
+    /// The body of the stream's response: the last of the buffers that are a stream's own.
+    pub const RESPONSE_BODY: u32 = 1;
     /// The body of the answer to a call.
     pub const CALL_RESPONSE_BODY: u32 = 4;
     /// The message of a gRPC call's answer.

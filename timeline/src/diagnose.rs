@@ -4,7 +4,7 @@ use abi::Kind;
 
 use crate::finding::{Finding, Severity, Subject, Verdict};
 use crate::ids::Micros;
-use crate::registry::{ABOUT_ROOTS, DIAGNOSES};
+use crate::registry::DIAGNOSES;
 use crate::story::Story;
 use crate::timeline::{PendingVerdict, Timeline, UnknownVerdict};
 
@@ -47,6 +47,11 @@ pub struct Diagnosis {
     pub overlaps: &'static [&'static str],
     /// Does it ever argue from something that did not happen?
     pub argues_from_absence: bool,
+    /// Does it speak of roots too? All others are about streams alone.
+    pub about_roots: bool,
+    /// Why it cannot tell where Envoy's own trace log is all there is and it finds nothing; None from it:
+    /// there is nothing to find. None here: it needs nothing that the log lacks.
+    pub unknown_in_log: Option<fn(&Story<'_>) -> Option<&'static str>>,
     /// Events of these kinds, without at least one of which in the timeline it cannot hold. It is asked
     /// only then, and only when the timeline was touched, is closed, or a moment has come that one of
     /// its own verdicts named ([`Verdict::Pending`]).
@@ -82,7 +87,7 @@ pub fn diagnose(timeline: &Timeline, instant: Instant) -> Verdicts {
     let create = Kind::Callback(abi::Callback::ContextCreate);
     let begin = (timeline.is_root() && !timeline.is_errand()).then_some(create);
     let seen = kinds(timeline.events.iter().map(|e| e.kind).chain(begin));
-    let is_apt = |d: &&Diagnosis| !timeline.is_root() || ABOUT_ROOTS.contains(&d.code);
+    let is_apt = |d: &&Diagnosis| !timeline.is_root() || d.about_roots;
     let is_due = |d: &&Diagnosis| seen & kinds(d.triggers.iter().copied()) != 0;
     let mut asked = DIAGNOSES.iter().filter(is_due).filter(is_apt).peekable();
     if asked.peek().is_none() {
@@ -92,8 +97,8 @@ pub fn diagnose(timeline: &Timeline, instant: Instant) -> Verdicts {
     for diagnosis in asked {
         let mut judged = (diagnosis.judge)(&story);
         if judged.is_empty() && timeline.module.is_of_a_log() {
-            let gap = crate::of_a_log::unknown(diagnosis.code, &story);
-            judged.extend(gap.map(|gap| Verdict::Unknown { gap }));
+            let why = diagnosis.unknown_in_log.and_then(|why| why(&story));
+            judged.extend(why.map(|why| Verdict::Unknown { gap: why.to_owned() }));
         }
         for verdict in judged {
             match verdict {

@@ -127,9 +127,8 @@ pub enum Subject {
 impl Window {
     /// Would this event, if it lay in the window, contradict it? `from` is the one it begins with.
     pub fn excludes(&self, from: &Event, event: &Event) -> bool {
-        let begins_call = matches!(from.kind, Kind::Hostcall(hostcall) if hostcall.is_dispatch());
         let is_response = matches!(event.kind, Kind::Callback(callback) if callback.is_response());
-        let of_another_call = begins_call && is_response && event.call != from.call;
+        let of_another_call = from.is_dispatch() && is_response && event.call != from.call;
         self.none_of.contains(&event.kind) && !of_another_call
     }
 }

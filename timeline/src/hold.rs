@@ -83,8 +83,7 @@ impl Halves {
         invocation: Option<&Event>,
         hostcalls: &[Event],
     ) {
-        let replied = hostcalls_on(context, hostcalls)
-            .find(|e| e.kind == Kind::Hostcall(Hostcall::SendLocalResponse) && e.result == 0);
+        let replied = hostcalls_on(context, hostcalls).find(|e| e.is_reply());
         if let Some(event) = invocation
             && event.context == context
             && let Kind::Callback(callback) = event.kind

@@ -86,7 +86,7 @@ macro_rules! hex16 {
             type Err = BadId;
 
             fn from_str(text: &str) -> Result<Self, BadId> {
-                parse_hex16(text).map($name).ok_or(BadId { what: $what })
+                bytes_of_hex(text).map($name).ok_or(BadId { what: $what })
             }
         }
 
@@ -115,11 +115,12 @@ pub struct BadId {
     what: &'static str,
 }
 
-fn parse_hex16(text: &str) -> Option<[u8; 16]> {
-    if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+/// Bytes from exactly twice as many hex digits.
+pub(crate) fn bytes_of_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != 2 * N || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
-    let mut bytes = [0; 16];
+    let mut bytes = [0; N];
     for (at, byte) in bytes.iter_mut().enumerate() {
         *byte = u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok()?;
     }

@@ -1,5 +1,6 @@
 //! What Envoy's own trace log cannot show: it has numbers, but no text, no header and no property. A
-//! diagnosis that needs one of these gives no answer where it would otherwise be silent.
+//! diagnosis that needs one of these ([`Diagnosis::unknown_in_log`](crate::diagnose::Diagnosis)) gives no
+//! answer where it would otherwise be silent.
 
 use abi::{Callback, Direction, Hostcall, Kind};
 
@@ -7,35 +8,6 @@ use crate::calls::{Call, Outcome};
 use crate::event::Event;
 use crate::ids::Micros;
 use crate::story::Story;
-
-/// What keeps a diagnosis from its answer, if anything does.
-type Lacks = fn(&Story<'_>) -> Option<&'static str>;
-
-/// Codes of the diagnoses that need more than the log has.
-const NEEDS: [(&str, Lacks); 7] = [
-    ("call-timeout", |story| {
-        let answered = |call: &Call| may_be_timeout(story, call);
-        story.calls().iter().any(answered).then_some(ANSWERS)
-    }),
-    ("call-connect-failure", |story| {
-        story.calls().iter().any(|call| untold(story, call).is_some()).then_some(ANSWERS)
-    }),
-    ("recovered-panic-continue", |story| {
-        story.timeline.events.iter().any(|e| went_on_with_an_error(story, e)).then_some(LINES)
-    }),
-    ("client-gone-while-waiting", |story| {
-        let ended = story.ended()?;
-        let waited = |call: &Call| story.is_awaited(call).is_some() && story.was_out(call, ended);
-        story.calls().iter().any(waited).then_some(DETAILS)
-    }),
-    ("payload-too-large", |story| {
-        let gathers = |direction| last_body(story, direction).is_some_and(|e| e.result != 0);
-        let any = [Direction::Request, Direction::Response].into_iter().any(gathers);
-        (any && story.ended().is_some()).then_some(DETAILS)
-    }),
-    ("paused-without-pending-call", |story| held_in_headers(story).then_some(EXPORTS)),
-    ("header-pause-starves-body", |story| held_in_headers(story).then_some(EXPORTS)),
-];
 
 const ANSWERS: &str = "Envoy's log does not show what an answer said, so it may be the callee's or \
                        the host's own in its place.";
@@ -45,10 +17,38 @@ const DETAILS: &str = "Envoy's log does not show the response code details, so w
 const EXPORTS: &str = "Envoy's log does not show whether the plugin has a phase for the body: none \
                        was called.";
 
-/// Why a diagnosis that found nothing in a log cannot tell; None: there is nothing to find.
-pub fn unknown(code: &str, story: &Story<'_>) -> Option<String> {
-    let (_, why) = NEEDS.iter().find(|(needs, _)| *needs == code)?;
-    why(story).map(str::to_owned)
+/// What was answered when the call's timeout struck.
+pub fn answers_at_timeout(story: &Story<'_>) -> Option<&'static str> {
+    story.calls().iter().any(|call| may_be_timeout(story, call)).then_some(ANSWERS)
+}
+
+/// What was answered to a call.
+pub fn answers(story: &Story<'_>) -> Option<&'static str> {
+    story.calls().iter().any(|call| untold(story, call).is_some()).then_some(ANSWERS)
+}
+
+/// What a phase logged that went on.
+pub fn log_lines(story: &Story<'_>) -> Option<&'static str> {
+    story.timeline.events.iter().any(|e| went_on_with_an_error(story, e)).then_some(LINES)
+}
+
+/// Why a stream ended that waited for a call.
+pub fn end_of_wait(story: &Story<'_>) -> Option<&'static str> {
+    let ended = story.ended()?;
+    let waited = |call: &Call| story.is_awaited(call).is_some() && story.was_out(call, ended);
+    story.calls().iter().any(waited).then_some(DETAILS)
+}
+
+/// Why a stream ended of which a body was gathered.
+pub fn end_of_gathering(story: &Story<'_>) -> Option<&'static str> {
+    let gathers = |direction| last_body(story, direction).is_some_and(|e| e.result != 0);
+    let any = [Direction::Request, Direction::Response].into_iter().any(gathers);
+    (any && story.ended().is_some()).then_some(DETAILS)
+}
+
+/// Whether the plugin has a phase for the body that a direction is held without.
+pub fn exports(story: &Story<'_>) -> Option<&'static str> {
+    held_in_headers(story).then_some(EXPORTS)
 }
 
 /// The answer of an HTTP call of which only the size is known.
@@ -77,16 +77,10 @@ fn went_on_with_an_error(story: &Story<'_>, event: &Event) -> bool {
 }
 
 fn last_body<'a>(story: &Story<'a>, direction: Direction) -> Option<&'a Event> {
-    let body = body_of(direction);
-    let of_it = |e: &&Event| e.kind == Kind::Callback(body) && e.context == story.timeline.context;
+    let of_it = |e: &&Event| {
+        e.kind == Kind::Callback(direction.body()) && e.context == story.timeline.context
+    };
     story.timeline.events.iter().rev().find(of_it)
-}
-
-fn body_of(direction: Direction) -> Callback {
-    match direction {
-        Direction::Request => Callback::RequestBody,
-        Direction::Response => Callback::ResponseBody,
-    }
 }
 
 /// Is a direction held since its headers, with no call out and no phase for its body seen anywhere?
@@ -96,27 +90,18 @@ fn held_in_headers(story: &Story<'_>) -> bool {
         let end = story.end_of_stop(direction);
         let half = story.state_before(end).map(|state| *state.of(direction));
         half.is_some_and(|half| half.hold.is_held() && !half.ended)
-            && !module.exports(body_of(direction))
+            && !module.exports(direction.body())
     };
     story.calls().is_empty() && [Direction::Request, Direction::Response].into_iter().any(held)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     /// Codes that cannot be answered of a script of a log.
     fn unknown(script: &str) -> Vec<&'static str> {
         let script = format!("module tracer \"envoy-log\"\n{script}");
         let timeline = crate::script::parse(&script).expect("a script");
         timeline.unknown.iter().map(|unknown| unknown.code).collect()
-    }
-
-    #[test]
-    fn every_code_is_one_of_a_diagnosis() {
-        for (code, _) in NEEDS {
-            assert!(crate::registry::find(code).is_some(), "{code}");
-        }
     }
 
     #[test]
@@ -174,6 +159,8 @@ module tracer \"envoy-log\" callbacks 0x2
         let got = unknown(script);
         assert!(got.contains(&"paused-without-pending-call"), "{got:?}");
         let found = crate::script::parse(script).expect("a script").findings;
-        assert!(found.iter().all(|f| !NEEDS.iter().any(|(code, _)| *code == f.code)), "{found:?}");
+        let needs_more =
+            |code: &str| crate::registry::find(code).is_some_and(|d| d.unknown_in_log.is_some());
+        assert!(found.iter().all(|f| !needs_more(&f.code)), "{found:?}");
     }
 }

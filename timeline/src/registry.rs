@@ -59,19 +59,6 @@ registry! {
     response_while_request_held,
 }
 
-/// The diagnoses that speak of roots too; all others are about streams alone.
-pub(crate) const ABOUT_ROOTS: &[&str] = &[
-    "dispatch-rejected",
-    "dispatch-failed-inline",
-    "call-timeout",
-    "call-connect-failure",
-    "wrong-context",
-    "root-shutdown-cancelled",
-    "dispatch-from-dead-context",
-    "memory-growth",
-    "host-dialect-mismatch",
-];
-
 pub(crate) use diagnoses::precedence;
 
 /// Headings of every explanation, in this order.

@@ -110,10 +110,7 @@ impl<'a> Story<'a> {
 
     /// The first sign that the stream has ended: log, done or delete.
     pub fn ended(&self) -> Option<&'a Event> {
-        self.timeline.events.iter().find(|e| {
-            e.context == self.timeline.context
-                && matches!(e.kind, Kind::Callback(c) if crate::hold::is_ending(c))
-        })
+        self.timeline.events.iter().find(|e| e.context == self.timeline.context && e.is_end())
     }
 
     /// What ended a stop of a direction: the stream's end, or for the request a response.
@@ -149,6 +146,12 @@ impl<'a> Story<'a> {
     /// Calls without a response callback yet.
     pub fn out(&self) -> impl Iterator<Item = &'a Call> {
         self.calls().iter().filter(|c| c.outcome == Outcome::Pending)
+    }
+
+    /// The call that a response callback answers.
+    pub fn answered_by(&self, callback: &Event) -> Option<&'a Call> {
+        let is_it = |c: &&Call| c.outcome.answer().is_some_and(|a| a.callback == callback.sequence);
+        self.calls().iter().find(is_it)
     }
 
     /// Was the call out right before an event?

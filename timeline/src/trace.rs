@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::ids::bytes_of_hex;
 use crate::timeline::Timeline;
 
 /// A trace: 16 bytes, not all 0.
@@ -40,10 +41,10 @@ impl Traceparent {
     /// Reads W3C's form, of this version or a later one.
     pub fn read(text: &str) -> Option<Traceparent> {
         let mut parts = text.trim().split('-');
-        let version: [u8; 1] = bytes(parts.next()?)?;
-        let trace: [u8; 16] = bytes(parts.next()?)?;
-        let span: [u8; 8] = bytes(parts.next()?)?;
-        let flags: [u8; 1] = bytes(parts.next()?)?;
+        let version: [u8; 1] = bytes_of_hex(parts.next()?)?;
+        let trace: [u8; 16] = bytes_of_hex(parts.next()?)?;
+        let span: [u8; 8] = bytes_of_hex(parts.next()?)?;
+        let flags: [u8; 1] = bytes_of_hex(parts.next()?)?;
         let is_valid = version != [0xff]
             && trace != [0; 16]
             && span != [0; 8]
@@ -54,17 +55,6 @@ impl Traceparent {
             is_sampled: flags[0] & 1 == 1,
         })
     }
-}
-
-fn bytes<const N: usize>(hex: &str) -> Option<[u8; N]> {
-    if hex.len() != 2 * N || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(hex.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 impl fmt::Display for TraceId {
@@ -83,7 +73,7 @@ impl FromStr for TraceId {
         if text.is_empty() || text.len() > 32 || !text.is_ascii() {
             return Err(());
         }
-        bytes(&format!("{text:0>32}")).filter(|id| *id != [0; 16]).map(TraceId).ok_or(())
+        bytes_of_hex(&format!("{text:0>32}")).filter(|id| *id != [0; 16]).map(TraceId).ok_or(())
     }
 }
 

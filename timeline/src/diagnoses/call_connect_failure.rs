@@ -6,6 +6,7 @@ use super::failed_call::{self, Why};
 use super::kinds;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::finding::Severity;
+use crate::of_a_log;
 use crate::story::span;
 
 /// See the head of this file.
@@ -20,6 +21,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
+    about_roots: true,
+    unknown_in_log: Some(of_a_log::answers),
     triggers: kinds::RESPONSES,
     judge: |story| failed_call::judge(story, &RULE),
 };

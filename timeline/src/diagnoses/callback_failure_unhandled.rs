@@ -24,6 +24,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: true,
+    about_roots: false,
+    unknown_in_log: None,
     triggers: TRIGGERS,
     judge: |story| judge(story).into_iter().collect(),
 };
@@ -121,8 +123,7 @@ impl<'a> Trapped<'a> {
         if !traps::is_own(story, trap) {
             return None;
         }
-        let answers = |c: &&Call| c.outcome.answer().is_some_and(|a| a.callback == trap.sequence);
-        let call = story.calls().iter().find(answers);
+        let call = story.answered_by(trap);
         let is_log = trap.kind == Kind::Callback(Callback::Log);
         if call.is_none() && !is_log {
             return None;
@@ -179,7 +180,7 @@ impl<'a> Trapped<'a> {
     }
 }
 
-/// `header "x-user"`, `the headers`, `the body`
+/// `header "x-user"`, `headers`, `a body`
 fn sought(event: &Event) -> String {
     match (event.kind, event.text_lossy()) {
         (Kind::Hostcall(Hostcall::GetBufferBytes | Hostcall::GetBufferStatus), _) => {

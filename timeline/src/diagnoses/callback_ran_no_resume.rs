@@ -40,6 +40,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: true,
+    about_roots: false,
+    unknown_in_log: None,
     triggers: kinds::RESPONSES,
     judge: |story| judge(story).into_iter().collect(),
 };
@@ -125,8 +127,7 @@ fn tried<'a>(
             .flat_map(|step| hostcalls_on(story.timeline.context, story.hostcalls(step)));
         resumes(e).is_some_and(|d| d != direction) && own.any(|own| own.sequence == e.sequence)
     };
-    let refused =
-        |e: &Event| matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch()) && e.result != 0;
+    let refused = |e: &Event| e.is_dispatch() && e.result != 0;
     events.map(|e| (e, refused(e) || other_way(e))).collect()
 }
 

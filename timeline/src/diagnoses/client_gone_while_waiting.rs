@@ -12,6 +12,7 @@ use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::of_a_log;
 use crate::story::{Ending, Story, span, timeout};
 
 /// See the head of this file.
@@ -26,6 +27,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &["late-callback"],
     argues_from_absence: false,
+    about_roots: false,
+    unknown_in_log: Some(of_a_log::end_of_wait),
     triggers: &[Kind::Callback(Callback::Log), Kind::Callback(Callback::Delete)],
     judge,
 };

@@ -22,6 +22,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &["late-callback"],
     argues_from_absence: false,
+    about_roots: false,
+    unknown_in_log: None,
     triggers: kinds::DISPATCHES,
     judge,
 };

@@ -1,7 +1,7 @@
 //! A call was dispatched when the stream had ended already, so its callback can decide nothing
 //! (host-semantics PW106).
 
-use abi::{Host, Kind};
+use abi::Host;
 
 use super::let_go::touch;
 use super::{kinds, phrases};
@@ -9,7 +9,6 @@ use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
-use crate::hold::is_ending;
 use crate::story::{Story, span, timeout};
 
 /// See the head of this file.
@@ -24,6 +23,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &["late-callback"],
     argues_from_absence: false,
+    about_roots: false,
+    unknown_in_log: None,
     triggers: kinds::DISPATCHES,
     judge,
 };
@@ -35,8 +36,7 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
 fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
     let dispatch = story.timeline.event(call.dispatch)?;
     let phase = story.dispatch_step(call).and_then(|step| story.invocation(step))?;
-    let at_end = matches!(phase.kind, Kind::Callback(callback) if is_ending(callback))
-        && phase.context == story.timeline.context;
+    let at_end = phase.is_end() && phase.context == story.timeline.context;
     if !at_end || matches!(call.outcome, Outcome::Rejected(_)) {
         return None;
     }

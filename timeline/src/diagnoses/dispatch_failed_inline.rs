@@ -1,6 +1,6 @@
 //! The host could not make a call at once, so no callback follows (host-semantics PW302).
 
-use abi::{Host, Kind, Status};
+use abi::{Host, Status};
 
 use super::{kinds, refused};
 use crate::diagnose::{Diagnosis, NearMiss};
@@ -19,6 +19,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
+    about_roots: true,
+    unknown_in_log: None,
     triggers: kinds::DISPATCHES,
     judge: |story| refused::judge(story, &RULE),
 };
@@ -43,8 +45,7 @@ const RULE: refused::Rule = refused::Rule {
 };
 
 fn is_it(event: &Event) -> bool {
-    let is_dispatch = matches!(event.kind, Kind::Hostcall(hostcall) if hostcall.is_dispatch());
-    is_dispatch && Status::from_number(event.result) == Status::InternalFailure
+    event.is_dispatch() && Status::from_number(event.result) == Status::InternalFailure
 }
 
 const ADVICE: &[(Option<Host>, &str)] = &[

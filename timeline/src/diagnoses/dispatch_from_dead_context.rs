@@ -22,6 +22,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &["late-callback"],
     argues_from_absence: false,
+    about_roots: true,
+    unknown_in_log: None,
     triggers: kinds::DISPATCHES,
     judge: |story| story.calls().iter().filter_map(|call| of_call(story, call)).collect(),
 };
@@ -46,8 +48,7 @@ fn after_the_end(
     within: &Event,
 ) -> Option<Verdict> {
     let deleted = story.first(Callback::Delete).filter(|d| d.order() < within.order())?;
-    let of_within = |c: &&Call| c.outcome.answer().is_some_and(|a| a.callback == within.sequence);
-    let before = story.calls().iter().find(of_within).filter(|_| !story.timeline.is_root())?;
+    let before = story.answered_by(within).filter(|_| !story.timeline.is_root())?;
     let first = story.timeline.event(before.dispatch)?;
     let answer = story.answer(call);
     let tried = answer.and_then(|a| phrases::tried(a, story.hostcalls_in(a)));

@@ -19,6 +19,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
+    about_roots: true,
+    unknown_in_log: None,
     triggers: kinds::DISPATCHES,
     judge: |story| refused::judge(story, &RULE),
 };

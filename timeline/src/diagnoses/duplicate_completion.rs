@@ -21,6 +21,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
+    about_roots: false,
+    unknown_in_log: None,
     triggers: &[
         Kind::Hostcall(Hostcall::SendLocalResponse),
         Kind::Hostcall(Hostcall::ContinueStream),
@@ -46,13 +48,9 @@ fn completions<'a>(story: &Story<'a>) -> impl Iterator<Item = &'a Event> {
         let of_own: Vec<&Event> = hostcalls_on(own, hostcalls).collect();
         of_own.into_iter().filter(move |e| {
             let is_over = ended.is_some_and(|end| end.order() < e.order());
-            !is_over && (is_reply(e) || resumes(e) == Some(Direction::Request))
+            !is_over && (e.is_reply() || resumes(e) == Some(Direction::Request))
         })
     })
-}
-
-fn is_reply(event: &Event) -> bool {
-    event.kind == Kind::Hostcall(Hostcall::SendLocalResponse) && event.result == 0
 }
 
 fn second(story: &Story<'_>) -> Option<Verdict> {
@@ -62,21 +60,21 @@ fn second(story: &Story<'_>) -> Option<Verdict> {
     let is_of_response = |e: &Event| response.is_some_and(|response| response.entry <= e.entry);
     // Two resumes at two times are of two waits.
     let pair = completions.windows(2).find(|pair| match pair {
-        [first, second] if is_reply(second) => is_reply(first) || !is_of_response(second),
-        pair => pair.iter().any(|e| is_reply(e)),
+        [first, second] if second.is_reply() => first.is_reply() || !is_of_response(second),
+        pair => pair.iter().any(|e| e.is_reply()),
     })?;
     let [first, second] = pair else { return None };
     // A request that was held again after its resume is another wait.
     let step = story.step_of(second.sequence)?;
     let is_anew = first.entry != second.entry && step.before.request.hold.is_held();
-    if is_anew && !is_reply(first) {
+    if is_anew && !first.is_reply() {
         return None;
     }
     // Nor may another stream have been meant, or this one have been held again unseen.
     if let Some(gap) = story.gap(first.sequence, Some(second.sequence)) {
         return Some(Verdict::Unknown { gap });
     }
-    let (severity, what, details) = match (is_reply(first), is_reply(second)) {
+    let (severity, what, details) = match (first.is_reply(), second.is_reply()) {
         (false, _) => (
             Severity::Failed,
             "had let the request go to the upstream before it answered it: what was denied may be done"

@@ -138,7 +138,7 @@ fn found(story: &Story<'_>, rule: &Rule, call: &Call) -> Option<Verdict> {
     let hostcalls = story.hostcalls_in(callback);
     let is_failed = matches!(call.outcome, Outcome::Failed(_)) && !story.timeline.is_root();
     if is_failed && story.gap_in(callback).is_none() {
-        details.push(match hostcalls.iter().find(|e| phrases::decides(e)) {
+        details.push(match hostcalls.iter().find(|e| e.decides()) {
             Some(act) => format!("In it the plugin called {}.", phrases::event(act)),
             None => "In it the plugin neither resumed nor answered.".to_owned(),
         });

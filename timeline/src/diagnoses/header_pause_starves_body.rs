@@ -1,12 +1,13 @@
 //! The headers phase stopped and waits for a body that the host then holds back (host-semantics PW201).
 
-use abi::{AbiVersion, Callback, Direction, Host};
+use abi::{AbiVersion, Direction, Host};
 
 use super::kinds;
 use super::stuck::{self, Stuck, Told};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::finding::{Severity, Verdict};
 use crate::hold::Hold;
+use crate::of_a_log;
 use crate::story::Story;
 
 /// See the head of this file.
@@ -21,6 +22,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: true,
+    about_roots: false,
+    unknown_in_log: Some(of_a_log::exports),
     triggers: kinds::PHASES,
     judge,
 };
@@ -41,11 +44,7 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
 /// Has the plugin a phase for the body? A module that is not known has one.
 fn exports_body(story: &Story<'_>, direction: Direction) -> bool {
     let module = &story.timeline.module;
-    module.callbacks == 0
-        || module.exports(match direction {
-            Direction::Request => Callback::RequestBody,
-            Direction::Response => Callback::ResponseBody,
-        })
+    module.callbacks == 0 || module.exports(direction.body())
 }
 
 fn told(story: &Story<'_>, stuck: &Stuck<'_>) -> Told {

@@ -25,6 +25,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &["late-callback", "response-while-request-held"],
     argues_from_absence: false,
+    about_roots: false,
+    unknown_in_log: None,
     triggers: kinds::DISPATCHES,
     judge,
 };

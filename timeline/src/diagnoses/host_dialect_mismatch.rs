@@ -3,8 +3,8 @@
 //! (host-semantics PW603).
 
 use abi::{
-    AbiVersion, Callback, Direction, EffectiveAction, HeadersStop, Host, Hostcall, Kind, Phase,
-    Status, effective_action,
+    AbiVersion, Callback, EffectiveAction, HeadersStop, Host, Hostcall, Kind, Phase, Status,
+    effective_action,
 };
 
 use super::phrases;
@@ -26,6 +26,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
+    about_roots: true,
+    unknown_in_log: None,
     triggers: &[
         Kind::Callback(Callback::ContextCreate),
         Kind::Callback(Callback::RequestHeaders),
@@ -102,10 +104,7 @@ fn misunderstood(story: &Story<'_>) -> Option<Finding> {
         phrases::capital(&phrases::event(event)),
         event.result
     );
-    let half = match phase.direction() {
-        Direction::Request => "request",
-        Direction::Response => "response",
-    };
+    let half = phase.direction().name();
     // What the rules of the host say is one thing, what was seen of it another.
     let next = story.timeline.events.iter().filter(own).find(|e| {
         let is_more = |c: Callback| {

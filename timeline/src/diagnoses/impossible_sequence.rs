@@ -25,6 +25,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
+    about_roots: false,
+    unknown_in_log: None,
     triggers: kinds::PHASES,
     judge: |story| judge(story).into_iter().collect(),
 };
@@ -115,9 +117,6 @@ fn repeated<'a>(story: &Story<'a>) -> Option<Odd<'a>> {
 
 /// The same phase with the same numbers over and over, where each would have to bring more.
 fn looped<'a>(story: &Story<'a>) -> Option<Odd<'a>> {
-    if phases(story).count() < LOOP {
-        return None;
-    }
     let phases: Vec<&Event> = phases(story).collect();
     let mut runs = phases.chunk_by(|a, b| a.kind == b.kind && a.args == b.args);
     let run = runs.find(|run| {

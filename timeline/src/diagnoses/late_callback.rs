@@ -23,6 +23,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
+    about_roots: false,
+    unknown_in_log: None,
     triggers: &[Kind::Callback(Callback::Delete)],
     judge,
 };

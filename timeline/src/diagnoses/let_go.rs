@@ -1,7 +1,7 @@
 //! Calls that their stream did not wait for to the end: it went on while they were out. How bad that was,
 //! told by when the response callback came.
 
-use abi::{CallKind, Callback, Direction, Host, Hostcall, Kind, Status};
+use abi::{CallKind, Callback, Direction, Host, Hostcall, Kind, Status, buffer, map};
 
 use super::{kinds, phrases};
 use crate::calls::{Call, Outcome};
@@ -10,11 +10,6 @@ use crate::finding::{Evidence, Finding, Severity, Subject, Verdict, Window};
 use crate::hold::hostcalls_on;
 use crate::ids::Sequence;
 use crate::story::{Story, span, timeout};
-
-/// The last of the maps that are a stream's own.
-const RESPONSE_TRAILERS: u32 = 3;
-/// The last of the buffers that are a stream's own.
-const RESPONSE_BODY: u32 = 1;
 
 /// A call that was out when its stream went on.
 pub struct LetGo<'a> {
@@ -129,6 +124,8 @@ impl<'a> LetGo<'a> {
             let idle = idle(story, callback).filter(|_| rule.may_be_spare);
             return Some(Ok(late(story, deleted, callback, touch.or(idle), idle.is_some())));
         }
+        // One that found its stream and left it alone is nothing to tell of.
+        let touch = touch?;
         match response.filter(|response| before(response, callback)) {
             Some(response) => Some(after_response(story, response, callback, touch)),
             None if story.ended().is_some_and(|end| before(end, callback)) => None,
@@ -174,7 +171,7 @@ impl<'a> LetGo<'a> {
         story: &Story<'_>,
         response: Option<&Event>,
         callback: &Event,
-        touch: Option<&Event>,
+        touch: &Event,
     ) -> Result<Told, String> {
         let mut windows = Vec::new();
         let margin = match response {
@@ -196,17 +193,16 @@ impl<'a> LetGo<'a> {
                 String::new()
             }
         };
-        let mut details = vec![format!(
+        let came = format!(
             "The response callback came {} after the dispatch ({}){margin}.",
             span(callback.at.since(self.dispatch.at)),
             phrases::event(callback)
-        )];
-        details.extend(touch.map(did));
-        let events = [Some(callback), response, touch].into_iter().flatten();
+        );
+        let events = [Some(callback), response, Some(touch)].into_iter().flatten();
         Ok(Told {
             severity: Severity::Race,
             end: "it worked this time, since its response callback came before any end".to_owned(),
-            details,
+            details: vec![came, did(touch)],
             events: events.map(|e| e.sequence).collect(),
             windows,
         })
@@ -276,13 +272,13 @@ fn late(
     }
 }
 
-/// The response came first, and the stream was still there at the callback: that something failed is
-/// said only if the plugin decided something then.
+/// The response came first, and the stream was still there at the callback, in which the plugin decided
+/// something.
 fn after_response(
     story: &Story<'_>,
     response: &Event,
     callback: &Event,
-    touch: Option<&Event>,
+    touch: &Event,
 ) -> Result<Told, String> {
     let mut windows = Vec::new();
     let deleted = story.first(Callback::Delete);
@@ -293,23 +289,18 @@ fn after_response(
         }
         windows.push(story.window(from, to, &[Kind::Callback(Callback::Delete)]));
     }
-    let mut details = vec![format!(
+    let came = format!(
         "The response headers ({}) came {} before the response callback ({}), which ran while the \
          stream was still there.",
         phrases::event(response),
         span(callback.at.since(response.at)),
         phrases::event(callback)
-    )];
-    details.extend(touch.map(did));
-    let events = [Some(response), Some(callback), deleted, touch].into_iter().flatten();
-    let (severity, end) = match touch {
-        Some(_) => (Severity::Failed, "what was decided in its response callback came too late"),
-        None => (Severity::Race, "the response came before its response callback"),
-    };
+    );
+    let events = [Some(response), Some(callback), deleted, Some(touch)].into_iter().flatten();
     Ok(Told {
-        severity,
-        end: end.to_owned(),
-        details,
+        severity: Severity::Failed,
+        end: "what was decided in its response callback came too late".to_owned(),
+        details: vec![came, did(touch)],
         events: events.map(|e| e.sequence).collect(),
         windows,
     })
@@ -327,7 +318,7 @@ pub fn touch<'a>(story: &Story<'a>, callback: &Event) -> Option<&'a Event> {
     let own = story.timeline.context;
     let is_late = story.first(Callback::Delete).is_some_and(|d| d.order() < callback.order());
     if !is_late {
-        return hostcalls_on(own, hostcalls).find(|e| phrases::decides(e) && e.result == 0);
+        return hostcalls_on(own, hostcalls).find(|e| e.decides() && e.result == 0);
     }
     let is_unknown = |e: &&Event| {
         e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext)
@@ -347,10 +338,7 @@ pub fn touch<'a>(story: &Story<'a>, callback: &Event) -> Option<&'a Event> {
 /// about the stream nor asked for its headers or body nor dispatched a further call.
 pub fn idle<'a>(story: &Story<'a>, callback: &Event) -> Option<&'a Event> {
     let hostcalls = story.hostcalls_in(callback);
-    let is_any = |e: &Event| {
-        let starts = matches!(e.kind, Kind::Hostcall(hostcall) if hostcall.is_dispatch());
-        starts || phrases::decides(e) || changes_stream(e) || reads_stream(e)
-    };
+    let is_any = |e: &Event| e.is_dispatch() || e.decides() || changes_stream(e) || reads_stream(e);
     let is_idle = !callback.marks.has(Marks::UNFINISHED) && !hostcalls.iter().any(is_any);
     hostcalls.first().filter(|_| is_idle)
 }
@@ -363,8 +351,8 @@ fn changes_stream(event: &Event) -> bool {
             | Hostcall::ReplaceHeaderMapValue
             | Hostcall::RemoveHeaderMapValue
             | Hostcall::SetHeaderMapPairs,
-        ) => event.arg(0) <= RESPONSE_TRAILERS,
-        Kind::Hostcall(Hostcall::SetBufferBytes) => event.arg(0) <= RESPONSE_BODY,
+        ) => event.arg(0) <= map::RESPONSE_TRAILERS,
+        Kind::Hostcall(Hostcall::SetBufferBytes) => event.arg(0) <= buffer::RESPONSE_BODY,
         _ => false,
     }
 }
@@ -374,9 +362,9 @@ fn reads_stream(event: &Event) -> bool {
     match event.kind {
         Kind::Hostcall(
             Hostcall::GetHeaderMapValue | Hostcall::GetHeaderMapPairs | Hostcall::GetHeaderMapSize,
-        ) => event.arg(0) <= RESPONSE_TRAILERS,
+        ) => event.arg(0) <= map::RESPONSE_TRAILERS,
         Kind::Hostcall(Hostcall::GetBufferBytes | Hostcall::GetBufferStatus) => {
-            event.arg(0) <= RESPONSE_BODY
+            event.arg(0) <= buffer::RESPONSE_BODY
         }
         _ => false,
     }

@@ -20,6 +20,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
+    about_roots: false,
+    unknown_in_log: None,
     triggers: &[Kind::Hostcall(Hostcall::SendLocalResponse)],
     judge,
 };
@@ -30,11 +32,8 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
 
 fn too_late(story: &Story<'_>) -> Option<Verdict> {
     let own = story.timeline.context;
-    let is_reply = |e: &&crate::event::Event| {
-        e.kind == Kind::Hostcall(Hostcall::SendLocalResponse) && e.result == 0
-    };
     let late = story.steps.iter().find_map(|step| {
-        let reply = hostcalls_on(own, story.hostcalls(step)).find(is_reply)?;
+        let reply = hostcalls_on(own, story.hostcalls(step)).find(|e| e.is_reply())?;
         // After the end the callback is late, another matter; its own first reply makes a response.
         let gone = step.before.response.forwarded_by.filter(|_| step.before.replied.is_none())?;
         let is_over = story.ended().is_some_and(|end| end.order() < reply.order());

@@ -24,6 +24,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
+    about_roots: true,
+    unknown_in_log: None,
     triggers: &[Kind::Callback(Callback::ContextCreate)],
     judge: |story| judge(story).into_iter().collect(),
 };

@@ -1,6 +1,6 @@
 //! The plugin answered the request and then stopped its own answer (host-semantics PW206).
 
-use abi::{Direction, Host, Hostcall, Kind};
+use abi::{Direction, Host};
 
 use super::stuck::{self, Stuck, Told};
 use super::{kinds, phrases};
@@ -22,6 +22,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: true,
+    about_roots: false,
+    unknown_in_log: None,
     triggers: kinds::REPLIES,
     judge,
 };
@@ -42,11 +44,7 @@ fn told(story: &Story<'_>, stuck: &Stuck<'_>) -> Option<Told> {
         vec![format!("The plugin had answered the request itself ({}).", phrases::event(reply))];
     let mut events = vec![reply.sequence];
     let own = hostcalls_on(story.timeline.context, story.hostcalls_in(stuck.phase));
-    let mut again = own.filter(|e| {
-        e.kind == Kind::Hostcall(Hostcall::SendLocalResponse)
-            && e.result == 0
-            && e.sequence != reply.sequence
-    });
+    let mut again = own.filter(|e| e.is_reply() && e.sequence != reply.sequence);
     let why = if let Some(again) = again.next() {
         events.push(again.sequence);
         details.push(format!(

@@ -1,6 +1,6 @@
 //! A phase stopped and nothing is under way that could resume it (host-semantics PW204).
 
-use abi::{Callback, Direction, Host};
+use abi::Host;
 
 use super::stuck::{self, Stuck, Told};
 use super::{kinds, phrases};
@@ -8,6 +8,7 @@ use crate::calls::Outcome;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
 use crate::finding::{Severity, Verdict};
+use crate::of_a_log;
 use crate::story::Story;
 
 /// See the head of this file.
@@ -22,6 +23,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: true,
+    about_roots: false,
+    unknown_in_log: Some(of_a_log::exports),
     triggers: kinds::PHASES,
     judge,
 };
@@ -53,12 +56,8 @@ fn of(story: &Story<'_>, stuck: &Stuck<'_>) -> Option<Verdict> {
 fn is_at_its_end(story: &Story<'_>, stuck: &Stuck<'_>) -> bool {
     if stuck.is_in_headers() {
         let module = &story.timeline.module;
-        let body = match stuck.direction {
-            Direction::Request => Callback::RequestBody,
-            Direction::Response => Callback::ResponseBody,
-        };
         let is_known = module.callbacks != 0 && !module.is_of_a_log();
-        return !stuck.half.ended && is_known && !module.exports(body);
+        return !stuck.half.ended && is_known && !module.exports(stuck.direction.body());
     }
     stuck.half.ended || stuck.is_all_held()
 }

@@ -6,6 +6,7 @@ use super::phrases;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::of_a_log;
 use crate::story::Story;
 
 /// See the head of this file.
@@ -20,6 +21,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
+    about_roots: false,
+    unknown_in_log: Some(of_a_log::end_of_gathering),
     triggers: &[
         Kind::Callback(Callback::RequestBody),
         Kind::Callback(Callback::ResponseBody),

@@ -47,7 +47,7 @@ pub fn capital(text: &str) -> String {
 /// The first resume, reply or close in a late response callback that was meant for the stream that is
 /// gone: not one on another stream, which set_effective_context named.
 pub fn tried<'a>(callback: &Event, hostcalls: &'a [Event]) -> Option<&'a Event> {
-    hostcalls_on(callback.context, hostcalls).find(|e| decides(e))
+    hostcalls_on(callback.context, hostcalls).find(|e| e.decides())
 }
 
 /// What the plugin did in a response callback, as a sentence about a decision that came too late.
@@ -70,11 +70,6 @@ pub fn too_late(callback: &Event, hostcalls: &[Event]) -> String {
             "In it the plugin decided nothing about this stream, which was gone already.".to_owned()
         }
     }
-}
-
-/// Is it a resume, a local response or a close?
-pub fn decides(event: &Event) -> bool {
-    matches!(event.kind, Kind::Hostcall(hostcall) if hostcall.decides())
 }
 
 /// `the request`

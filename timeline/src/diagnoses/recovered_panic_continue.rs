@@ -6,6 +6,7 @@ use super::phrases;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::of_a_log;
 use crate::story::{Step, Story};
 
 /// What wasm-go logs when it has caught a panic (`pkg/wrapper/plugin_wrapper.go: recoverFunc`).
@@ -23,6 +24,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
+    about_roots: false,
+    unknown_in_log: Some(of_a_log::log_lines),
     triggers: &[Kind::Hostcall(Hostcall::Log)],
     judge,
 };

@@ -22,6 +22,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
+    about_roots: false,
+    unknown_in_log: None,
     triggers: &[Kind::Callback(Callback::ResponseHeaders)],
     judge: |story| judge(story).into_iter().collect(),
 };

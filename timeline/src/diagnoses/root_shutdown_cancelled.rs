@@ -21,6 +21,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
+    about_roots: true,
+    unknown_in_log: None,
     triggers: kinds::DISPATCHES,
     judge: |story| story.calls().iter().filter_map(|call| of_call(story, call)).collect(),
 };

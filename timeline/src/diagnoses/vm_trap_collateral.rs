@@ -24,6 +24,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
+    about_roots: false,
+    unknown_in_log: None,
     triggers: TRIGGERS,
     judge: |story| judge(story).into_iter().collect(),
 };
@@ -77,8 +79,7 @@ pub fn trap<'a>(story: &Story<'a>) -> Option<&'a Event> {
 
 /// Did the stream's own invocation trap, or the response callback of one of its calls?
 pub fn is_own(story: &Story<'_>, trap: &Event) -> bool {
-    let answers = |call: &Call| call.outcome.answer().is_some_and(|a| a.callback == trap.sequence);
-    trap.context == story.timeline.context || story.calls().iter().any(answers)
+    trap.context == story.timeline.context || story.answered_by(trap).is_some()
 }
 
 fn culprit(story: &Story<'_>, trap: &Event) -> Verdict {

@@ -28,6 +28,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: true,
+    about_roots: false,
+    unknown_in_log: None,
     triggers: kinds::DISPATCHES,
     judge,
 };

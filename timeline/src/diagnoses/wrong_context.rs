@@ -22,6 +22,8 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     near_misses: NEAR_MISSES,
     overlaps: &[],
     argues_from_absence: false,
+    about_roots: true,
+    unknown_in_log: None,
     triggers: TRIGGERS,
     judge,
 };
@@ -58,10 +60,10 @@ fn of_step(story: &Story<'_>, step: &Step) -> Option<Verdict> {
     let is_held = step.before.of(direction).hold.is_held();
     let hostcalls = story.hostcalls(step);
     let missed =
-        hostcalls_on(callback.context, hostcalls).find(|e| phrases::decides(e) && e.result == 0)?;
+        hostcalls_on(callback.context, hostcalls).find(|e| e.decides() && e.result == 0)?;
     // The same in the right context, before or after it: no harm was done.
     let mut own = hostcalls_on(story.timeline.context, hostcalls);
-    if !is_held || callback.context == story.timeline.context || own.any(phrases::decides) {
+    if !is_held || callback.context == story.timeline.context || own.any(Event::decides) {
         return None;
     }
     if let Some(gap) = story.gap_in(callback) {
@@ -106,7 +108,7 @@ fn of_root(story: &Story<'_>, step: &Step) -> Option<Verdict> {
     let invocation = story.invocation(step)?;
     let root = story.timeline.context;
     let hostcalls = story.hostcalls(step);
-    let missed = hostcalls_on(root, hostcalls).find(|e| phrases::decides(e) && e.result == 0)?;
+    let missed = hostcalls_on(root, hostcalls).find(|e| e.decides() && e.result == 0)?;
     // A stream that was named and is gone is another matter, and so is one that was decided about as well.
     let is_switch = |e: &&Event| e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext);
     if hostcalls.iter().filter(is_switch).any(|switch| switch.arg(0) != root.0) {

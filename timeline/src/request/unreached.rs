@@ -41,7 +41,7 @@ fn kept_until(timeline: &Timeline) -> Option<u64> {
         Kind::Callback(Callback::RequestHeaders) => e.result != 0,
         _ => false,
     });
-    if !may_keep && !timeline.events.iter().any(is_reply) {
+    if !may_keep && !timeline.events.iter().any(|e| e.is_reply()) {
         return None;
     }
     let pass = Pass::of(timeline);
@@ -51,10 +51,6 @@ fn kept_until(timeline: &Timeline) -> Option<u64> {
         return None;
     }
     told_at(timeline)
-}
-
-fn is_reply(event: &crate::event::Event) -> bool {
-    event.kind == Kind::Hostcall(abi::Hostcall::SendLocalResponse) && event.result == 0
 }
 
 /// When the end of a request was told, if the plugin never got the request before: then the host makes its
@@ -69,12 +65,11 @@ fn never_got_it(timeline: &Timeline) -> Option<u64> {
     }
     let story = Story::of(timeline, Instant::at(timeline.known_until));
     let end = story.ended()?;
-    story.gap(first.sequence, Some(end.sequence)).is_none().then(|| told_at(timeline))?
+    timeline.wall_nanos(end.at).filter(|_| story.gap(first.sequence, Some(end.sequence)).is_none())
 }
 
 /// When the stream's end was told, in nanoseconds since 1970.
 fn told_at(timeline: &Timeline) -> Option<u64> {
-    let is_end = |kind| matches!(kind, Kind::Callback(c) if crate::hold::is_ending(c));
-    let end = own_events(timeline).find(|e| is_end(e.kind))?;
+    let end = own_events(timeline).find(|e| e.is_end())?;
     timeline.wall_nanos(end.at)
 }

@@ -386,10 +386,12 @@ fn let_go<'a>(
     let severity = match response {
         _ if first(deleted) && cited.idle(answer) => Severity::Note,
         _ if first(deleted) => Severity::Lost,
-        Some(response) if first(Some(response)) && alive(response) => match cited.touch(answer) {
-            true => Severity::Failed,
-            false => Severity::Race,
-        },
+        Some(response) if first(Some(response)) && alive(response) => {
+            if !cited.touch(answer) {
+                return None;
+            }
+            Severity::Failed
+        }
         Some(_) => Severity::Race,
         None if none(dispatch, Callback::Delete) => Severity::Race,
         None => return None,
