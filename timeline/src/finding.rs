@@ -2,6 +2,7 @@
 
 use abi::{Direction, Host, Kind};
 
+use crate::calls::Call;
 use crate::delivery::MemorySample;
 use crate::event::Event;
 use crate::ids::{CallId, Micros, Sequence, TimelineId};
@@ -110,6 +111,11 @@ impl Finding {
     /// A fact, of which nothing but its headline is said yet.
     pub fn fact(code: &str, severity: Severity, subject: Subject, headline: String) -> Finding {
         Finding { is_fact: true, ..Finding::cause(code, severity, subject, headline) }
+    }
+
+    /// Is it about a call?
+    pub fn is_about(&self, call: &Call) -> bool {
+        self.subject == Subject::Call(call.id)
     }
 }
 

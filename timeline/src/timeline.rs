@@ -296,6 +296,11 @@ impl Timeline {
         self.is_root().then(|| format!("root of {plugin} ({began})"))
     }
 
+    /// The call that a finding is about.
+    pub fn call_of(&self, finding: &Finding) -> Option<&Call> {
+        self.calls.iter().find(|call| finding.is_about(call))
+    }
+
     /// The event with a number.
     pub fn event(&self, sequence: Sequence) -> Option<&Event> {
         self.events.iter().find(|e| e.sequence == sequence)

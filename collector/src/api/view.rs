@@ -335,9 +335,8 @@ impl GapView {
 
 impl FindingView {
     fn of(timeline: &Timeline, finding: &Finding) -> FindingView {
-        let called = timeline.calls.iter().find(|c| finding.subject == Subject::Call(c.id));
         FindingView {
-            cluster: called.map(|call| call.cluster.clone()),
+            cluster: timeline.call_of(finding).map(|call| call.cluster.clone()),
             code: finding.code.clone(),
             severity: finding.severity.name(),
             kind: kind_of(finding),

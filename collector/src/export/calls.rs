@@ -4,7 +4,7 @@
 use abi::{CallFailure, CallKind, Callback, Hostcall, Kind, Status as HostStatus};
 use timeline::calls::{Call, Outcome};
 use timeline::event::Event;
-use timeline::finding::{Finding, Subject};
+use timeline::finding::Finding;
 use timeline::ids::Micros;
 use timeline::timeline::{State, Timeline};
 use timeline::trace::SpanId;
@@ -72,10 +72,9 @@ fn name(call: &Call) -> String {
 
 /// Is a finding about a call? A rejected one has no call id.
 fn is_about(finding: &Finding, call: &Call) -> bool {
-    match (finding.subject, call.outcome) {
-        (_, Outcome::Rejected(_)) => finding.evidence.events.contains(&call.dispatch),
-        (Subject::Call(id), _) => id == call.id,
-        _ => false,
+    match call.outcome {
+        Outcome::Rejected(_) => finding.evidence.events.contains(&call.dispatch),
+        _ => finding.is_about(call),
     }
 }
 

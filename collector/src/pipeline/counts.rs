@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::SystemTime;
 
 use abi::Kind;
+use timeline::calls::Call;
 use timeline::finding::Finding;
 use timeline::timeline::Timeline;
 
@@ -94,9 +95,11 @@ pub(super) fn count_close(metrics: &Metrics, names: &mut Names, timeline: &Timel
     }
 }
 
-/// The cluster of the first call that a finding cites; empty if it cites none.
+/// The cluster of the call that a finding is about, else of the first that it cites; empty if it cites
+/// none.
 fn cluster_of<'a>(timeline: &'a Timeline, finding: &Finding) -> &'a str {
-    let call = timeline.calls.iter().find(|c| finding.evidence.events.contains(&c.dispatch));
+    let cites = |call: &&Call| finding.evidence.events.contains(&call.dispatch);
+    let call = timeline.call_of(finding).or_else(|| timeline.calls.iter().find(cites));
     call.map_or("", |call| &call.cluster)
 }
 
@@ -126,5 +129,45 @@ pub(super) fn gauge_memory<'a>(
         let label = PluginLabel { plugin };
         metrics.memory.get_or_create(&label).set(all);
         metrics.memory_largest.get_or_create(&label).set(largest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use timeline::script;
+
+    #[test]
+    fn a_finding_is_counted_with_the_cluster_of_the_call_that_it_is_about() {
+        let lines = r#"
+            known_until 9.000000
+            0.000000 #11 create 2 root 1
+            0.000113 #13 request_headers 2 n=10 end -> pause
+            0.000120 #12   dispatch http "quota" timeout=5s -> ok call 4
+            0.202377 #16 http_call_response root 1 call 4 headers=3 body=2 code=200
+            0.202380 #14   set_effective_context context=2 -> ok
+            0.202390 #15   dispatch http "auth" timeout=5s -> ok call 8
+            0.402377 #18 http_call_response root 1 call 8 headers=3 body=2 code=500
+            0.402380 #17   set_effective_context context=2 -> ok"#;
+        let timeline = script::parse(lines).expect("a script");
+        let [finding] = &timeline.findings[..] else { panic!("{:?}", timeline.findings) };
+        assert_eq!(finding.code, "callback-ran-no-resume");
+        let dispatches: Vec<_> = timeline.calls.iter().map(|call| call.dispatch).collect();
+        assert_eq!(dispatches.len(), 2);
+        assert!(dispatches.iter().all(|call| finding.evidence.events.contains(call)), "cites both");
+        assert_eq!(cluster_of(&timeline, finding), "auth");
+    }
+
+    #[test]
+    fn a_finding_about_no_call_is_counted_with_the_cluster_of_the_first_that_it_cites() {
+        let lines = r#"
+            known_until 9.000000
+            0.000000 #11 create 2 root 1
+            0.000113 #13 request_headers 2 n=10 end -> pause
+            0.000120 #12   dispatch http "auth" timeout=5s -> bad_argument"#;
+        let timeline = script::parse(lines).expect("a script");
+        let finding = timeline.headline().expect("a finding");
+        assert_eq!(timeline.call_of(finding), None);
+        assert_eq!(cluster_of(&timeline, finding), "auth");
     }
 }
