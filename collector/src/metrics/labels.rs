@@ -26,6 +26,11 @@ impl Names {
         self.plugins.value(plugin).to_owned()
     }
 
+    /// All labels of plugins.
+    pub fn plugins(&self) -> impl Iterator<Item = &str> {
+        self.plugins.seen.iter().map(String::as_str).chain([OTHER])
+    }
+
     /// The labels of a plugin and of a cluster that it calls; empty where no call is meant.
     pub fn pair(&mut self, plugin: &str, cluster: &str) -> (String, String) {
         let plugin = self.plugin(plugin);

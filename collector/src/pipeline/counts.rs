@@ -122,20 +122,49 @@ pub(super) fn gauge_memory<'a>(
             *largest = bytes.max(*largest);
         }
     }
-    // Plugins that are gone have no memory.
-    metrics.memory.clear();
-    metrics.memory_largest.clear();
-    for (plugin, (all, largest)) in memory {
-        let label = PluginLabel { plugin };
-        metrics.memory.get_or_create(&label).set(all);
-        metrics.memory_largest.get_or_create(&label).set(largest);
+    // Plugins that are gone have no memory. A scrape in between misses none that is there.
+    for plugin in names.plugins() {
+        let label = PluginLabel { plugin: plugin.to_owned() };
+        match memory.get(plugin) {
+            Some((all, largest)) => {
+                metrics.memory.get_or_create(&label).set(*all);
+                metrics.memory_largest.get_or_create(&label).set(*largest);
+            }
+            None => {
+                metrics.memory.remove(&label);
+                metrics.memory_largest.remove(&label);
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use timeline::ids::InstanceId;
     use timeline::script;
+
+    #[test]
+    fn a_plugin_that_is_gone_has_no_memory_and_what_others_have_stays() {
+        let (metrics, mut names) = (Metrics::new(), Names::new());
+        let vm = |root: u32, plugin: &str| {
+            let mut vm = Vm::new(InstanceId([root as u8; 16]), None);
+            vm.plugins.insert(root, plugin.to_owned());
+            vm.counted = Some(SourceCounters { memory_pages: root, ..SourceCounters::default() });
+            vm
+        };
+        let vms = [vm(1, "auth"), vm(2, "quota"), vm(3, "quota")];
+        gauge_memory(&metrics, &mut names, vms.iter());
+        let of = |plugin: &str| {
+            let label = PluginLabel { plugin: plugin.to_owned() };
+            let pages = |bytes: i64| bytes / 65_536;
+            let all = metrics.memory.get(&label).map(|bytes| pages(bytes.get()));
+            all.zip(metrics.memory_largest.get(&label).map(|bytes| pages(bytes.get())))
+        };
+        assert_eq!((of("auth"), of("quota")), (Some((1, 1)), Some((5, 3))));
+        gauge_memory(&metrics, &mut names, vms[1..2].iter());
+        assert_eq!((of("auth"), of("quota")), (None, Some((2, 2))));
+    }
 
     #[test]
     fn a_finding_is_counted_with_the_cluster_of_the_call_that_it_is_about() {
