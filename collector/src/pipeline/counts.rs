@@ -16,9 +16,6 @@ use crate::metrics::{
     PluginLabel,
 };
 
-/// Bytes of a page of memory.
-const PAGE: i64 = 65_536;
-
 /// Adds what a recorder counted since `before`. `plugins`: names by root.
 pub(super) fn count_sources(
     metrics: &Metrics,
@@ -27,25 +24,17 @@ pub(super) fn count_sources(
     before: &SourceCounters,
     now: &SourceCounters,
 ) {
-    let refused = |counters: &SourceCounters| counters.streams_refused.values().sum::<u64>();
+    let (all, had) = (now.totals(), before.totals());
     let counts = [
-        (&metrics.events_lost_at_source, now.events_lost, before.events_lost),
-        (&metrics.streams_refused_at_source, refused(now), refused(before)),
-        (
-            &metrics.streams_not_watched_at_source,
-            now.streams_not_watched,
-            before.streams_not_watched,
-        ),
-        (
-            &metrics.dispatches_rejected_at_source,
-            now.dispatches_rejected,
-            before.dispatches_rejected,
-        ),
-        (&metrics.log_lines_dropped_at_source, now.log_lines_dropped, before.log_lines_dropped),
-        (&metrics.fuse_trips_at_source, now.fuse_trips, before.fuse_trips),
+        (&metrics.events_lost_at_source, all.events_lost, had.events_lost),
+        (&metrics.streams_refused_at_source, all.streams_refused, had.streams_refused),
+        (&metrics.streams_not_watched_at_source, all.streams_not_watched, had.streams_not_watched),
+        (&metrics.dispatches_rejected_at_source, all.shipments_refused, had.shipments_refused),
+        (&metrics.log_lines_dropped_at_source, all.log_lines_dropped, had.log_lines_dropped),
+        (&metrics.fuse_trips_at_source, all.fuse_trips, had.fuse_trips),
     ];
-    for (counter, now, before) in counts {
-        counter.inc_by(now.saturating_sub(before));
+    for (counter, all, had) in counts {
+        counter.inc_by(all.saturating_sub(had));
     }
     let plugin_of = |root: u32| plugins.get(&root).map_or("", String::as_str);
     for (key, count) in &now.calls {
@@ -111,8 +100,7 @@ pub(super) fn gauge_memory<'a>(
 ) {
     let mut memory: HashMap<String, (i64, i64)> = HashMap::new();
     for vm in vms {
-        let pages = vm.counted.as_ref().map_or(0, |counted| counted.memory_pages);
-        let bytes = i64::from(pages) * PAGE;
+        let bytes = vm.counted.as_ref().map_or(0, |counted| counted.totals().memory_bytes as i64);
         let mut plugins: Vec<&String> = vm.plugins.values().collect();
         plugins.sort_unstable();
         plugins.dedup();
