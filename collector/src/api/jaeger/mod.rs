@@ -91,10 +91,9 @@ pub async fn operations_of(
     responses((status = 200, body = Answer<OperationView>), (status = 400, body = Answer<String>)))]
 pub async fn operations(State(api): State<Arc<Api>>, pairs: Pairs) -> Shown<OperationView> {
     let Parameters(pairs) = pairs?;
-    let given = |name: &str| pairs.iter().find(|(key, value)| key == name && !value.is_empty());
-    let (_, service) = given("service")
+    let service = given(&pairs, "service")
         .ok_or_else(|| Problem::BadParameter("parameter 'service' is required".to_owned()))?;
-    let kind = given("spanKind").map(|(_, kind)| kind);
+    let kind = given(&pairs, "spanKind");
     let operations = api.operations(service).await?.into_iter();
     let of_kind = operations.filter(|of| kind.is_none_or(|kind| of.span_kind == kind)).collect();
     Ok(Json(Answer::counted(of_kind)))
@@ -111,7 +110,7 @@ pub async fn find(State(api): State<Arc<Api>>, pairs: Pairs) -> Shown<TraceView>
         traces.extend(TraceView::of(&api.trace(*id).await?));
     }
     if search.traces.is_empty() {
-        for parts in api.traces(&search).await? {
+        for parts in api.traces(search).await? {
             traces.extend(TraceView::of(&parts));
         }
     }
@@ -137,28 +136,26 @@ pub async fn one(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Shown<T
     responses((status = 200, body = Answer<DependencyView>), (status = 400, body = Answer<String>)))]
 pub async fn dependencies(State(api): State<Arc<Api>>, pairs: Pairs) -> Shown<DependencyView> {
     let Parameters(pairs) = pairs?;
-    let given = |name: &str| pairs.iter().find(|(key, value)| key == name && !value.is_empty());
-    let millis = |name: &str, default: i64| match given(name) {
+    let millis = |name: &str, default: i64| match given(&pairs, name) {
         None => Ok(default),
-        Some((_, text)) => text.parse().map_err(|_| {
+        Some(text) => text.parse().map_err(|_| {
             Problem::BadParameter(format!("{name} must be milliseconds, not {text:?}"))
         }),
     };
     let end = millis("endTs", wall_millis())?;
     let begin = end.saturating_sub(millis("lookback", LOOKBACK_MILLIS)?);
-    let service = given("service").map(|(_, service)| service);
+    let service = given(&pairs, "service");
     let query = Query { begun_nanos: Some(begin.saturating_mul(1_000_000)), ..Query::default() };
     let first = Cursor { started: end.saturating_mul(1_000_000), id: TimelineId([0xff; 16]) };
-    let mut counts = BTreeMap::<(String, String), u64>::new();
-    let naming = &api.config.naming;
-    api.each(query, first, |timeline| {
+    let asked = api.clone();
+    let count = move |counts: &mut BTreeMap<(String, String), u64>, timeline: &Arc<Timeline>| {
         for call in &timeline.calls {
-            let key = (naming.service_of(&timeline.root.plugin), call.cluster.clone());
-            *counts.entry(key).or_default() += 1;
+            let parent = asked.config.naming.service_of(&timeline.root.plugin);
+            *counts.entry((parent, call.cluster.clone())).or_default() += 1;
         }
         true
-    })
-    .await?;
+    };
+    let counts = api.each(query, first, BTreeMap::new(), count).await?;
     let links = counts
         .into_iter()
         .map(|((parent, child), call_count)| DependencyView { parent, child, call_count })
@@ -166,40 +163,53 @@ pub async fn dependencies(State(api): State<Arc<Api>>, pairs: Pairs) -> Shown<De
     Ok(Json(Answer::of(links.collect())))
 }
 
+/// The value of a parameter; an empty one is as none.
+fn given<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let given = pairs.iter().find(|(key, value)| key == name && !value.is_empty());
+    given.map(|(_, value)| value.as_str())
+}
+
 impl Api {
-    /// Hands out timelines that match, latest begun first, until told to stop or too many.
-    async fn each(
+    /// Hands out timelines that match, latest begun first, until told to stop or too many, and answers
+    /// what was made of them. `each` runs on a thread that it may block: a page can be long.
+    async fn each<T: Send + 'static>(
         self: &Arc<Self>,
         query: Query,
         first: Cursor,
-        mut each: impl FnMut(&Arc<Timeline>) -> bool,
-    ) -> Result<(), Problem> {
+        mut made: T,
+        each: impl Fn(&mut T, &Arc<Timeline>) -> bool + Clone + Send + 'static,
+    ) -> Result<T, Problem> {
         let mut after = Some(first);
         let (mut looked_at, mut size) = (0, FIRST_PAGE);
         while after.is_some() && looked_at < LOOKED_AT {
             let page = self.list(query.clone(), after, size).await?;
             size = PAGE;
             looked_at += page.timelines.len();
-            if !page.timelines.iter().all(&mut each) {
-                return Ok(());
-            }
-            after = page.next;
+            let each = each.clone();
+            let looked = super::blocking(move || {
+                let goes_on = page.timelines.iter().all(|timeline| each(&mut made, timeline));
+                (made, page.next.filter(|_| goes_on))
+            });
+            (made, after) = looked.await?;
         }
-        Ok(())
+        Ok(made)
     }
 
-    async fn traces(self: &Arc<Self>, search: &Search) -> Result<Vec<Vec<Spans>>, Problem> {
-        let naming = &self.config.naming;
-        let Some(query) = search.query(naming) else { return Ok(Vec::new()) };
-        let (mut known, mut found) = (HashSet::new(), Vec::new());
-        self.each(query, search.first(), |timeline| {
-            let spans = Spans::of(timeline, naming);
-            if found.len() < search.limit && search.finds(&spans) && known.insert(spans.trace) {
-                found.push((timeline.clone(), spans));
-            }
-            found.len() < search.limit
-        })
-        .await?;
+    async fn traces(self: &Arc<Self>, search: Search) -> Result<Vec<Vec<Spans>>, Problem> {
+        let Some(query) = search.query(&self.config.naming) else { return Ok(Vec::new()) };
+        let first = search.first();
+        let of = Arc::new((self.clone(), search));
+        let made = (HashSet::new(), Vec::new());
+        let (_, found) = self
+            .each(query, first, made, move |(known, found), timeline| {
+                let (api, search) = &*of;
+                let spans = Spans::of(timeline, &api.config.naming);
+                if found.len() < search.limit && search.finds(&spans) && known.insert(spans.trace) {
+                    found.push((timeline.clone(), spans));
+                }
+                found.len() < search.limit
+            })
+            .await?;
         let mut traces = Vec::with_capacity(found.len());
         for (timeline, spans) in found {
             traces.push(match Traceparent::of(&timeline) {
@@ -222,9 +232,15 @@ impl Api {
     /// The timelines of the requests of a trace, first begun first.
     async fn parts(self: &Arc<Self>, trace: TraceId) -> Result<Vec<Spans>, Problem> {
         let query = Query { trace: Some(trace), ..Query::default() };
-        let listed = self.list(query, None, PARTS).await?;
-        let naming = &self.config.naming;
-        Ok(listed.timelines.iter().rev().map(|t| Spans::of(t, naming)).collect())
+        let mut timelines = self.list(query, None, PARTS).await?.timelines;
+        timelines.reverse();
+        self.spans(timelines).await
+    }
+
+    async fn spans(self: &Arc<Self>, timelines: Vec<Arc<Timeline>>) -> Result<Vec<Spans>, Problem> {
+        let api = self.clone();
+        let spans = move |t: &Arc<Timeline>| Spans::of(t, &api.config.naming);
+        super::blocking(move || timelines.iter().map(spans).collect()).await
     }
 
     async fn operations(
@@ -234,7 +250,7 @@ impl Api {
         let naming = &self.config.naming;
         let Some(plugin) = naming.plugin_of(service) else { return Ok(BTreeSet::new()) };
         let listed = self.list(Query { plugin, ..Query::default() }, None, SAMPLED).await?;
-        let spans = listed.timelines.iter().flat_map(|t| Spans::of(t, naming).spans);
+        let spans = self.spans(listed.timelines).await?.into_iter().flat_map(|of| of.spans);
         Ok(spans
             .map(|span| OperationView { name: span.name, span_kind: span.kind.name() })
             .collect())

@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 use super::view;
 use crate::api::Problem;
 use crate::clock::wall_millis;
-use crate::export::{Naming, Span, Spans};
+use crate::export::{Attributes, Naming, Span, Spans};
 use crate::store::{Cursor, Query};
 
 /// Any service: what is no plugin's name.
@@ -153,18 +153,19 @@ impl Search {
         self.operation.as_ref().is_none_or(|name| *name == span.name)
             && self.min_nanos.is_none_or(|min| took >= min)
             && self.max_nanos.is_none_or(|max| took <= max)
-            && self.tags.iter().all(|(name, value)| has(spans, span, name, value))
+            && (self.tags.is_empty() || self.has_all_tags(spans, span))
+    }
+
+    fn has_all_tags(&self, spans: &Spans, span: &Span) -> bool {
+        let own = [&span.attributes, &view::implied(span), &spans.resource.attributes];
+        self.tags.iter().all(|(name, value)| has(own, span, name, value))
     }
 }
 
-fn has(spans: &Spans, span: &Span, name: &str, value: &str) -> bool {
-    let implied = view::implied(span);
-    let own = [&span.attributes, &implied, &spans.resource.attributes];
+fn has(own: [&Attributes; 3], span: &Span, name: &str, value: &str) -> bool {
     let fields = span.events.iter().map(|event| &event.attributes);
     let is_event = name == "event" && span.events.iter().any(|event| event.name == value);
-    let of_name = |a: &&crate::export::Attributes| {
-        a.get(name).is_some_and(|known| known.to_string() == value)
-    };
+    let of_name = |a: &&Attributes| a.get(name).is_some_and(|known| known.to_string() == value);
     is_event || own.into_iter().chain(fields).any(|a| of_name(&a))
 }
 
