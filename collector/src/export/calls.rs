@@ -1,11 +1,13 @@
 //! Client spans: one per call, from its dispatch to its response callback, or to when it was clear that
 //! none comes.
 
+use std::collections::HashMap;
+
 use abi::{CallFailure, CallKind, Callback, Hostcall, Kind, Status as HostStatus};
 use timeline::calls::{Call, Outcome};
 use timeline::event::Event;
 use timeline::finding::Finding;
-use timeline::ids::Micros;
+use timeline::ids::{Micros, Sequence};
 use timeline::timeline::{State, Timeline};
 use timeline::trace::SpanId;
 
@@ -15,12 +17,17 @@ use super::{Attributes, Link, Span, SpanEvent, SpanKind, Status, ids};
 
 /// The spans of all calls of a timeline, in the order of their dispatch, as parts of the stream's.
 pub fn spans(timeline: &Timeline, stream: SpanId) -> Vec<Span> {
-    timeline.calls.iter().map(|call| span(timeline, call, stream)).collect()
+    // The first of a number counts, as everywhere.
+    let events: Events<'_> = timeline.events.iter().rev().map(|e| (e.sequence, e)).collect();
+    timeline.calls.iter().map(|call| span(timeline, &events, call, stream)).collect()
 }
 
-fn span(timeline: &Timeline, call: &Call, stream: SpanId) -> Span {
+/// A timeline's events by their numbers.
+type Events<'a> = HashMap<Sequence, &'a Event>;
+
+fn span(timeline: &Timeline, events: &Events<'_>, call: &Call, stream: SpanId) -> Span {
     let findings: Vec<_> = timeline.findings.iter().filter(|f| is_about(f, call)).collect();
-    let answer = call.outcome.answer().and_then(|answer| timeline.event(answer.callback));
+    let answer = call.outcome.answer().and_then(|a| events.get(&a.callback).copied());
     let mut attributes = attributes(timeline, call, answer);
     let status = match findings.iter().find(|finding| is_error(finding.severity)) {
         Some(finding) => {
@@ -36,7 +43,7 @@ fn span(timeline: &Timeline, call: &Call, stream: SpanId) -> Span {
             None => Status::Unset,
         },
     };
-    let end = wall_nanos(timeline, end(timeline, call));
+    let end = wall_nanos(timeline, end(timeline, events, call));
     let mut events: Vec<_> = findings.iter().map(|f| SpanEvent::finding(timeline, f)).collect();
     events.extend(came_late_or_never(timeline, call, !findings.is_empty(), end));
     // What cancelled it is no invocation.
@@ -79,11 +86,11 @@ fn is_about(finding: &Finding, call: &Call) -> bool {
 }
 
 /// When it ended: at its response callback, with its root, at its deadline, or, so far, at the end of what is known.
-fn end(timeline: &Timeline, call: &Call) -> Micros {
+fn end(timeline: &Timeline, events: &Events<'_>, call: &Call) -> Micros {
     match call.outcome {
         Outcome::Rejected(_) => call.dispatched_at,
         Outcome::Answered(answer) | Outcome::Failed(answer) | Outcome::Late(answer) => answer.at,
-        Outcome::Cancelled(end) => timeline.event(end).map_or(call.dispatched_at, |end| end.at),
+        Outcome::Cancelled(end) => events.get(&end).map_or(call.dispatched_at, |end| end.at),
         Outcome::Pending => {
             let known = known_until(timeline);
             call.timeout.map_or(known, |timeout| known.min(call.dispatched_at.after(timeout)))

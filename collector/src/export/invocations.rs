@@ -30,11 +30,11 @@ pub fn spans(timeline: &Timeline, stream: &mut Span, calls: &mut [Span]) -> Vec<
             }
         }
     }
+    let of_call = places(calls);
     for event in &timeline.events {
         let place = of_entry.get(&event.entry).copied();
-        let of_call = ids::of_event(timeline, event.sequence);
-        if let Some(call) = calls.iter_mut().find(|call| call.id == of_call) {
-            call.parent = Some(place.map_or(stream.id, |at| spans[at].id));
+        if let Some(at) = of_call.get(&ids::of_event(timeline, event.sequence)) {
+            calls[*at].parent = Some(place.map_or(stream.id, |at| spans[at].id));
             continue;
         }
         if let Some(done) = done(timeline, event) {
@@ -48,12 +48,18 @@ pub fn spans(timeline: &Timeline, stream: &mut Span, calls: &mut [Span]) -> Vec<
     spans
 }
 
+/// Where the span of an id stands; the first, should two have the same.
+fn places(spans: &[Span]) -> HashMap<SpanId, usize> {
+    spans.iter().enumerate().rev().map(|(at, span)| (span.id, at)).collect()
+}
+
 /// What received the answer of a call names the call.
 fn link_to_calls(calls: &[Span], spans: &mut [Span]) {
+    let receivers = places(spans);
     for call in calls {
         for link in &call.links {
-            if let Some(receiver) = spans.iter_mut().find(|span| span.id == link.span) {
-                receiver.links.push(Link {
+            if let Some(at) = receivers.get(&link.span) {
+                spans[*at].links.push(Link {
                     span: call.id,
                     attributes: Attributes::from([("proxy_wasm.link", "answers")]),
                 });
