@@ -9,6 +9,8 @@ use timeline::ids::{Micros, TimelineId};
 use timeline::request::{Request, concerns_others};
 use timeline::timeline::{State, Timeline, Unreached, Update};
 
+use crate::store::united;
+
 /// How long one waits for the others of its request.
 const WAIT: Micros = Micros(60_000_000);
 /// Requests waited for at once; beyond it the oldest are let go.
@@ -59,10 +61,7 @@ impl Chains {
         for request in Request::all(group.clone()) {
             for of in &request.timelines {
                 let before = if of.id == timeline.id { &unreached } else { &of.unreached };
-                let mut behind = request.unreached_behind(of);
-                behind.extend(before.iter().cloned());
-                behind.sort_unstable();
-                behind.dedup();
+                let behind = united(request.unreached_behind(of), before);
                 if behind != of.unreached {
                     let is_it = of.id == timeline.id;
                     let mut told = Timeline { unreached: behind, ..(**of).clone() };

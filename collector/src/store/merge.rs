@@ -15,22 +15,22 @@ pub(super) fn merge(stored: Timeline, new: &Timeline) -> Option<Timeline> {
     events.extend(new.events.iter().map(|e| (e.order(), e)));
     let whole = events.len();
     let memory = timeline::memory::merged(&stored.memory, &new.memory);
+    // What was told of others of its request stays: they may be stored and not come again.
+    let unreached = united(new.unreached.clone(), &stored.unreached);
     if whole == new.events.len() {
         let revision =
             new.revision.max(stored.revision.saturating_add(u32::from(whole > had || is_less)));
-        let mut merged = Timeline { revision, ..new.clone() };
-        if memory != merged.memory {
-            merged.memory = memory;
+        let mut merged = Timeline { revision, memory, unreached, ..new.clone() };
+        if merged.memory != new.memory || merged.unreached != new.unreached {
             merged.assess(Instant::at(merged.known_until));
         }
-        keep_unreached(&mut merged, stored.unreached);
         return Some(merged);
     }
     if whole == had && !is_less && memory == stored.memory {
         return None;
     }
     let events = events.into_values().cloned().collect();
-    let mut merged = Timeline { events, memory, ..new.clone() };
+    let mut merged = Timeline { events, memory, unreached, ..new.clone() };
     merged.revision = new.revision.max(stored.revision.saturating_add(1));
     merged.known_until = new.known_until.max(stored.known_until);
     if merged.stream.request_id.is_empty() {
@@ -44,7 +44,6 @@ pub(super) fn merge(stored: Timeline, new: &Timeline) -> Option<Timeline> {
             merged.gaps.push(gap);
         }
     }
-    keep_unreached(&mut merged, stored.unreached);
     merged.assess(Instant::at(merged.known_until));
     Some(merged)
 }
@@ -61,16 +60,10 @@ fn is_withdrawn(stored: &Timeline, new: &Timeline) -> bool {
         && (new.revision > stored.revision || new.events.iter().any(follows))
 }
 
-/// What was told of others of its request stays: they may be stored and not come again.
-fn keep_unreached(merged: &mut Timeline, known: Vec<Unreached>) {
-    let had = merged.unreached.len();
-    for unreached in known {
-        if !merged.unreached.contains(&unreached) {
-            merged.unreached.push(unreached);
-        }
-    }
-    if merged.unreached.len() > had {
-        merged.unreached.sort_unstable();
-        merged.assess(Instant::at(merged.known_until));
-    }
+/// Each of two lists once, in order.
+pub(crate) fn united(mut some: Vec<Unreached>, more: &[Unreached]) -> Vec<Unreached> {
+    some.extend_from_slice(more);
+    some.sort_unstable();
+    some.dedup();
+    some
 }

@@ -21,6 +21,7 @@ use timeline::ids::{ContextId, InstanceId, Micros, Sequence, TimelineId};
 use timeline::timeline::Timeline;
 
 pub use lock::Lock;
+pub(crate) use merge::united;
 pub use query::{Cursor, Found, Page, Query};
 pub use ranges::Ranges;
 
