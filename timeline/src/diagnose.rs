@@ -33,7 +33,7 @@ pub struct Diagnosis {
     pub title: &'static str,
     /// The worst it can be.
     pub severity: Severity,
-    /// A fact supports a cause and is headline only when no cause holds.
+    /// A fact supports a cause, and is named first only where no cause explains it.
     pub is_fact: bool,
     /// Markdown under the fixed headings.
     pub explanation: &'static str,

@@ -70,7 +70,7 @@ pub struct Finding {
     pub code: String,
     /// How bad.
     pub severity: Severity,
-    /// A fact supports a cause and is headline only when no cause holds.
+    /// A fact supports a cause, and is named first only where no cause explains it.
     pub is_fact: bool,
     /// What it is about.
     pub subject: Subject,

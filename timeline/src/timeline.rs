@@ -222,7 +222,7 @@ impl Timeline {
         self.unknown = verdicts.unknown;
     }
 
-    /// The finding to name first: a cause before a fact, then the worst.
+    /// The finding to name first: the worst, a cause before a fact; a fact only where no cause explains it.
     pub fn headline(&self) -> Option<&Finding> {
         self.findings.first()
     }

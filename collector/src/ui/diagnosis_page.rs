@@ -40,7 +40,7 @@ struct Words {
 
 const ENGLISH: Words = Words {
     cause: "a cause",
-    fact: "a fact: it supports a cause, and is named first only when no cause holds",
+    fact: "a fact: it supports a cause, and is named first only where no cause explains it",
     at_worst: "at worst",
     other: ("中文", Language::Chinese),
     example: "Example",
@@ -52,7 +52,7 @@ const ENGLISH: Words = Words {
 
 const CHINESE: Words = Words {
     cause: "原因",
-    fact: "事实：用来支持原因，只有在没有原因成立时才排在最前",
+    fact: "事实：用来支持原因，只有在没有原因能解释它时才排在最前",
     at_worst: "最严重时",
     other: ("English", Language::English),
     example: "示例",
