@@ -86,7 +86,8 @@ struct Known {
     started_nanos: i64,
     first: u64,
     may_be_stored: bool,
-    /// It was closed before, in this process or one before it, and goes on.
+    /// It was closed before in this process and goes on; or, asked only where timelines are handed over,
+    /// a part of it was stored by a process before it. Elsewhere such a one counts as closed once more.
     was_closed: bool,
 }
 
