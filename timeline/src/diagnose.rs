@@ -2,7 +2,7 @@
 
 use abi::Kind;
 
-use crate::finding::{Finding, Severity, Subject, Verdict};
+use crate::finding::{self, Finding, Severity, Subject, Verdict};
 use crate::ids::Micros;
 use crate::registry::DIAGNOSES;
 use crate::story::Story;
@@ -58,6 +58,13 @@ pub struct Diagnosis {
     pub triggers: &'static [Kind],
     /// Its verdicts about a timeline: one for each subject; none is Clear.
     pub judge: fn(&Story<'_>) -> Vec<Verdict>,
+}
+
+impl Diagnosis {
+    /// Its word in API and texts: `cause` or `fact`.
+    pub fn kind(&self) -> &'static str {
+        finding::kind(self.is_fact)
+    }
 }
 
 /// A timeline that looks like a diagnosis and is none.

@@ -113,10 +113,20 @@ impl Finding {
         Finding { is_fact: true, ..Finding::cause(code, severity, subject, headline) }
     }
 
+    /// Its word in API and texts: `cause` or `fact`.
+    pub fn kind(&self) -> &'static str {
+        kind(self.is_fact)
+    }
+
     /// Is it about a call?
     pub fn is_about(&self, call: &Call) -> bool {
         self.subject == Subject::Call(call.id)
     }
+}
+
+/// The word for what is a fact, and for what is not.
+pub(crate) fn kind(is_fact: bool) -> &'static str {
+    if is_fact { "fact" } else { "cause" }
 }
 
 /// What a finding is about.

@@ -83,7 +83,7 @@ pub async fn diagnoses() -> Json<DiagnosisList> {
             code: d.code,
             title: d.title,
             severity: d.severity.name(),
-            kind: if d.is_fact { "fact" } else { "cause" },
+            kind: d.kind(),
             explanation: d.explanation,
             example: d.example,
         })

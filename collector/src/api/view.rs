@@ -339,7 +339,7 @@ impl FindingView {
             cluster: timeline.call_of(finding).map(|call| call.cluster.clone()),
             code: finding.code.clone(),
             severity: finding.severity.name(),
-            kind: kind_of(finding),
+            kind: finding.kind(),
             headline: finding.headline.clone(),
             details: finding.details.clone(),
             subject: match finding.subject {
@@ -432,7 +432,7 @@ impl ListedFinding {
         ListedFinding {
             code: finding.code.clone(),
             severity: finding.severity.name(),
-            kind: kind_of(finding),
+            kind: finding.kind(),
             headline: finding.headline.clone(),
             plugin: timeline.root.plugin.clone(),
             request_id: timeline.stream.request_id.clone(),
@@ -446,10 +446,6 @@ fn subject(timeline: &Timeline) -> String {
     let stream = &timeline.stream;
     let request = || format!("{} {}", stream.method, stream.path).trim().to_owned();
     timeline.root_phrase().unwrap_or_else(request)
-}
-
-fn kind_of(finding: &Finding) -> &'static str {
-    if finding.is_fact { "fact" } else { "cause" }
 }
 
 /// Name in script notation; an unknown one by its number.

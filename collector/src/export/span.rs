@@ -173,8 +173,7 @@ impl SpanEvent {
         let mut attributes = Attributes::default();
         attributes.set(DIAGNOSIS, finding.code.as_str());
         attributes.set("proxy_wasm.severity", finding.severity.name());
-        let kind = if finding.is_fact { "fact" } else { "cause" };
-        attributes.set("proxy_wasm.finding.kind", kind);
+        attributes.set("proxy_wasm.finding.kind", finding.kind());
         attributes.set(HEADLINE, finding.headline.as_str());
         SpanEvent { name: FINDING, at_nanos: wall_nanos(timeline, at), attributes }
     }

@@ -72,7 +72,7 @@ pub fn diagnoses_page() -> String {
             html.element("td", &[], |html| badge(html, Some(diagnosis.severity), false));
             html.element("td", &[], |html| named(html, diagnosis.code));
             html.leaf("td", &[], diagnosis.title);
-            html.leaf("td", &[], if diagnosis.is_fact { "fact" } else { "cause" });
+            html.leaf("td", &[], diagnosis.kind());
         });
     })
 }

@@ -36,7 +36,7 @@ fn finding(html: &mut Html, finding: &Finding, number: usize, timeline: &Timelin
             diagnosis_page::named(html, &finding.code);
         });
         html.element("p", &[("class", "kind")], |html| {
-            html.text(if finding.is_fact { "fact" } else { "cause" });
+            html.text(finding.kind());
             html.text(&format!(" · {}", subject(finding.subject)));
         });
         html.leaf("p", &[("class", "headline")], &sentence(&finding.headline));
