@@ -9,6 +9,7 @@ use timeline::ids::{InstanceId, Micros};
 use timeline::script;
 
 use super::instance_view::InstanceView;
+use super::timelines::parse_id;
 use super::{Api, Problem};
 use crate::pipeline::Report;
 use crate::ui;
@@ -25,9 +26,7 @@ pub async fn one(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
 ) -> Result<Html<String>, Problem> {
-    let id: InstanceId = id
-        .parse()
-        .map_err(|error: timeline::ids::BadId| Problem::BadParameter(error.to_string()))?;
+    let id: InstanceId = parse_id(&id)?;
     let instances = api.instances().await?;
     let report = instances.iter().find(|report| report.status.id == id).ok_or_else(|| {
         Problem::NotFound(format!(

@@ -228,7 +228,6 @@ fn built(written: Written) -> Timeline {
     let recording = written.recording;
     let context = ContextId(written.context);
     let mut timeline = Timeline::new(written.instance, context, written.generation);
-    timeline.id = TimelineId::of(written.instance, context, written.generation);
     timeline.revision = written.revision;
     timeline.state = written.reason.map_or(State::Open, State::Closed);
     timeline.root = Arc::new(recording.root);

@@ -3,6 +3,7 @@
 // What utoipa's macro writes.
 #![allow(unused_qualifications)]
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -11,7 +12,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use timeline::finding::Severity;
-use timeline::ids::TimelineId;
+use timeline::ids::BadId;
 use timeline::script;
 use utoipa::{IntoParams, ToSchema};
 
@@ -165,6 +166,6 @@ pub async fn one(
 }
 
 /// Reads an id.
-pub fn parse_id(id: &str) -> Result<TimelineId, Problem> {
-    id.parse().map_err(|error: timeline::ids::BadId| Problem::BadParameter(error.to_string()))
+pub fn parse_id<T: FromStr<Err = BadId>>(id: &str) -> Result<T, Problem> {
+    id.parse().map_err(|error: BadId| Problem::BadParameter(error.to_string()))
 }
