@@ -246,13 +246,15 @@ impl Timeline {
 
     /// How long the stream lived: from its first event to its delete, or so far.
     pub fn duration(&self) -> Micros {
+        self.deleted().map_or_else(|| self.span(), |end| end.since(self.started()))
+    }
+
+    /// When its delete returned; None if it has none.
+    pub fn deleted(&self) -> Option<Micros> {
         let is_delete =
             |e: &&Event| e.kind == Kind::Callback(Callback::Delete) && e.context == self.context;
-        let deleted = self.events.iter().find(is_delete);
-        deleted.map_or_else(
-            || self.span(),
-            |delete| delete.at.after(delete.took).since(self.started()),
-        )
+        let delete = self.events.iter().find(is_delete);
+        delete.map(|delete| delete.at.after(delete.took))
     }
 
     /// A time of the instance's clock as nanoseconds since 1970; None if no clock was read.

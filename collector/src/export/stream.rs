@@ -1,6 +1,6 @@
 //! The span of the stream itself: all others of a timeline are parts of it.
 
-use abi::{Callback, Host, Kind};
+use abi::Host;
 use timeline::finding::Severity;
 use timeline::ids::Micros;
 use timeline::timeline::{Reason, State, Timeline};
@@ -50,11 +50,8 @@ pub fn is_error(severity: Severity) -> bool {
 
 /// When the stream ended, or up to when it is known that it did not.
 pub fn end(timeline: &Timeline) -> Micros {
-    let deleted = timeline.events.iter().find(|event| {
-        event.kind == Kind::Callback(Callback::Delete) && event.context == timeline.context
-    });
-    match (deleted, timeline.state) {
-        (Some(event), _) => event.at.after(event.took),
+    match (timeline.deleted(), timeline.state) {
+        (Some(deleted), _) => deleted,
         (None, State::Closed(Reason::Ended)) => timeline.started().after(timeline.span()),
         (None, _) => known_until(timeline),
     }
