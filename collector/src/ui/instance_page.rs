@@ -7,12 +7,9 @@ use ::timeline::script::seconds;
 
 use super::escape::{Html, encoded};
 use super::page::{page, text_or_dash};
-use super::table::table;
+use super::table::{first_rows, table};
 use super::{plugin_page, words};
 use crate::decode::SourceTotals;
-
-/// Lines of one kind on a page; the API has them all.
-const MOST: usize = 300;
 
 /// An instance, and what its recorder says of itself.
 #[derive(Clone, Debug)]
@@ -77,7 +74,7 @@ pub fn instances_page(instances: &[Instance]) -> String {
         if instances.is_empty() {
             html.leaf("p", &[("class", "faint")], "No instance has been heard of yet.");
         }
-        table(html, "Instances", &COLUMNS, instances.iter().take(MOST), |html, instance| {
+        first_rows(html, "Instances", &COLUMNS, instances.iter(), |html, instance| {
             let status = &instance.status;
             let id = status.id.to_string();
             html.element("td", &[], |html| {
@@ -97,19 +94,10 @@ pub fn instances_page(instances: &[Instance]) -> String {
                 html.element("td", &[("class", "path")], |html| text_or_dash(html, &text));
             }
         });
-        beyond(html, instances.len());
         html.element("p", &[("class", "links")], |html| {
             html.leaf("a", &[("href", "/api/v1/instances")], "all as JSON");
         });
     })
-}
-
-fn beyond(html: &mut Html, all: usize) {
-    let more = all.saturating_sub(MOST);
-    if more > 0 {
-        let words = format!("{more} more are not shown here.");
-        html.leaf("p", &[("class", "faint")], &words);
-    }
 }
 
 /// The page of an instance.
@@ -200,7 +188,7 @@ const ROOT_COLUMNS: [&str; 5] = ["Plugin", "Root id", "Context", "Since", "Until
 
 fn roots(html: &mut Html, roots: &[std::sync::Arc<Root>]) {
     html.leaf("h2", &[], "Roots: a plugin with one configuration each");
-    table(html, "Roots", &ROOT_COLUMNS, roots.iter().rev().take(MOST), |html, root| {
+    first_rows(html, "Roots", &ROOT_COLUMNS, roots.iter().rev(), |html, root| {
         html.element("td", &[("class", "path")], |html| match root.plugin.as_str() {
             "" => text_or_dash(html, ""),
             plugin => html.leaf("a", &[("href", &plugin_page::link(plugin))], plugin),
@@ -210,7 +198,6 @@ fn roots(html: &mut Html, roots: &[std::sync::Arc<Root>]) {
         html.leaf("td", &[], &since(root.since));
         html.leaf("td", &[], if root.ended { "it ended" } else { "it lives" });
     });
-    beyond(html, roots.len());
 }
 
 fn since(at: Micros) -> String {
@@ -248,9 +235,8 @@ fn gaps(html: &mut Html, status: &InstanceStatus) {
         return;
     }
     html.leaf("h2", &[], "Gaps, the most recent first");
-    table(html, "Gaps", &GAP_COLUMNS, status.gaps.iter().rev().take(MOST), |html, gap| {
+    first_rows(html, "Gaps", &GAP_COLUMNS, status.gaps.iter().rev(), |html, gap| {
         html.leaf("td", &[], &format!("#{} to #{}", gap.from, gap.to));
         html.leaf("td", &[("class", "path")], &gap.reason);
     });
-    beyond(html, status.gaps.len());
 }

@@ -12,13 +12,11 @@ use abi::{Callback, Kind};
 use super::escape::{Html, encoded};
 use super::list::{self, Row};
 use super::page::{badge, page, text_or_dash};
-use super::table::table;
+use super::table::{first_rows, table};
 use super::{diagnosis_page, instance_page, words};
 use crate::metrics::Buckets;
 use crate::pipeline::{PluginReport, PluginVm};
 
-/// Lines of one kind on a page.
-const MOST: usize = 300;
 /// Timelines shown as recent findings.
 const RECENT: usize = 20;
 /// Stretches of time that findings are counted in.
@@ -59,16 +57,12 @@ pub fn plugins_page(plugins: &[PluginLine]) -> String {
             html.leaf("p", &[("class", "faint")], "No plugin has been heard of yet.");
         }
         let columns = ["Plugin", "Instances that run it"];
-        table(html, "Plugins", &columns, plugins.iter().take(MOST), |html, line| {
+        first_rows(html, "Plugins", &columns, plugins.iter(), |html, line| {
             html.element("td", &[("class", "path")], |html| {
                 html.leaf("a", &[("href", &link(&line.plugin))], &line.plugin);
             });
             html.leaf("td", &[], &line.instances.to_string());
         });
-        let more = plugins.len().saturating_sub(MOST);
-        if more > 0 {
-            html.leaf("p", &[("class", "faint")], &format!("{more} more are not shown here."));
-        }
     })
 }
 
@@ -182,7 +176,7 @@ fn calls(html: &mut Html, counted: &PluginReport) {
     }
     html.leaf("p", &[("class", "faint")], COUNTED);
     let columns = ["Cluster", "Outcome", "Calls", "Mean", "Half within", "99 % within"];
-    table(html, "Calls", &columns, counted.calls.iter().take(MOST), |html, (key, counted)| {
+    first_rows(html, "Calls", &columns, counted.calls.iter(), |html, (key, counted)| {
         let (cluster, outcome) = key;
         let (count, times) = counted;
         html.element("td", &[("class", "path")], |html| text_or_dash(html, cluster));
@@ -265,11 +259,7 @@ fn vms(html: &mut Html, counted: &PluginReport) {
         return;
     }
     let columns = ["Instance", "Node", "Runs it", "Streams seen", "Memory of the VM"];
-    table(html, "Instances", &columns, counted.vms.iter().take(MOST), vm_row);
-    let more = counted.vms.len().saturating_sub(MOST);
-    if more > 0 {
-        html.leaf("p", &[("class", "faint")], &format!("{more} more are not shown here."));
-    }
+    first_rows(html, "Instances", &columns, counted.vms.iter(), vm_row);
 }
 
 fn vm_row(html: &mut Html, vm: &PluginVm) {

@@ -2,6 +2,24 @@
 
 use super::escape::Html;
 
+/// Rows of one table on a page.
+const MOST: usize = 300;
+
+/// A table of what may be many: the first rows, and how many more there are.
+pub fn first_rows<T>(
+    html: &mut Html,
+    label: &str,
+    columns: &[&str],
+    items: impl ExactSizeIterator<Item = T>,
+    cells: impl Fn(&mut Html, T),
+) {
+    let more = items.len().saturating_sub(MOST);
+    table(html, label, columns, items.take(MOST), cells);
+    if more > 0 {
+        html.leaf("p", &[("class", "faint")], &format!("{more} more are not shown here."));
+    }
+}
+
 /// Nothing if there is no item. `cells` writes the cells of one.
 pub fn table<T>(
     html: &mut Html,

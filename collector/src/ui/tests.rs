@@ -250,6 +250,10 @@ fn the_page_of_a_plugin_counts_draws_and_keeps_attacks_as_text() {
     assert!(page.contains("&lt;script&gt;alert(1)"));
     check_harmless(&plugins_page(&[PluginLine { plugin: attack, instances: 1 }]));
     check_harmless(&plugins_page(&[]));
+    assert!(!page.contains("more are not shown here."));
+    let many = (0..500).map(|n| ((format!("cluster-{n}"), "answered"), Default::default()));
+    view.counted.calls.extend(many);
+    assert!(plugin_page(&view).contains("201 more are not shown here."));
 }
 
 #[test]
