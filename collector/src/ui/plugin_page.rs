@@ -166,7 +166,7 @@ fn bars(html: &mut Html, counts: &[usize; SLOTS]) {
 }
 
 const COUNTED: &str = "As its recorders counted, recorded or not, in the instances heard of lately and \
-                       since each began. Times are upper bounds.";
+                       since each began. The mean is exact, the other times are upper bounds.";
 
 fn calls(html: &mut Html, counted: &PluginReport) {
     html.leaf("h2", &[], "Calls");
