@@ -18,16 +18,14 @@ pub struct Service {
     pub image: String,
     /// The stage of our Dockerfile that it is built from, if it is.
     pub target: Option<String>,
-    /// What is started, if not what the image says.
-    pub entrypoint: Vec<String>,
     /// Its arguments, if not those of the image.
     pub command: Vec<String>,
     /// Its environment.
     pub environment: BTreeMap<String, String>,
     /// What is mounted: where it comes from, and where it is seen.
     pub volumes: Vec<(Volume, String)>,
-    /// Published ports: address, port there, port of the container.
-    pub ports: Vec<(String, u16, u16)>,
+    /// Published ports: address, port there.
+    pub ports: Vec<(String, u16)>,
     /// Other names in the network.
     pub aliases: Vec<String>,
 }
@@ -82,13 +80,11 @@ impl Service {
         };
         let port = |port: &Value| {
             let published = port["published"].as_str().and_then(|text| text.parse().ok());
-            let target = port["target"].as_u64().unwrap_or_default();
-            (text(&port["host_ip"]), published.unwrap_or_default(), target as u16)
+            (text(&port["host_ip"]), published.unwrap_or_default())
         };
         Self {
             image: text(&service["image"]),
             target: service["build"]["target"].as_str().map(str::to_owned),
-            entrypoint: texts(&service["entrypoint"]),
             command: texts(&service["command"]),
             environment: environment.iter().map(|(name, it)| (name.clone(), text(it))).collect(),
             volumes: list(&service["volumes"]).iter().map(volume).collect(),

@@ -4,6 +4,7 @@
 pub mod compose;
 pub mod dashboards;
 pub mod native;
+pub mod resources;
 pub mod schemas;
 mod topology;
 

@@ -2,11 +2,11 @@
 //! against schemas, and its settings judged by the collector itself.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 
+use deploy::resources::{all_of_kind, cluster, judged, of_kind, socket_address};
 use deploy::schemas::{check, check_file};
-use deploy::{output, repository, text, texts, tool, try_output, yaml};
+use deploy::{dashboards, output, repository, text, tool, yaml};
 use serde_json::Value;
 
 const CHART: &str = "deploy/helm/wasm-tracer-collector";
@@ -30,10 +30,6 @@ fn rendered(values: &str) -> String {
     let mut helm = tool("HELM");
     helm.args(["template", "tracer", CHART, "--namespace", "tracing"]);
     output(if values.is_empty() { &mut helm } else { helm.args(["--set", values]) })
-}
-
-fn of_kind(resources: &str, kind: &str) -> Vec<Value> {
-    yaml(resources).into_iter().filter(|resource| resource["kind"] == kind).collect()
 }
 
 #[test]
@@ -71,7 +67,7 @@ fn what_it_renders_is_as_its_schemas_want_it() {
         assert_eq!(check(resources), Ok(()));
     }
     for kind in ["EnvoyFilter", "ServiceMonitor", "PodMonitor", "PrometheusRule"] {
-        assert_eq!(of_kind(&everything, kind).len(), 1, "{kind}");
+        assert_eq!(all_of_kind(&everything, kind).len(), 1, "{kind}");
     }
     let wrong = everything.replacen("podMetricsEndpoints:", "endpoints:", 1);
     assert!(check(&wrong).expect_err("refused").contains("Invalid: 1, Errors: 0"));
@@ -80,56 +76,43 @@ fn what_it_renders_is_as_its_schemas_want_it() {
 
 #[test]
 fn the_collector_finds_its_settings_fine() {
-    let set = of_kind(&rendered(""), "StatefulSet").remove(0);
+    let set = of_kind(&rendered(""), "StatefulSet");
     let container = &set["spec"]["template"]["spec"]["containers"][0];
-    let mut collector = Command::new(e2e::tracer().expect("the command"));
-    collector.env_clear().args(texts(&container["args"])).arg("--check-config");
-    for variable in container["env"].as_array().expect("an environment") {
-        // A value from a Secret is some word.
-        let value = variable["value"].as_str().unwrap_or("secret");
-        collector.env(variable["name"].as_str().expect("a name"), value);
-    }
-    assert_eq!(try_output(&mut collector).as_deref(), Ok("the settings are fine\n"));
+    assert_eq!(judged(container).as_deref(), Ok("the settings are fine\n"));
 }
 
 #[test]
 fn its_cluster_is_that_of_the_other_deployments_and_leads_to_its_service() {
     let everything = rendered(EVERYTHING);
-    let cluster = |filter: &Value| filter["spec"]["configPatches"][0]["patch"]["value"].clone();
-    let mut own = cluster(&of_kind(&everything, "EnvoyFilter")[0]);
-    let other = of_kind(&text("deploy/higress/service/envoyfilter.yaml"), "EnvoyFilter").remove(0);
-    let at = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address/address";
-    let service = &of_kind(&everything, "Service")[0]["metadata"]["name"];
+    let mut own = cluster(&mut of_kind(&everything, "EnvoyFilter")).take();
+    let filter = text("deploy/higress/service/envoyfilter.yaml");
+    let mut other = cluster(&mut of_kind(&filter, "EnvoyFilter")).take();
+    let service = &of_kind(&everything, "Service")["metadata"]["name"];
     let host = format!("{}.tracing.svc.cluster.local", service.as_str().expect("a name"));
-    let address = own.pointer_mut(at).expect("an address");
-    assert_eq!(*address, host.as_str());
-    *address = cluster(&other).pointer(at).expect("an address").clone();
-    assert_eq!(own, cluster(&other));
+    let address = socket_address(&mut own);
+    assert_eq!(address["address"], host.as_str());
+    address["address"] = socket_address(&mut other)["address"].clone();
+    assert_eq!(own, other);
 }
 
 #[test]
 fn grafana_and_prometheus_get_the_files_unchanged() {
     let everything = rendered(EVERYTHING);
-    let mut dashboards = BTreeMap::new();
-    for map in of_kind(&everything, "ConfigMap") {
+    let mut held = BTreeMap::new();
+    for map in all_of_kind(&everything, "ConfigMap") {
         assert_eq!(map["metadata"]["labels"]["grafana_dashboard"], "1");
         for (file, text) in map["data"].as_object().expect("files") {
             let text = text.as_str().expect("text");
             let dashboard: Value = serde_json::from_str(text).expect("JSON");
-            dashboards.insert(file.clone(), dashboard);
+            held.insert(file.clone(), dashboard);
         }
     }
-    let mut originals = BTreeMap::new();
-    for (from, _) in copies() {
-        if from.extension().is_some_and(|end| end == "json") {
-            let text = std::fs::read_to_string(&from).expect("text");
-            let name = from.file_name().expect("a name").to_string_lossy().into_owned();
-            originals.insert(name, serde_json::from_str(&text).expect("JSON"));
-        }
-    }
-    assert_eq!(dashboards, originals);
+    let name = |file: &str| Path::new(file).file_name().expect("a name").display().to_string();
+    let originals: BTreeMap<_, _> =
+        dashboards::all().into_iter().map(|one| (name(&one.file), one.json)).collect();
+    assert_eq!(held, originals);
     let rules = yaml(&text("dashboards/rules/wasm-tracer.yaml")).remove(0);
-    assert_eq!(of_kind(&everything, "PrometheusRule")[0]["spec"], rules);
+    assert_eq!(of_kind(&everything, "PrometheusRule")["spec"], rules);
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn ports_are_published_on_this_machine_only_and_are_in_both_readmes() {
     let compose = Compose::read();
     let mut published = BTreeSet::new();
     for (name, service) in &compose.services {
-        for (address, port, _) in &service.ports {
+        for (address, port) in &service.ports {
             assert_eq!(address, "127.0.0.1", "{name}");
             assert!(published.insert(*port), "{name}: {port} is published twice");
             let words = format!("`127.0.0.1:{port}`");

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use deploy::resources::{cluster, judged, of_kind, socket_address};
 use deploy::schemas::{check, check_file};
 use deploy::{output, repository, text, tool, try_output, yaml};
 use serde_json::{Value, json};
@@ -20,12 +21,6 @@ const FOLDERS: [&str; 5] = [
 
 fn built(folder: &str) -> String {
     output(tool("KUSTOMIZE").args(["build", folder]))
-}
-
-/// The resource of that kind.
-fn of_kind(resources: &str, kind: &str) -> Value {
-    let found = yaml(resources).into_iter().find(|resource| resource["kind"] == kind);
-    found.unwrap_or_else(|| panic!("no {kind} in\n{resources}"))
 }
 
 /// What `post-render.sh` makes of manifests.
@@ -157,18 +152,6 @@ fn helm_3_takes_the_script_as_its_post_renderer() {
     }
 }
 
-/// The settings of a container, judged by the collector itself.
-fn judged(container: &Value) -> Result<String, String> {
-    let mut collector = Command::new(e2e::tracer().expect("the command"));
-    collector.env_clear().args(deploy::texts(&container["args"])).arg("--check-config");
-    for variable in container["env"].as_array().expect("an environment") {
-        // A value from a Secret is some word.
-        let value = variable["value"].as_str().unwrap_or("secret");
-        collector.env(variable["name"].as_str().expect("a name"), value);
-    }
-    try_output(&mut collector)
-}
-
 #[test]
 fn the_collector_finds_the_settings_fine_that_its_containers_have() {
     let set = of_kind(&built("deploy/kubernetes"), "StatefulSet");
@@ -192,23 +175,20 @@ fn the_collector_finds_the_settings_fine_that_its_containers_have() {
 
 #[test]
 fn one_cluster_in_three_places_differs_by_where_the_collector_is() {
-    let cluster = |file: &str| {
+    let filter_and_place = |file: &str| {
         let mut filter = of_kind(&text(file), "EnvoyFilter");
         let namespace = filter["metadata"]["namespace"].take();
-        let value = &mut filter["spec"]["configPatches"][0]["patch"]["value"];
-        let kind = value["type"].take();
-        let address = value.pointer_mut(
-            "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address/address",
-        );
-        let address = address.map(Value::take);
+        let cluster = cluster(&mut filter);
+        let kind = cluster["type"].take();
+        let address = socket_address(cluster)["address"].take();
         (filter, json!([namespace, kind, address]))
     };
-    let (service, at) = cluster("deploy/higress/service/envoyfilter.yaml");
+    let (service, at) = filter_and_place("deploy/higress/service/envoyfilter.yaml");
     let host = "wasm-tracer.higress-system.svc.cluster.local";
     assert_eq!(at, json!(["higress-system", "STRICT_DNS", host]));
-    let (sidecar, at) = cluster("deploy/higress/sidecar/envoyfilter.yaml");
+    let (sidecar, at) = filter_and_place("deploy/higress/sidecar/envoyfilter.yaml");
     assert_eq!(at, json!(["higress-system", "STATIC", "127.0.0.1"]));
-    let (istio, at) = cluster("deploy/istio/envoyfilter.yaml");
+    let (istio, at) = filter_and_place("deploy/istio/envoyfilter.yaml");
     let host = "wasm-tracer.istio-system.svc.cluster.local";
     assert_eq!(at, json!(["istio-system", "STRICT_DNS", host]));
     assert_eq!(service, sidecar);
@@ -245,18 +225,16 @@ fn the_cluster_of_the_envoyfilter_leads_a_real_envoy_to_the_collector() {
     output(instrument.arg("-o").arg(&plugin));
     let config = folder.path().join("envoy.json");
     for file in ["higress/service", "higress/sidecar", "istio"] {
-        let filter = of_kind(&text(&format!("deploy/{file}/envoyfilter.yaml")), "EnvoyFilter");
-        let cluster = filter["spec"]["configPatches"][0]["patch"]["value"].clone();
+        let filter = text(&format!("deploy/{file}/envoyfilter.yaml"));
+        let cluster = cluster(&mut of_kind(&filter, "EnvoyFilter")).take();
         std::fs::write(&config, bootstrap(cluster, &plugin).to_string()).expect("written");
         let mut validate = Command::new(&envoy);
         validate.args(["--mode", "validate", "--log-level", "error", "-c"]).arg(&config);
         output(&mut validate);
     }
-    let filter = of_kind(&text("deploy/higress/service/envoyfilter.yaml"), "EnvoyFilter");
-    let mut cluster = filter["spec"]["configPatches"][0]["patch"]["value"].clone();
-    let address = cluster
-        .pointer_mut("/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address");
-    *address.expect("an address") =
+    let filter = text("deploy/higress/service/envoyfilter.yaml");
+    let mut cluster = cluster(&mut of_kind(&filter, "EnvoyFilter")).take();
+    *socket_address(&mut cluster) =
         json!({ "address": "127.0.0.1", "port_value": collector.address().port() });
     std::fs::write(&config, bootstrap(cluster, &plugin).to_string()).expect("written");
     let run =
