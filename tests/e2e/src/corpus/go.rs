@@ -53,7 +53,7 @@ pub(super) const ROWS: &[Row] = &[
     go_by_host("go-awaits-body", || post("/patient?misuse=await-body"), NOTHING, STARVES),
     go("go-awaits-body-if-any", || get("/patient?misuse=await-body-if-any"), NOTHING),
     // Timeouts.
-    go("go-default-timeout", || get("/patient?misuse=default-timeout&callee=after-1000"), TIMEOUT),
+    go("go-default-timeout", || get("/patient?misuse=default-timeout&callee=after-2000"), TIMEOUT),
     go("go-default-timeout-suffices", || get("/patient?misuse=default-timeout&callee=after-50"), NOTHING),
     go("go-no-timeout", || get("/patient?misuse=no-timeout&callee=after-4000"),
         &[("client-gone-while-waiting", "lost"), ("late-callback", "lost")]),

@@ -41,7 +41,7 @@ fn large(path: &str) -> Request {
 
 /// Its body comes when a call of a second has been answered.
 fn slow(path: &str) -> Request {
-    post(path).holds_back(9, Some(Duration::from_millis(1600)))
+    post(path).holds_back(9, Some(Duration::from_millis(2200)))
 }
 
 /// The second half of its body never comes.
