@@ -136,6 +136,14 @@ impl Collector {
         get(self.address, path)
     }
 
+    /// A timeline in script notation.
+    ///
+    /// # Errors
+    /// When the collector does not answer, or has no such timeline.
+    pub fn script(&self, timeline: &str) -> anyhow::Result<String> {
+        self.text(&format!("/api/v1/timelines/{timeline}?as=text"))
+    }
+
     /// The timelines of a request, each with its findings, as they are now.
     ///
     /// # Errors
@@ -180,16 +188,36 @@ impl Collector {
 impl Finding {
     /// The findings of a timeline, headline first.
     pub fn all(timeline: &Value) -> Vec<Self> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let owned = |finding: &Value, name: &str| text(finding, name).to_owned();
         let findings = timeline["findings"].as_array().map_or(&[][..], Vec::as_slice);
         let read = |finding: &Value| Self {
-            code: text(&finding["code"]),
-            severity: text(&finding["severity"]),
-            headline: text(&finding["headline"]),
+            code: owned(finding, "code"),
+            severity: owned(finding, "severity"),
+            headline: owned(finding, "headline"),
             is_cause: finding["kind"] == "cause",
         };
         findings.iter().map(read).collect()
     }
+
+    /// Their codes and severities alone, in the same order.
+    pub fn told(timeline: &Value) -> Vec<(&str, &str)> {
+        let findings = timeline["findings"].as_array().map_or(&[][..], Vec::as_slice);
+        let read = |finding| (text(finding, "code"), text(finding, "severity"));
+        findings.iter().map(read).collect()
+    }
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+/// The values of a metric in what `/metrics` answers, one for each set of labels.
+pub fn metric(metrics: &str, name: &str) -> Vec<u64> {
+    let value = |line: &str| {
+        let (labelled, value) = line.rsplit_once(' ')?;
+        (labelled.split('{').next() == Some(name)).then(|| value.parse().ok())?
+    };
+    metrics.lines().filter_map(value).collect()
 }
 
 /// Whether a timeline, or a line of a list of them, is closed: nothing is added to it any more.

@@ -21,7 +21,7 @@ mod stack;
 mod wait;
 
 pub use client::{Answer, Request};
-pub use collector::{Collector, Finding, get as get_text, is_closed};
+pub use collector::{Collector, Finding, get as get_text, is_closed, metric};
 pub use environment::{artifact, envoy, program, tracer};
 pub use guarded::Guarded;
 pub use http::{Received, read_request};

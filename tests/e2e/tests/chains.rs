@@ -40,19 +40,16 @@ fn request_when(id: &str, timelines: usize, wanted: impl Fn(&Value) -> bool) -> 
 }
 
 /// For each timeline its plugin and what is found of it.
-fn found(request: &Value) -> Vec<(String, Vec<(String, String)>)> {
-    let of = |timeline: &Value| {
-        let findings = Finding::all(timeline).into_iter().map(|f| (f.code, f.severity)).collect();
-        (timeline["plugin"].as_str().unwrap_or_default().to_owned(), findings)
-    };
-    request["timelines"].as_array().map_or(&[][..], Vec::as_slice).iter().map(of).collect()
+fn found(request: &Value) -> Vec<(&str, Vec<(&str, &str)>)> {
+    let timelines = request["timelines"].as_array().map_or(&[][..], Vec::as_slice);
+    let plugin_and_found = timelines
+        .iter()
+        .map(|timeline| (timeline["plugin"].as_str().unwrap_or_default(), Finding::told(timeline)));
+    plugin_and_found.collect()
 }
 
-fn wanted(all: &[(&str, &[(&str, &str)])]) -> Vec<(String, Vec<(String, String)>)> {
-    let owned = |(code, severity): &(&str, &str)| ((*code).to_owned(), (*severity).to_owned());
-    all.iter()
-        .map(|(plugin, found)| ((*plugin).to_owned(), found.iter().map(owned).collect()))
-        .collect()
+fn wanted<'a>(all: &[(&'a str, &[(&'a str, &'a str)])]) -> Vec<(&'a str, Vec<(&'a str, &'a str)>)> {
+    all.iter().map(|(plugin, found)| (*plugin, found.to_vec())).collect()
 }
 
 fn is_told(request: &Value) -> bool {
@@ -85,9 +82,8 @@ fn a_plugin_behind_one_that_denies_never_runs_and_that_is_told() {
     let of_auth = &request["timelines"][1];
     assert_eq!(of_auth["findings"][0]["evidence"]["timelines"][0], request["timelines"][2]["id"]);
     // It is in the timeline, also as a script.
-    let script =
-        format!("/api/v1/timelines/{}?as=text", of_auth["id"].as_str().unwrap_or_default());
-    let script = STACK.collector().text(&script).expect("a script");
+    let script = STACK.collector().script(of_auth["id"].as_str().unwrap_or_default());
+    let script = script.expect("a script");
     assert!(script.contains("\nunreached "), "{script}");
 }
 

@@ -155,7 +155,7 @@ fn all_is_there_once(collector: &Collector, sent: &[Instance]) {
     let closed = until("all timelines are closed", Duration::from_secs(30), || {
         let metrics = collector.text("/metrics")?;
         // Listing thousands is dear; it is done when nothing is open any more.
-        if !metrics.lines().any(|line| line == "wasm_tracer_timelines_open 0") {
+        if e2e::metric(&metrics, "wasm_tracer_timelines_open") != [0] {
             return Ok(None);
         }
         let all = list(collector)?;

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use e2e::{Finding, Mode, Plugin, Request, Sdk, Stack};
+use serde_json::Value;
 
 static STACK: LazyLock<Stack> = LazyLock::new(|| {
     let mut stack = Stack::builder();
@@ -39,16 +40,16 @@ fn post(path: &str) -> Request {
 fn finds(plugin: &str, request: &Request, expected: &[(&str, &str)]) {
     let answer = STACK.send(plugin, request);
     let timeline = STACK.collector().closed_timeline(&answer.request_id);
-    let found = labels(&Finding::all(&timeline));
+    let found = labels(&timeline);
     assert_eq!(found, wanted(expected), "{plugin}: {timeline:#}");
 }
 
-fn labels(findings: &[Finding]) -> BTreeSet<(String, String)> {
-    findings.iter().map(|finding| (finding.code.clone(), finding.severity.clone())).collect()
+fn labels(timeline: &Value) -> BTreeSet<(&str, &str)> {
+    Finding::told(timeline).into_iter().collect()
 }
 
-fn wanted(expected: &[(&str, &str)]) -> BTreeSet<(String, String)> {
-    expected.iter().map(|(code, severity)| ((*code).to_owned(), (*severity).to_owned())).collect()
+fn wanted<'a>(expected: &[(&'a str, &'a str)]) -> BTreeSet<(&'a str, &'a str)> {
+    expected.iter().copied().collect()
 }
 
 /// What is found when the stream ends before the response callback: the cause, and the two facts that
@@ -61,7 +62,7 @@ fn loses(plugin: &str, path: &str, ended_by: &str) {
     let answer = STACK.send(plugin, &post(path));
     let timeline = STACK.collector().closed_timeline(&answer.request_id);
     let findings = Finding::all(&timeline);
-    assert_eq!(labels(&findings), wanted(&LOST), "{plugin} {path}: {timeline:#}");
+    assert_eq!(labels(&timeline), wanted(&LOST), "{plugin} {path}: {timeline:#}");
     let headline = findings.first().expect("a finding");
     assert!(headline.is_cause, "{plugin} {path}: the cause comes first, {findings:#?}");
     assert!(
@@ -130,7 +131,7 @@ fn a_request_that_waits_says_for_what_while_it_waits() {
             let seen = e2e::until("waiting-on-call is live", Duration::from_secs(10), || {
                 let live = STACK.collector().json("/api/v1/findings?since_ms=0")?;
                 let found = live["findings"].as_array().cloned().unwrap_or_default();
-                let waits = |finding: &&serde_json::Value| {
+                let waits = |finding: &&Value| {
                     finding["code"] == "waiting-on-call"
                         && finding["plugin"] == format!("{name}-waits")
                 };

@@ -83,8 +83,7 @@ fn filter(wasm: &Path, stop_iteration: bool) -> Value {
 fn told(request_id: &str) -> String {
     let timeline = SCENE.stack.collector().closed_timeline(request_id);
     let id = timeline["id"].as_str().unwrap_or_default();
-    let text = SCENE.stack.collector().text(&format!("/api/v1/timelines/{id}?as=text"));
-    text.unwrap_or_else(|error| panic!("{error:#}"))
+    SCENE.stack.collector().script(id).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 #[test]

@@ -89,8 +89,8 @@ fn alike(rows: Rows, older_envoy: Option<&'static str>) {
         let row = row(label);
         let answer = stack.send(&row.listener(holding), &row.request());
         let timeline = stack.collector().closed_timeline(&answer.request_id);
-        let path = format!("/api/v1/timelines/{}?as=text", timeline["id"].as_str().expect("an id"));
-        let script = stack.collector().text(&path).expect("a timeline as text");
+        let id = timeline["id"].as_str().expect("an id");
+        let script = stack.collector().script(id).expect("a timeline as text");
         let timeline = timeline::script::parse(&script).expect("a timeline");
         recorded.push((label, hidden, timeline));
     }

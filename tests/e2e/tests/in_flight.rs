@@ -66,9 +66,7 @@ fn measure(hang: &Hang, at_the_end: &[(&str, &str)]) -> Vec<Duration> {
         let listed = listed_first(hang);
         let delay = |(begun, answer): (Instant, e2e::Answer)| {
             let timeline = stack.collector().closed_timeline(&answer.request_id);
-            let found = Finding::all(&timeline);
-            let found: Vec<(&str, &str)> = found.iter().map(|f| (&*f.code, &*f.severity)).collect();
-            assert_eq!(found, at_the_end, "{timeline:#}");
+            assert_eq!(Finding::told(&timeline), at_the_end, "{timeline:#}");
             let first = listed.get(timeline["id"].as_str().unwrap_or_default());
             let delay = first.expect("it was listed").duration_since(begun);
             assert!(delay < answer.took, "{}: listed when the request hung no more", hang.code);

@@ -20,18 +20,21 @@ const TRIES: usize = 3;
 /// watermark, and now and then does not notice that it has gone: a stream without an answer may have
 /// neither an end nor a name. Then it is asked again.
 fn timeline(stack: &Stack, row: &Row, holding: Holding) -> serde_json::Value {
-    for _ in 1..TRIES {
+    let mut tries = 0;
+    loop {
         let answer = stack.send(&row.listener(holding), &row.request());
+        tries += 1;
         let id = &answer.request_id;
-        let named = e2e::until("the timeline has its name", Duration::from_secs(10), || {
-            Ok((!stack.collector().timelines(id)?.is_empty()).then_some(()))
-        });
-        if answer.status != 0 || named.is_ok() {
+        let is_named = || {
+            let named = e2e::until("the timeline has its name", Duration::from_secs(10), || {
+                Ok((!stack.collector().timelines(id)?.is_empty()).then_some(()))
+            });
+            named.is_ok()
+        };
+        if answer.status != 0 || tries == TRIES || is_named() {
             return stack.collector().closed_timeline(id);
         }
     }
-    let answer = stack.send(&row.listener(holding), &row.request());
-    stack.collector().closed_timeline(&answer.request_id)
 }
 
 /// Plays a row; answers what was not as it says.
@@ -47,7 +50,7 @@ fn play(stack: &Stack, row: &Row, holding: Holding, keep: bool) -> Option<String
     }
     if keep {
         let id = timeline["id"].as_str().unwrap_or_default();
-        let script = stack.collector().text(&format!("/api/v1/timelines/{id}?as=text"));
+        let script = stack.collector().script(id);
         row.keep(holding, &script.expect("a timeline as text")).expect("it is kept");
     }
     let differs = row.differs(holding, &Finding::all(&timeline))?;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use e2e::gate::{Accepted, Gate, Manner};
-use e2e::{Collector, Finding, Mode, Plugin, Request, Sdk, Stack, until};
+use e2e::{Collector, Finding, Mode, Plugin, Request, Sdk, Stack, metric, until};
 use prost::Message;
 
 /// The recorder's smallest buffer, so that it is full soon.
@@ -238,20 +238,16 @@ impl Scene {
 
     /// The collector counts what it has taken a moment after it has answered.
     fn metrics_show_the_losses(&self) {
-        let shown = |metrics: &str, name: &str| {
-            let mut lines = metrics.lines();
-            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<u64>().ok())
-        };
         let compare = || {
             let told: Vec<_> = self.gates.iter().filter_map(|(_, gate)| Told::by(gate)).collect();
             let lost: u64 = told.iter().map(|told| told.lost).sum();
             let refused: u64 = told.iter().map(|told| told.refused).sum();
             let metrics = self.collector.text("/metrics").expect("metrics");
             let counts = [
-                shown(&metrics, "wasm_tracer_events_lost_at_source_total"),
-                shown(&metrics, "wasm_tracer_streams_refused_at_source_total"),
+                metric(&metrics, "wasm_tracer_events_lost_at_source_total"),
+                metric(&metrics, "wasm_tracer_streams_refused_at_source_total"),
             ];
-            (counts, [Some(lost), Some(refused)])
+            (counts, [vec![lost], vec![refused]])
         };
         let same = until("the metrics show what was told", Duration::from_secs(30), || {
             let (shown, told) = compare();

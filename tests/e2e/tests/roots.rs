@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use e2e::{Door, Lives, Plugin, Request, Settings, Stack, is_closed, soon, until};
+use e2e::{Door, Finding, Lives, Plugin, Request, Settings, Stack, is_closed, soon, until};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -26,15 +26,8 @@ fn of_roots(collector: &e2e::Collector, plugin: &str) -> Vec<Value> {
     all.into_iter().filter(|timeline| timeline["kind"] == "root").collect()
 }
 
-/// Code and severity of what was found.
-fn found(timeline: &Value) -> Vec<(String, String)> {
-    let word = |finding: &Value, name: &str| finding[name].as_str().unwrap_or_default().to_owned();
-    let findings = timeline["findings"].as_array().map_or(&[][..], Vec::as_slice);
-    findings.iter().map(|finding| (word(finding, "code"), word(finding, "severity"))).collect()
-}
-
-/// Waits until so many timelines of the plugin's roots are closed; what was found of each.
-fn told(collector: &e2e::Collector, plugin: &str, count: usize) -> Vec<Vec<(String, String)>> {
+/// Waits until so many timelines of the plugin's roots are closed.
+fn closed(collector: &e2e::Collector, plugin: &str, count: usize) -> Vec<Value> {
     let wanted = format!("{plugin}: {count} timelines of roots are closed");
     let all = until(&wanted, LIMIT, || {
         let all = of_roots(collector, plugin);
@@ -42,11 +35,7 @@ fn told(collector: &e2e::Collector, plugin: &str, count: usize) -> Vec<Vec<(Stri
     });
     let all = all.unwrap_or_else(|e| panic!("{e:#}: {:#?}", of_roots(collector, plugin)));
     assert_eq!(all.len(), count, "{all:#?}");
-    all.iter().map(found).collect()
-}
-
-fn one(code: &str, severity: &str) -> Vec<(String, String)> {
-    vec![(code.to_owned(), severity.to_owned())]
+    all
 }
 
 #[test]
@@ -54,12 +43,13 @@ fn what_becomes_of_a_call_of_a_tick_is_told_as_an_errand_of_the_root() {
     let stack = start(&["tick-calls-nowhere", "tick-calls-in-vain", "tick-calls"]);
     // The tick of the main thread's VM, and that of the worker's.
     for (plugin, expected) in [
-        ("tick-calls-nowhere", one("dispatch-rejected", "failed")),
-        ("tick-calls-in-vain", one("call-timeout", "failed")),
-        ("tick-calls", Vec::new()),
+        ("tick-calls-nowhere", &[("dispatch-rejected", "failed")][..]),
+        ("tick-calls-in-vain", &[("call-timeout", "failed")]),
+        ("tick-calls", &[]),
     ] {
-        let told = told(stack.collector(), plugin, 2);
-        assert!(told.iter().all(|found| *found == expected), "{plugin}: {told:?}");
+        for root in closed(stack.collector(), plugin, 2) {
+            assert_eq!(Finding::told(&root), expected, "{plugin}");
+        }
         let first = of_roots(stack.collector(), plugin).remove(0);
         assert_eq!(first["subject"], format!("root of {plugin} (tick)"));
     }
@@ -77,10 +67,12 @@ fn a_resume_in_a_tick_that_names_no_stream_is_told_and_one_that_does_is_not() {
         let all = of_roots(stack.collector(), "tick-resumes-root");
         (all.len() > 5).then_some(all)
     });
-    assert!(wrong.iter().all(|t| found(t) == one("wrong-context", "failed")), "{wrong:#?}");
-    assert_eq!(found(&stack.collector().closed_timeline(&resumed.request_id)), []);
-    let hung = found(&stack.collector().closed_timeline(&hangs.request_id));
-    assert!(hung.iter().any(|(_, severity)| severity == "hung"), "{hung:?}");
+    assert!(wrong.iter().all(|t| Finding::told(t) == [("wrong-context", "failed")]), "{wrong:#?}");
+    let resumed = stack.collector().closed_timeline(&resumed.request_id);
+    assert_eq!(Finding::told(&resumed), []);
+    let hung = stack.collector().closed_timeline(&hangs.request_id);
+    let hung = Finding::told(&hung);
+    assert!(hung.iter().any(|(_, severity)| *severity == "hung"), "{hung:?}");
     assert_eq!(of_roots(stack.collector(), "tick-resumes"), Vec::<Value>::new());
 }
 
@@ -106,7 +98,8 @@ fn a_vm_that_keeps_something_of_each_request_is_told_and_one_that_keeps_some_is_
         let memory: Vec<&str> = metrics.lines().filter(|l| l.contains("memory")).collect();
         panic!("{error:#}: {memory:#?}")
     });
-    assert_eq!((found(&told), told["kind"].as_str()), (one("memory-growth", "race"), Some("root")));
+    assert_eq!(Finding::told(&told), [("memory-growth", "race")]);
+    assert_eq!(told["kind"], "root");
     let id = told["id"].as_str().unwrap_or_default();
     let detail = stack.collector().json(&format!("/api/v1/timelines/{id}")).expect("it is told");
     let samples = detail["memory"].as_array().map_or(&[][..], Vec::as_slice);
@@ -123,7 +116,9 @@ fn a_root_that_is_pushed_away_with_a_call_out_is_told_and_one_whose_call_was_ans
     let request = Request::get("/patient");
     let push = |does| assert!(lives.push(&door(does)).expect("Envoy answers"), "it takes the push");
     assert_eq!(lives.send("door", &request).status, 200);
-    assert_eq!(told(lives.collector(), "gate", 2), [[], []]);
+    for root in closed(lives.collector(), "gate", 2) {
+        assert_eq!(Finding::told(&root), []);
+    }
     let before = lives.calls();
     push("tick-waits");
     assert_eq!(lives.send("door", &request).status, 200);
@@ -136,9 +131,9 @@ fn a_root_that_is_pushed_away_with_a_call_out_is_told_and_one_whose_call_was_ans
     });
     let cancelled =
         cancelled.unwrap_or_else(|e| panic!("{e:#}: {:#?}", of_roots(lives.collector(), "gate")));
-    let mut all: Vec<_> = cancelled.iter().map(found).collect();
+    let mut all: Vec<_> = cancelled.iter().map(Finding::told).collect();
     all.sort();
-    let cancelled = |severity| one("root-shutdown-cancelled", severity);
+    let cancelled = |severity| vec![("root-shutdown-cancelled", severity)];
     // The main thread's VM has seen no stream.
     assert_eq!(all, [Vec::new(), Vec::new(), cancelled("lost"), cancelled("note")]);
 }

@@ -27,7 +27,7 @@ fn a_filter_that_goes_on_takes_along_what_the_plugin_before_it_holds() {
     let stack = stack.unwrap_or_else(|error| panic!("{error:#}"));
     let post = Request::post("/patient?gather=buffer", vec![b'x'; 9_000]);
     let post = post.patience(Duration::from_secs(10));
-    let found = |request: &Request| -> Vec<(String, String)> {
+    let timeline = |request: &Request| {
         let before = stack.upstream_requests();
         // What the filter goes on with, headers first, is the upstream's before the rest is sent.
         let answer = stack.send_when("chain", request, || {
@@ -36,13 +36,12 @@ fn a_filter_that_goes_on_takes_along_what_the_plugin_before_it_holds() {
             });
         });
         assert_eq!(answer.status, 200);
-        let timeline = stack.collector().closed_timeline(&answer.request_id);
-        Finding::all(&timeline).into_iter().map(|f| (f.code, f.severity)).collect()
+        stack.collector().closed_timeline(&answer.request_id)
     };
-    let released = [("body-released-by-other".to_owned(), "failed".to_owned())];
+    let released = [("body-released-by-other", "failed")];
     let in_two = || post.clone().holds_back(1_000, Some(Duration::ZERO));
-    assert_eq!(found(&in_two().header("x-hold", "1")), released);
+    assert_eq!(Finding::told(&timeline(&in_two().header("x-hold", "1"))), released);
     // With nothing held by another filter, and with a body that comes whole while it is.
-    assert_eq!(found(&in_two()), []);
-    assert_eq!(found(&post.clone().header("x-hold", "1")), []);
+    assert_eq!(Finding::told(&timeline(&in_two())), []);
+    assert_eq!(Finding::told(&timeline(&post.clone().header("x-hold", "1"))), []);
 }

@@ -149,8 +149,7 @@ fn the_stream_that_trapped_is_told(case: &Case, plugin: &str) {
     assert_eq!(culprit["severity"], "lost");
     assert_eq!(culprit["path"], "/patient", "it has a name");
     let id = culprit["id"].as_str().unwrap_or_default();
-    let script = STACK.collector().text(&format!("/api/v1/timelines/{id}?as=text"));
-    let script = script.expect("a timeline as text");
+    let script = STACK.collector().script(id).expect("a timeline as text");
     let open = |line: &str| line.contains(case.callback) && line.ends_with("-> (unfinished)");
     assert!(script.lines().any(open), "{script}");
     let page = STACK.collector().text(&format!("/timelines/{id}")).expect("a page");

@@ -141,8 +141,7 @@ fn play(stack: &Stack, case: &Case) -> anyhow::Result<Option<String>> {
     for finding in listed(&timeline["findings"]) {
         print_finding(finding);
     }
-    let id = text(&timeline["id"]);
-    let script = stack.collector().text(&format!("/api/v1/timelines/{id}?as=text"))?;
+    let script = stack.collector().script(text(&timeline["id"]))?;
     println!(
         "\nthe timeline, in seconds of the host's monotonic clock:\n\n{}",
         indented(script.trim_end())

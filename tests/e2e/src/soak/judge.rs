@@ -77,7 +77,7 @@ pub(super) fn every_timeline(
 
 /// It as a person wants to see it, with its script.
 pub(super) fn shown(collector: &Collector, timeline: &Judged) -> anyhow::Result<String> {
-    let script = collector.text(&format!("/api/v1/timelines/{}?as=text", timeline.id))?;
+    let script = collector.script(&timeline.id)?;
     let said = |f: &Finding| format!("{} {}: {}\n", f.severity, f.code, f.headline);
     let found: String = timeline.findings.iter().map(said).collect();
     Ok(format!("{} through {}\n{found}{script}", timeline.path, timeline.plugin))

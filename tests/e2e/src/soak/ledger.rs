@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use anyhow::Context;
+use anyhow::bail;
 
 use super::load::Sent;
-use crate::collector::Collector;
+use crate::collector::{Collector, metric};
 use crate::gate::{Accepted, Gate};
 use crate::soak::judge::Judged;
 
@@ -154,11 +154,13 @@ impl Ledger {
 }
 
 fn events_of(collector: &Collector) -> anyhow::Result<u64> {
-    metric(&collector.text("/metrics")?, "wasm_tracer_events_total")
+    the_metric(&collector.text("/metrics")?, "wasm_tracer_events_total")
 }
 
 /// A metric without labels.
-pub(super) fn metric(metrics: &str, name: &str) -> anyhow::Result<u64> {
-    let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    value.and_then(|value| value.parse().ok()).with_context(|| format!("no metric {name}"))
+pub(super) fn the_metric(metrics: &str, name: &str) -> anyhow::Result<u64> {
+    match metric(metrics, name)[..] {
+        [value] => Ok(value),
+        _ => bail!("no metric {name}, or one with labels"),
+    }
 }

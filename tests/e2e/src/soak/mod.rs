@@ -142,7 +142,7 @@ struct Quiet(Option<(Vec<u64>, Instant)>);
 impl Quiet {
     fn lasts(&mut self, metrics: &str) -> anyhow::Result<Duration> {
         let names = ["events_total", "timelines_open", "timelines_closed_total", "gaps_total"];
-        let of = |name: &str| ledger::metric(metrics, &format!("wasm_tracer_{name}"));
+        let of = |name: &str| ledger::the_metric(metrics, &format!("wasm_tracer_{name}"));
         let now = names.into_iter().map(of).collect::<anyhow::Result<Vec<u64>>>()?;
         match &self.0 {
             Some((before, since)) if *before == now => Ok(since.elapsed()),

@@ -104,13 +104,8 @@ pub fn nothing_missing(lives: &Lives, timelines: usize) {
 
 /// Values of a metric of the collector, one for each set of labels.
 pub fn metric(lives: &Lives, name: &str) -> Vec<u64> {
-    let text = lives.collector().text("/metrics").unwrap_or_else(|error| panic!("{error:#}"));
-    let name = format!("wasm_tracer_{name}");
-    let value = |line: &str| {
-        let (labelled, value) = line.rsplit_once(' ')?;
-        (labelled.split('{').next() == Some(&name)).then(|| value.parse().ok())?
-    };
-    text.lines().filter_map(value).collect()
+    let metrics = lives.collector().text("/metrics").unwrap_or_else(|error| panic!("{error:#}"));
+    e2e::metric(&metrics, &format!("wasm_tracer_{name}"))
 }
 
 pub fn listed(value: &Value) -> &[Value] {
