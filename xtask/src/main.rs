@@ -3,6 +3,7 @@
 
 mod backend_tools;
 mod bench;
+mod browser_tools;
 mod command;
 mod demo;
 mod deploy_tools;
@@ -43,7 +44,7 @@ enum Task {
     Bench(bench::Args),
     /// Play the whole corpus at random through a real Envoy, and judge every timeline
     Soak(soak::Args),
-    /// Fetch toolchain targets, Envoys, Go, Zig, the compiled Higress plugins, what checks deploy/, trace backends
+    /// Fetch toolchain targets, Envoys, Go, Zig, the compiled Higress plugins, what checks deploy/, trace backends, a browser
     Setup,
     /// Build the example plugins
     BuildExamples,

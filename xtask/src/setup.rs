@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use crate::prerequisites::{Found, Named, Need};
 use crate::wheel::{Wheel, make_executable};
-use crate::{backend_tools, command, deploy_tools, places};
+use crate::{backend_tools, browser_tools, command, deploy_tools, places};
 
 /// An Envoy that is used, and the variable that sets another in its place.
 struct Envoy {
@@ -199,7 +199,8 @@ pub fn everything() -> anyhow::Result<()> {
     println!("go               {}", go()?.display());
     println!("zig              {}", zig()?.display());
     println!("higress plugins  {}", higress_plugins()?.display());
-    for (variable, tool) in deploy_tools::all()?.into_iter().chain(backend_tools::all()?) {
+    let tools = deploy_tools::all()?.into_iter().chain(backend_tools::all()?);
+    for (variable, tool) in tools.chain(browser_tools::all()?) {
         println!("{:<16} {}", variable.to_lowercase().replace('_', " "), tool.display());
     }
     Ok(())

@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail};
 
-use crate::{backend_tools, command, deploy_tools, examples, r#gen, places, setup, tidy};
+use crate::{
+    backend_tools, browser_tools, command, deploy_tools, examples, r#gen, places, setup, tidy,
+};
 
 /// Run everything this project claims
 #[derive(clap::Args)]
@@ -18,8 +20,8 @@ pub struct Args {
 }
 
 /// Crates whose tests run without Envoy, Go or a wasm engine are "unit"; these are not among them.
-const NOT_UNIT: [&str; 8] =
-    ["host", "e2e", "deploy", "backends", "graft", "body-call", "misuse", "probe"];
+const NOT_UNIT: [&str; 9] =
+    ["host", "e2e", "deploy", "backends", "browser", "graft", "body-call", "misuse", "probe"];
 
 /// What the parts so far have counted.
 #[derive(Default)]
@@ -103,6 +105,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             let tools = backends.context("building the tools broke off")??;
             let mut cargo = tests_of("backends", &artifacts);
             run_logged(cargo.env("ENVOY", setup::envoy()?).envs(tools), log)
+        });
+    }
+    if !args.quick {
+        report.part("browser", |log| {
+            let tools = browser_tools::all()?;
+            run_logged(tests_of("browser", &artifacts).envs(tools), log)
         });
     }
     println!("all parts: {:.0} s", start.elapsed().as_secs_f32());
