@@ -6,7 +6,7 @@ mod printing;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// A flight recorder for proxy-wasm plugins on Envoy, Istio and Higress
 #[derive(Parser)]
@@ -38,6 +38,10 @@ enum Command {
     Explain(commands::explain::Args),
     /// Ask a collector whether it is well
     Health(commands::health::Args),
+    /// Print what makes a shell complete the options of this command
+    Completions(commands::completions::Args),
+    /// Write the manual, a page for each subcommand
+    Man(commands::man::Args),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +57,8 @@ fn main() -> ExitCode {
         Command::Import(args) => commands::import::run(&args).map(done),
         Command::Explain(args) => commands::explain::run(&args).map(done),
         Command::Health(args) => commands::health::run(&args).map(done),
+        Command::Completions(args) => commands::completions::run(&args, Cli::command()).map(done),
+        Command::Man(args) => commands::man::run(&args, Cli::command()).map(done),
     };
     match result {
         Ok(code) => code,
