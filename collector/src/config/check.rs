@@ -118,11 +118,22 @@ pub enum BadSettings {
         /// What it says.
         value: String,
     },
-    /// TLS towards a trace backend.
-    #[error(
-        "{0} begins with https, which is not spoken to trace backends; send to an OpenTelemetry Collector beside this one"
-    )]
-    NoTls(&'static str),
+    /// What TLS needs.
+    #[error("{name}: {what}")]
+    Tls {
+        /// The setting.
+        name: &'static str,
+        /// What is wrong.
+        what: String,
+    },
+    /// A time that is none.
+    #[error("{name} must be a number of milliseconds, not {value:?}")]
+    BadTimeout {
+        /// The setting.
+        name: &'static str,
+        /// What it says.
+        value: String,
+    },
     /// A protocol that is not spoken.
     #[error("{name} must be http/protobuf or grpc, not {value:?}")]
     BadProtocol {
@@ -179,12 +190,7 @@ impl Settings {
                 marks: Duration::from_secs(24 * 3600),
             },
             naming: Naming::from_environment(environment),
-            otlp: Otlp::of(
-                settings.otlp_endpoint,
-                settings.otlp_protocol,
-                settings.otlp_sample,
-                environment,
-            )?,
+            otlp: Otlp::of(&settings, environment)?,
             data: settings.data.or_else(default_folder).ok_or(BadSettings::NoFolder)?,
         };
         exposure(&config, settings.public_read == Some(true))?;

@@ -58,6 +58,9 @@ impl Settings {
             otlp_endpoint: self.otlp_endpoint.or(other.otlp_endpoint),
             otlp_protocol: self.otlp_protocol.or(other.otlp_protocol),
             otlp_sample: self.otlp_sample.or(other.otlp_sample),
+            otlp_certificate: self.otlp_certificate.or(other.otlp_certificate),
+            otlp_client_certificate: self.otlp_client_certificate.or(other.otlp_client_certificate),
+            otlp_client_key: self.otlp_client_key.or(other.otlp_client_key),
         }
     }
 }

@@ -4,6 +4,7 @@ mod address;
 mod check;
 mod file;
 mod otlp;
+mod tls;
 mod token;
 
 use std::net::SocketAddr;
@@ -105,4 +106,13 @@ pub struct Settings {
     /// Which closed timelines are sent [default: all if there is an endpoint, else off]
     #[arg(long, value_name = "WHICH", env = "WASM_TRACER_COLLECTOR_OTLP_SAMPLE")]
     pub otlp_sample: Option<Sample>,
+    /// Authorities that an https endpoint must have its certificate from, PEM [default: OTEL_EXPORTER_OTLP_CERTIFICATE, else those that the machine trusts, else Mozilla's]
+    #[arg(long, value_name = "FILE", env = "WASM_TRACER_COLLECTOR_OTLP_CERTIFICATE")]
+    pub otlp_certificate: Option<PathBuf>,
+    /// Our own certificate for such an endpoint, PEM [default: OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE, else none]
+    #[arg(long, value_name = "FILE", env = "WASM_TRACER_COLLECTOR_OTLP_CLIENT_CERTIFICATE")]
+    pub otlp_client_certificate: Option<PathBuf>,
+    /// The key to it, PEM [default: OTEL_EXPORTER_OTLP_CLIENT_KEY]
+    #[arg(long, value_name = "FILE", env = "WASM_TRACER_COLLECTOR_OTLP_CLIENT_KEY")]
+    pub otlp_client_key: Option<PathBuf>,
 }

@@ -1,10 +1,15 @@
 //! Which trace backend timelines are sent to, and which of them. What is not set here is taken from
 //! OpenTelemetry's own variables.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::Uri;
 use clap::ValueEnum;
+use rustls::ClientConfig;
 use serde::Deserialize;
 
-use super::BadSettings;
+use super::{BadSettings, Settings, tls};
 
 /// How a trace backend is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -34,36 +39,44 @@ pub enum Sample {
 }
 
 /// A trace backend.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Otlp {
     /// Where spans are posted to, or called; whole.
-    pub endpoint: String,
+    pub endpoint: Uri,
     /// How.
     pub protocol: Protocol,
     /// Which; never [`Sample::Off`].
     pub sample: Sample,
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// Whom it is believed, should the endpoint speak TLS.
+    pub tls: Arc<ClientConfig>,
 }
 
 const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
 const OF_TRACES: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 const OF_ALL: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const TIMEOUTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
+const INSECURE: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE"];
+/// What the specification says of a request's time.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Otlp {
     /// From settings and environment; None: nothing is sent.
     pub fn of(
-        endpoint: Option<String>,
-        protocol: Option<Protocol>,
-        sample: Option<Sample>,
+        settings: &Settings,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Otlp>, BadSettings> {
         let given = |name: &str| environment(name).filter(|value| !value.is_empty());
+        let first = |names: [&'static str; 2]| names.into_iter().find_map(|n| Some((n, given(n)?)));
+        let sample = settings.otlp_sample;
         let is_off = sample == Some(Sample::Off)
             || given("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
             || given("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
         if is_off {
             return Ok(None);
         }
-        let protocol = match (protocol, PROTOCOLS.iter().find_map(|n| Some((n, given(n)?)))) {
+        let protocol = match (settings.otlp_protocol, first(PROTOCOLS)) {
             (Some(protocol), _) => protocol,
             (None, Some((name, value))) => Protocol::from_str(&value, false)
                 .map_err(|_| BadSettings::BadProtocol { name, value })?,
@@ -71,7 +84,8 @@ impl Otlp {
         };
         let path = if protocol == Protocol::Http { "/v1/traces" } else { "" };
         let whole = |base: String| format!("{}{path}", base.trim_end_matches('/'));
-        let (name, value, endpoint) = match (endpoint, given(OF_TRACES), given(OF_ALL)) {
+        let set = settings.otlp_endpoint.clone();
+        let (name, value, endpoint) = match (set, given(OF_TRACES), given(OF_ALL)) {
             (Some(base), ..) => ("--otlp-endpoint", base.clone(), whole(base)),
             (None, Some(endpoint), _) => (OF_TRACES, endpoint.clone(), endpoint),
             (None, None, Some(base)) => (OF_ALL, base.clone(), whole(base)),
@@ -80,19 +94,31 @@ impl Otlp {
         };
         // gRPC's may come without a scheme.
         let endpoint = match protocol {
-            Protocol::Grpc if !endpoint.contains("://") => format!("http://{endpoint}"),
+            Protocol::Grpc if !endpoint.contains("://") => {
+                let is_plain = first(INSECURE).is_some_and(|(_, v)| v.eq_ignore_ascii_case("true"));
+                format!("{}://{endpoint}", if is_plain { "http" } else { "https" })
+            }
             _ => endpoint,
         };
-        let uri: Result<axum::http::Uri, _> = endpoint.parse();
-        match uri {
-            Ok(uri) if uri.host().is_some_and(|host| !host.is_empty()) => match uri.scheme_str() {
-                Some("http") => {}
-                Some("https") => return Err(BadSettings::NoTls(name)),
-                _ => return Err(BadSettings::BadEndpoint { name, value }),
-            },
-            _ => return Err(BadSettings::BadEndpoint { name, value }),
-        }
-        Ok(Some(Otlp { endpoint, protocol, sample: sample.unwrap_or(Sample::All) }))
+        let bad = || BadSettings::BadEndpoint { name, value };
+        let endpoint: Uri = match endpoint.parse() {
+            Ok(endpoint) => endpoint,
+            Err(_) => return Err(bad()),
+        };
+        let tls = match (endpoint.host(), endpoint.scheme_str()) {
+            (None | Some(""), _) => return Err(bad()),
+            (_, Some("http")) => tls::unused()?,
+            (_, Some("https")) => tls::of(settings, given)?,
+            _ => return Err(bad()),
+        };
+        let timeout = match first(TIMEOUTS) {
+            Some((name, value)) => Duration::from_millis(
+                value.parse().map_err(|_| BadSettings::BadTimeout { name, value })?,
+            ),
+            None => TIMEOUT,
+        };
+        let sample = sample.unwrap_or(Sample::All);
+        Ok(Some(Otlp { endpoint, protocol, sample, timeout, tls }))
     }
 }
 
@@ -104,22 +130,24 @@ mod tests {
         let read = |name: &str| {
             environment.iter().find(|(known, _)| *known == name).map(|(_, v)| (*v).to_owned())
         };
-        Otlp::of(None, None, sample, read).map_err(|error| error.to_string())
+        let settings = Settings { otlp_sample: sample, ..Settings::default() };
+        Otlp::of(&settings, read).map_err(|error| error.to_string())
     }
 
     fn endpoint(environment: &[(&str, &str)]) -> String {
-        of(environment, None).expect("it holds").expect("an endpoint").endpoint
+        of(environment, None).expect("it holds").expect("an endpoint").endpoint.to_string()
     }
 
     #[test]
     fn nothing_is_sent_unless_there_is_where_to() {
-        assert_eq!(of(&[], None), Ok(None));
+        let is_none = |is: Result<Option<Otlp>, String>| is.expect("it holds").is_none();
+        assert!(is_none(of(&[], None)));
         assert!(of(&[], Some(Sample::Suspicious)).expect_err("nowhere").contains(OF_ALL));
         let set = (OF_ALL, "http://otel:4318");
         for off in [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none")] {
-            assert_eq!(of(&[set, off], None), Ok(None));
+            assert!(is_none(of(&[set, off], None)));
         }
-        assert_eq!(of(&[set], Some(Sample::Off)), Ok(None));
+        assert!(is_none(of(&[set], Some(Sample::Off))));
         let sample = |sample| of(&[set], sample).expect("it holds").expect("a backend").sample;
         assert_eq!(sample(None), Sample::All);
         assert_eq!(sample(Some(Sample::Suspicious)), Sample::Suspicious);
@@ -132,15 +160,18 @@ mod tests {
         let both = [(OF_ALL, "http://otel:4318"), (OF_TRACES, "http://traces:1/x")];
         assert_eq!(endpoint(&both), "http://traces:1/x");
         let grpc = (PROTOCOLS[1], "grpc");
-        assert_eq!(endpoint(&[(OF_ALL, "http://otel:4317"), grpc]), "http://otel:4317");
-        assert_eq!(endpoint(&[(OF_ALL, "otel:4317"), grpc]), "http://otel:4317");
+        assert_eq!(endpoint(&[(OF_ALL, "http://otel:4317"), grpc]), "http://otel:4317/");
+        assert_eq!(endpoint(&[(OF_ALL, "otel:4317"), grpc]), "https://otel:4317/");
+        let plain = (INSECURE[1], "true");
+        assert_eq!(endpoint(&[(OF_ALL, "otel:4317"), grpc, plain]), "http://otel:4317/");
+        assert_eq!(endpoint(&[(OF_ALL, "https://otel:4317"), grpc, plain]), "https://otel:4317/");
     }
 
     #[test]
     fn what_cannot_be_sent_to_is_refused_with_its_name() {
         for (environment, part) in [
-            (&[(OF_ALL, "https://otel:4318")][..], "https"),
-            (&[(OF_ALL, "otel")], "not \"otel\""),
+            (&[(OF_ALL, "otel")][..], "not \"otel\""),
+            (&[(OF_ALL, "http://otel"), (TIMEOUTS[1], "10s")], "milliseconds"),
             (&[(OF_TRACES, "ftp://otel")], OF_TRACES),
             (&[(OF_ALL, "http://otel"), (PROTOCOLS[0], "http/json")], "http/json"),
         ] {

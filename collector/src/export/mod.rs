@@ -2,6 +2,7 @@
 //! Jaeger query API are written, so that they cannot differ.
 
 mod calls;
+mod connection;
 mod ids;
 mod invocations;
 mod otlp;

@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_otlp::{
-    ExporterBuildError, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig,
-    WithTonicConfig,
-};
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use timeline::finding::Severity;
 use timeline::timeline::Timeline;
@@ -16,8 +13,9 @@ use timeline::trace::Traceparent;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::connection::{self, Trouble};
 use super::{Naming, Resource, Spans, otlp};
-use crate::config::{Otlp, Protocol, Sample};
+use crate::config::{Otlp, Sample};
 use crate::metrics::Metrics;
 
 /// Timelines that may wait.
@@ -36,6 +34,7 @@ pub struct Outbox {
 /// The task that sends.
 pub struct Sender {
     exporter: SpanExporter,
+    trouble: Trouble,
     queue: mpsc::Receiver<Arc<Timeline>>,
     naming: Naming,
     metrics: Arc<Metrics>,
@@ -48,23 +47,10 @@ pub fn open(
     naming: Naming,
     metrics: Arc<Metrics>,
 ) -> Result<(Outbox, Sender), ExporterBuildError> {
-    let retry = RetryPolicy::recommended();
-    let exporter = match backend.protocol {
-        Protocol::Http => SpanExporter::builder()
-            .with_http()
-            .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
-            .with_endpoint(&backend.endpoint)
-            .with_retry_policy(retry)
-            .build()?,
-        Protocol::Grpc => SpanExporter::builder()
-            .with_tonic()
-            .with_endpoint(&backend.endpoint)
-            .with_retry_policy(retry)
-            .build()?,
-    };
+    let (exporter, trouble) = connection::exporter(backend)?;
     let (queue, queue_end) = mpsc::channel(QUEUE);
     let outbox = Outbox { sample: backend.sample, queue, metrics: metrics.clone() };
-    Ok((outbox, Sender { exporter, queue: queue_end, naming, metrics, is_failing: false }))
+    Ok((outbox, Sender { exporter, trouble, queue: queue_end, naming, metrics, is_failing: false }))
 }
 
 impl Outbox {
@@ -144,8 +130,9 @@ impl Sender {
                 }
                 Err(error) => {
                     self.metrics.otlp("failed", count);
+                    let cause = self.trouble.take();
                     if !std::mem::replace(&mut self.is_failing, true) {
-                        tracing::warn!(%error, "the trace backend takes no timelines; they are counted and dropped");
+                        tracing::warn!(%error, cause, "the trace backend takes no timelines; they are counted and dropped");
                     }
                 }
             }

@@ -1,6 +1,7 @@
 //! Real trace backends, built from the Go module proxy by `cargo xtask setup`: what they make of the
 //! timelines that are sent to them.
 
+mod certificates;
 mod jaeger;
 mod otelcol;
 
@@ -14,6 +15,7 @@ use e2e::Guarded;
 use e2e::until;
 use serde_json::Value;
 
+pub use certificates::{Authority, Certified};
 pub use jaeger::Jaeger;
 pub use otelcol::OpenTelemetryCollector;
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use e2e::Guarded;
 use serde_json::{Value, json};
 
-use crate::{free_addresses, program, start};
+use crate::{Authority, Certified, free_addresses, program, start};
 
 /// A running OpenTelemetry Collector.
 pub struct OpenTelemetryCollector {
@@ -14,6 +14,7 @@ pub struct OpenTelemetryCollector {
     http: SocketAddr,
     grpc: SocketAddr,
     file: PathBuf,
+    scheme: &'static str,
 }
 
 impl OpenTelemetryCollector {
@@ -22,13 +23,33 @@ impl OpenTelemetryCollector {
     /// # Errors
     /// When it does not start; then with what it printed.
     pub fn start() -> anyhow::Result<OpenTelemetryCollector> {
+        OpenTelemetryCollector::with(None)
+    }
+
+    /// Starts it with this certificate, for clients that this authority vouches for and nobody else.
+    ///
+    /// # Errors
+    /// When it does not start; then with what it printed.
+    pub fn start_with_tls(
+        certified: &Certified,
+        clients: &Authority,
+    ) -> anyhow::Result<OpenTelemetryCollector> {
+        OpenTelemetryCollector::with(Some(json!({
+            "cert_file": certified.certificate,
+            "key_file": certified.key,
+            "client_ca_file": clients.certificate(),
+        })))
+    }
+
+    fn with(tls: Option<Value>) -> anyhow::Result<OpenTelemetryCollector> {
         let [http, grpc] = free_addresses()?;
         let folder = tempfile::Builder::new().prefix("wasm-tracer-otelcol").tempdir()?.keep();
         let file = folder.join("spans.json");
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let configuration = json!({
             "receivers": { "otlp": { "protocols": {
-                "http": { "endpoint": http.to_string() },
-                "grpc": { "endpoint": grpc.to_string() },
+                "http": { "endpoint": http.to_string(), "tls": tls },
+                "grpc": { "endpoint": grpc.to_string(), "tls": tls },
             } } },
             "exporters": { "file": { "path": file, "flush_interval": "100ms" } },
             "service": {
@@ -43,17 +64,17 @@ impl OpenTelemetryCollector {
         let command = [binary.as_os_str(), "--config".as_ref(), place.as_os_str()];
         let is_ready = || [http, grpc].iter().all(|at| TcpStream::connect(at).is_ok());
         let process = start("the OpenTelemetry Collector", folder.clone(), &command, is_ready)?;
-        Ok(OpenTelemetryCollector { _process: process, http, grpc, file })
+        Ok(OpenTelemetryCollector { _process: process, http, grpc, file, scheme })
     }
 
     /// Where it takes OTLP over HTTP.
     pub fn http(&self) -> String {
-        format!("http://{}", self.http)
+        format!("{}://{}", self.scheme, self.http)
     }
 
     /// Where it takes OTLP over gRPC.
     pub fn grpc(&self) -> String {
-        format!("http://{}", self.grpc)
+        format!("{}://{}", self.scheme, self.grpc)
     }
 
     /// What it has written so far: resources with their spans.
