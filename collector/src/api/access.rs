@@ -9,10 +9,10 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::{Api, Problem};
+use super::{Api, Problem, speech};
 use crate::config::Token;
 use crate::ingest::bearer;
-use crate::ui;
+use crate::ui::{self, Speech};
 
 const COOKIE: &str = "wasm_tracer_read";
 
@@ -25,7 +25,8 @@ pub async fn may_read(State(api): State<Arc<Api>>, request: Request, next: Next)
     let path = request.uri().path();
     let is_page = !path.starts_with("/api/") && path != "/metrics";
     if is_page {
-        return (StatusCode::UNAUTHORIZED, Html(ui::token_form(false))).into_response();
+        let speech = speech::of(request.uri(), request.headers());
+        return (StatusCode::UNAUTHORIZED, Html(ui::token_form(&speech, false))).into_response();
     }
     Problem::Unauthorized.into_response()
 }
@@ -50,12 +51,19 @@ pub struct Entered {
 }
 
 /// `POST /token`: the form. The cookie holds no secret that could be used elsewhere.
-pub async fn enter(State(api): State<Arc<Api>>, Form(entered): Form<Entered>) -> Response {
-    let Some(token) = &api.config.read_token else { return Redirect::to("/").into_response() };
+pub async fn enter(
+    State(api): State<Arc<Api>>,
+    speech: Speech,
+    Form(entered): Form<Entered>,
+) -> Response {
+    let home = Redirect::to(&speech.kept("/"));
+    let Some(token) = &api.config.read_token else { return home.into_response() };
     if !token.admits(entered.token.trim()) {
-        return (StatusCode::UNAUTHORIZED, Html(ui::token_form(true))).into_response();
+        // The form is at the address of the page that was asked for; there is none to come back to.
+        let speech = Speech { here: "/".to_owned(), ..speech };
+        return (StatusCode::UNAUTHORIZED, Html(ui::token_form(&speech, true))).into_response();
     }
     let cookie =
         format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000", token.cookie());
-    ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
+    ([(header::SET_COOKIE, cookie)], home).into_response()
 }

@@ -12,19 +12,20 @@ use super::instance_view::InstanceView;
 use super::timelines::parse_id;
 use super::{Api, Problem};
 use crate::pipeline::Report;
-use crate::ui;
+use crate::ui::{self, Language, Speech, phrases as said};
 
 /// `GET /instances`
-pub async fn list(State(api): State<Arc<Api>>) -> Result<Html<String>, Problem> {
-    let mut instances: Vec<_> = api.instances().await?.iter().map(shown).collect();
+pub async fn list(State(api): State<Arc<Api>>, speech: Speech) -> Result<Html<String>, Problem> {
+    let mut instances: Vec<_> = api.instances().await?.iter().map(|r| shown(&speech, r)).collect();
     instances.sort_by_key(|instance| instance.status.id);
-    Ok(Html(ui::instances_page(&instances)))
+    Ok(Html(ui::instances_page(&speech, &instances)))
 }
 
 /// `GET /instances/{id}`
 pub async fn one(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
+    speech: Speech,
 ) -> Result<Html<String>, Problem> {
     let id: InstanceId = parse_id(&id)?;
     let instances = api.instances().await?;
@@ -33,39 +34,33 @@ pub async fn one(
             "no instance {id} has been heard of lately: /instances lists those that were"
         ))
     })?;
-    Ok(Html(ui::instance_page(&shown(report))))
+    Ok(Html(ui::instance_page(&speech, &shown(&speech, report))))
 }
 
-fn shown(report: &Report) -> ui::Instance {
+fn shown(speech: &Speech, report: &Report) -> ui::Instance {
     ui::Instance {
         status: report.status.clone(),
-        troubles: wrong(&InstanceView::of(report)),
+        troubles: wrong(speech.language, &InstanceView::of(report)),
         at_source: report.at_source,
     }
 }
 
 /// What is wrong with an instance, a clause each.
-pub fn wrong(instance: &InstanceView) -> Vec<String> {
+pub fn wrong(language: Language, instance: &InstanceView) -> Vec<String> {
     let seconds = |micros: u64| script::seconds(Micros(micros));
     let trapped = instance.black_box.last().map(|open| {
         let panic = Panic::of(&open.last_log).map(|panic| format!(": {}", panic.sentence()));
-        let callback = open.callback.unwrap_or("a callback");
-        format!(
-            "trapped in {callback} at {}{}",
-            seconds(open.since_micros),
-            panic.unwrap_or_default()
-        )
+        let callback = open.callback.unwrap_or(said::A_CALLBACK.of(language));
+        let what = said::TRAPPED_IN.with(language, &[callback, &seconds(open.since_micros)]);
+        format!("{what}{}", panic.unwrap_or_default())
     });
     let silent = instance.silence.as_ref().map(|silence| {
-        let open = ui::count(silence.open_timelines as usize, "stream is", "streams are");
-        format!("silent since {}, while {open} open in it", seconds(silence.since_micros))
+        let open = silence.open_timelines.to_string();
+        said::SILENT_SINCE.with(language, &[&open, &seconds(silence.since_micros)])
     });
     let down = instance.fuse.as_ref().map(|fuse| {
-        format!(
-            "the recorder turned itself down at {}: {}",
-            seconds(fuse.since_micros),
-            fuse.sentence
-        )
+        let why = ui::fuse(fuse.reason).of(language);
+        said::DOWN_AT.with(language, &[&seconds(fuse.since_micros), why])
     });
     [trapped, silent, down].into_iter().flatten().collect()
 }

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::view::GapView;
 use crate::decode::{Fuse, SourceTotals};
 use crate::pipeline::Report;
+use crate::ui::{self, Language};
 
 /// An instance.
 #[derive(Debug, Serialize, ToSchema)]
@@ -217,7 +218,7 @@ impl FuseView {
     fn of(fuse: &Fuse) -> FuseView {
         FuseView {
             reason: fuse.reason,
-            sentence: fuse.sentence(),
+            sentence: ui::fuse(fuse.reason).of(Language::English),
             since_micros: fuse.since.0,
             until_micros: fuse.until.0,
         }

@@ -15,6 +15,7 @@ mod plugin_pages;
 mod problem;
 pub mod recording;
 mod requests;
+mod speech;
 mod timelines;
 pub mod view;
 

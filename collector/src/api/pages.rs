@@ -13,7 +13,8 @@ use super::instance_view::InstanceView;
 use super::problem::Asked;
 use super::timelines::{Filter, parse_id};
 use super::{Api, Problem};
-use crate::ui;
+use crate::pipeline::Report;
+use crate::ui::{self, Speech};
 
 /// Rows on one page.
 const ROWS: usize = 100;
@@ -21,6 +22,7 @@ const ROWS: usize = 100;
 /// `GET /`
 pub async fn list(
     State(api): State<Arc<Api>>,
+    speech: Speech,
     filter: Asked<Filter>,
 ) -> Result<Html<String>, Problem> {
     let Parameters(filter) = filter?;
@@ -44,39 +46,42 @@ pub async fn list(
         },
         plugins,
         codes: DIAGNOSES.iter().map(|diagnosis| diagnosis.code.to_owned()).collect(),
-        troubles: instances.iter().flat_map(|report| troubles(&InstanceView::of(report))).collect(),
+        troubles: instances.iter().flat_map(|report| troubles(&speech, report)).collect(),
         cursor: listed.next.map(|cursor| cursor.to_string()),
         ingest: api.ingest_address.to_string(),
     };
-    Ok(Html(ui::list_page(&view)))
+    Ok(Html(ui::list_page(&speech, &view)))
 }
 
 /// What is wrong with an instance, a line each.
-fn troubles(instance: &InstanceView) -> Vec<ui::Trouble> {
+fn troubles(speech: &Speech, report: &Report) -> Vec<ui::Trouble> {
+    let instance = InstanceView::of(report);
     let trouble = |what| ui::Trouble {
         instance: instance.id.clone(),
         plugins: instance.plugins.join(", "),
         what,
     };
-    wrong(instance).into_iter().map(trouble).collect()
+    wrong(speech.language, &instance).into_iter().map(trouble).collect()
 }
 
 /// `GET /timelines/{id}`
 pub async fn timeline(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
+    speech: Speech,
 ) -> Result<Html<String>, Problem> {
     let timeline = api.timeline(parse_id(&id)?).await?;
-    Ok(Html(ui::timeline_page(&timeline, &script::print(&timeline))))
+    Ok(Html(ui::timeline_page(&speech, &timeline, &script::print(&timeline))))
 }
 
 /// `GET /requests/{request_id}`
 pub async fn request(
     State(api): State<Arc<Api>>,
     Path(request_id): Path<String>,
+    speech: Speech,
 ) -> Result<Html<String>, Problem> {
     let requests = api.requests(&request_id).await?;
-    Ok(Html(ui::request_page(&request_id, &requests)))
+    Ok(Html(ui::request_page(&speech, &request_id, &requests)))
 }
 
 /// `GET /assets/{name}`

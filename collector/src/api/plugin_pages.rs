@@ -10,7 +10,7 @@ use super::operate::running;
 use super::{Api, Problem, blocking};
 use crate::pipeline::Question;
 use crate::store::Query;
-use crate::ui;
+use crate::ui::{self, Speech};
 
 /// Timelines that the page of a plugin is made from.
 const LATEST: usize = 100;
@@ -18,15 +18,16 @@ const LATEST: usize = 100;
 const STORED: usize = 1_000;
 
 /// `GET /plugins`
-pub async fn list(State(api): State<Arc<Api>>) -> Result<Html<String>, Problem> {
+pub async fn list(State(api): State<Arc<Api>>, speech: Speech) -> Result<Html<String>, Problem> {
     let plugins = api.plugin_lines().await?;
-    Ok(Html(ui::plugins_page(&plugins)))
+    Ok(Html(ui::plugins_page(&speech, &plugins)))
 }
 
 /// `GET /plugins/{name}`
 pub async fn one(
     State(api): State<Arc<Api>>,
     Path(plugin): Path<String>,
+    speech: Speech,
 ) -> Result<Html<String>, Problem> {
     let of_plugin = Query { plugin: Some(plugin.clone()), ..Query::default() };
     let with_findings = Query { found: true, ..of_plugin.clone() };
@@ -40,7 +41,8 @@ pub async fn one(
         )));
     }
     let found = api.list(with_findings, None, LATEST).await?.timelines;
-    Ok(Html(ui::plugin_page(&ui::PluginView { plugin, counted, latest, found })))
+    let view = ui::PluginView { plugin, counted, latest, found };
+    Ok(Html(ui::plugin_page(&speech, &view)))
 }
 
 impl Api {

@@ -10,6 +10,7 @@ use axum::response::{Html, IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::speech;
 use crate::health::sentence;
 use crate::store::StoreError;
 use crate::ui;
@@ -82,10 +83,11 @@ pub async fn nowhere(uri: Uri) -> Problem {
 pub async fn as_page(request: Request, next: Next) -> Response {
     let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let wants_page = accepted.is_some_and(|accepted| accepted.contains("text/html"));
+    let speech = speech::of(request.uri(), request.headers());
     let response = next.run(request).await;
     match response.extensions().get::<ProblemView>() {
         Some(view) if wants_page => {
-            let page = Html(ui::problem_page(&view.error));
+            let page = Html(ui::problem_page(&speech, &view.error));
             (response.status(), page).into_response()
         }
         _ => response,

@@ -42,6 +42,9 @@ pub struct Filter {
     pub cursor: Option<String>,
     /// At most so many, 1 to 500.
     pub limit: Option<usize>,
+    /// Language of the page at `/`; the API has none.
+    #[param(ignore)]
+    pub lang: Option<String>,
 }
 
 /// A list of timelines.

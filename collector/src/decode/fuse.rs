@@ -36,15 +36,4 @@ impl Fuse {
             until: Micros(counters.fuse_until_micros),
         })
     }
-
-    /// The reason for people.
-    pub fn sentence(&self) -> &'static str {
-        match self.reason {
-            "time_share" => "its own time passed a share of the plugin's",
-            "loss" => "it lost events for many seconds in a row",
-            "memory" => "the plugin's memory is nearly as large as it may become",
-            "order" => "it was ordered to",
-            _ => "for a reason that this version does not know",
-        }
-    }
 }

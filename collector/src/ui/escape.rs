@@ -5,6 +5,9 @@
 
 use std::fmt::Write;
 
+use super::language::{Language, Speech};
+use super::phrases::Phrase;
+
 /// Attributes of an element.
 pub type Attributes<'a> = &'a [(&'static str, &'a str)];
 
@@ -12,17 +15,63 @@ pub type Attributes<'a> = &'a [(&'static str, &'a str)];
 #[derive(Debug, Default)]
 pub struct Html {
     out: String,
+    speech: Speech,
 }
 
 impl Html {
-    /// Nothing yet.
+    /// Nothing yet, of a page that is in English and at no address.
     pub fn new() -> Html {
         Html::default()
     }
 
     /// A page, from its `<!doctype html>`.
-    pub fn page() -> Html {
-        Html { out: "<!doctype html>\n".to_owned() }
+    pub fn page(speech: Speech) -> Html {
+        Html { out: "<!doctype html>\n".to_owned(), speech }
+    }
+
+    /// How it speaks.
+    pub fn speech(&self) -> &Speech {
+        &self.speech
+    }
+
+    /// A fixed text in the page's language, for attributes and where data stands beside it.
+    pub fn words(&self, phrase: &Phrase) -> &'static str {
+        phrase.of(self.speech.language)
+    }
+
+    /// A fixed text with data in its places.
+    pub fn filled(&self, phrase: &Phrase, data: &[&str]) -> String {
+        phrase.with(self.speech.language, data)
+    }
+
+    /// A fixed text.
+    pub fn say(&mut self, phrase: &Phrase) {
+        self.text(self.words(phrase));
+    }
+
+    /// An element that holds one fixed text.
+    pub fn said(&mut self, name: &'static str, attributes: Attributes<'_>, phrase: &Phrase) {
+        self.leaf(name, attributes, self.words(phrase));
+    }
+
+    /// An element that holds one text in English, whatever the page's language.
+    pub fn english(&mut self, name: &'static str, attributes: Attributes<'_>, text: &str) {
+        self.english_element(name, attributes, |html| html.text(text));
+    }
+
+    /// An element that holds English.
+    pub fn english_element(
+        &mut self,
+        name: &'static str,
+        attributes: Attributes<'_>,
+        inside: impl FnOnce(&mut Html),
+    ) {
+        match self.speech.language {
+            Language::English => self.element(name, attributes, inside),
+            Language::Chinese => {
+                self.element(name, &[attributes, &[("lang", "en")]].concat(), inside);
+            }
+        }
     }
 
     /// An element with what `inside` writes in it.
@@ -73,7 +122,10 @@ impl Html {
         let _ = write!(self.out, "<{name}");
         for (attribute, value) in attributes {
             let _ = write!(self.out, " {attribute}=\"");
-            escape(&mut self.out, value);
+            match *attribute {
+                "href" | "action" => escape(&mut self.out, &self.speech.kept(value)),
+                _ => escape(&mut self.out, value),
+            }
             self.out.push('"');
         }
     }

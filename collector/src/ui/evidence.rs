@@ -7,19 +7,22 @@ use ::timeline::{State, Timeline};
 use abi::{Host, Kind};
 
 use super::escape::Html;
+use super::language::Language;
 use super::page::badge;
+use super::phrases as said;
+use super::prose::prose;
 use super::{diagnosis_page, words};
 
 /// All findings, the one to name first at the top.
 pub fn findings(html: &mut Html, timeline: &Timeline) {
-    html.leaf("h2", &[], "Findings");
+    html.said("h2", &[], &said::FINDINGS);
     if timeline.findings.is_empty() {
         let all_said = timeline.state != State::Open
             && timeline.pending.is_empty()
             && timeline.unknown.is_empty()
             && timeline.gaps.is_empty();
-        let words = if all_said { "No diagnosis holds." } else { "Nothing was found so far." };
-        html.leaf("p", &[("class", "faint")], words);
+        let words = if all_said { &said::NONE_HOLDS } else { &said::NONE_SO_FAR };
+        html.said("p", &[("class", "faint")], words);
     }
     for (at, one) in timeline.findings.iter().enumerate() {
         finding(html, one, at + 1, timeline);
@@ -36,12 +39,12 @@ fn finding(html: &mut Html, finding: &Finding, number: usize, timeline: &Timelin
             diagnosis_page::named(html, &finding.code);
         });
         html.element("p", &[("class", "kind")], |html| {
-            html.text(finding.kind());
-            html.text(&format!(" · {}", subject(finding.subject)));
+            html.say(words::kind(finding.is_fact));
+            html.text(&format!(" · {}", subject(html, finding.subject)));
         });
-        html.leaf("p", &[("class", "headline")], &sentence(&finding.headline));
+        html.english("p", &[("class", "headline")], &sentence(&finding.headline));
         if !finding.details.is_empty() {
-            html.element("ul", &[], |html| {
+            html.english_element("ul", &[], |html| {
                 for detail in &finding.details {
                     html.leaf("li", &[], detail);
                 }
@@ -51,23 +54,36 @@ fn finding(html: &mut Html, finding: &Finding, number: usize, timeline: &Timelin
         advice(html, &finding.advice, timeline.dialect.host);
         if !finding.supported_by.is_empty() {
             html.element("p", &[("class", "faint")], |html| {
-                html.text(&format!("Supported by {}.", finding.supported_by.join(", ")));
+                for (at, part) in html.words(&said::SUPPORTED_BY).split("{0}").enumerate() {
+                    if at > 0 {
+                        html.leaf("code", &[], &finding.supported_by.join(", "));
+                    }
+                    html.text(part);
+                }
             });
         }
         if let Some(diagnosis) = registry::find(&finding.code) {
             html.element("details", &[], |html| {
-                html.leaf("summary", &[], diagnosis.title);
-                html.leaf("pre", &[("class", "explanation")], diagnosis.explanation);
+                html.english("summary", &[], diagnosis.title);
+                html.element("div", &[("class", "explanation")], |html| {
+                    let explanation = match html.speech().language {
+                        Language::English => diagnosis.explanation,
+                        Language::Chinese => diagnosis.explanation_zh,
+                    };
+                    prose(html, "h4", explanation);
+                });
             });
         }
     });
 }
 
-fn subject(subject: Subject) -> String {
+fn subject(html: &Html, subject: Subject) -> String {
     match subject {
-        Subject::Call(id) => format!("call {id}"),
-        Subject::Direction(direction) => format!("the {}", direction.name()),
-        Subject::Timeline => "the whole timeline".to_owned(),
+        Subject::Call(id) => html.filled(&said::CALL, &[&id.to_string()]),
+        Subject::Direction(direction) => {
+            html.filled(&said::THE_DIRECTION, &[html.words(words::direction(direction))])
+        }
+        Subject::Timeline => html.words(&said::WHOLE_TIMELINE).to_owned(),
     }
 }
 
@@ -76,7 +92,7 @@ fn evidence(html: &mut Html, finding: &Finding, timeline: &Timeline) {
     if evidence.events.is_empty() && evidence.windows.is_empty() {
         return;
     }
-    html.leaf("h4", &[], "Evidence");
+    html.said("h4", &[], &said::EVIDENCE);
     html.element("p", &[("class", "evidence")], |html| {
         for event in &evidence.events {
             event_link(html, *event);
@@ -85,7 +101,7 @@ fn evidence(html: &mut Html, finding: &Finding, timeline: &Timeline) {
     });
     if !finding.timelines.is_empty() {
         html.element("p", &[("class", "evidence")], |html| {
-            html.text("Timelines of the same request: ");
+            html.say(&said::SAME_REQUEST);
             for id in &finding.timelines {
                 let id = id.to_string();
                 html.leaf("a", &[("href", &format!("/timelines/{id}"))], &id);
@@ -107,22 +123,22 @@ fn event_link(html: &mut Html, event: Sequence) {
 }
 
 fn window(html: &mut Html, window: &Window, started: Micros) {
-    html.text("no ");
+    html.say(&said::WINDOW_NONE);
     let kinds: Vec<String> = window.none_of.iter().map(|k| kind(*k)).collect();
     html.leaf("code", &[], &kinds.join(", "));
-    html.text(" from ");
+    html.say(&said::WINDOW_FROM);
     event_link(html, window.from);
     match window.to {
         Some(to) => {
-            html.text(" to ");
+            html.say(&said::WINDOW_TO);
             event_link(html, to);
         }
         None => {
             let known = words::span(window.known_until.since(started));
-            html.text(&format!(" to all that is known, +{known}"));
+            html.text(&html.filled(&said::WINDOW_KNOWN, &[&known]));
         }
     }
-    html.text(if window.complete { "; no event of it is missing" } else { "; events are missing" });
+    html.say(if window.complete { &said::WINDOW_WHOLE } else { &said::WINDOW_HOLES });
 }
 
 fn kind(kind: Kind) -> String {
@@ -138,7 +154,7 @@ fn advice(html: &mut Html, advice: &[Advice], seen: Option<Host>) {
     if advice.is_empty() {
         return;
     }
-    html.leaf("h4", &[], "What to do");
+    html.said("h4", &[], &said::WHAT_TO_DO);
     let mut sorted: Vec<&Advice> = advice.iter().collect();
     sorted.sort_by_key(|one| match one.host {
         None => 0,
@@ -148,12 +164,15 @@ fn advice(html: &mut Html, advice: &[Advice], seen: Option<Host>) {
     html.element("dl", &[("class", "advice")], |html| {
         for one in sorted {
             let host = match one.host {
-                None => "On any host".to_owned(),
-                Some(host) if Some(host) == seen => format!("On {} (this host)", words::host(host)),
-                Some(host) => format!("On {}", words::host(host)),
+                None => html.words(&said::ANY_HOST).to_owned(),
+                Some(host) => {
+                    let is_seen = Some(host) == seen;
+                    let on = if is_seen { &said::ON_THIS_HOST } else { &said::ON_HOST };
+                    html.filled(on, &[html.words(words::host(host))])
+                }
             };
             html.leaf("dt", &[], &host);
-            html.leaf("dd", &[], &one.text);
+            html.english("dd", &[], &one.text);
         }
     });
 }
@@ -165,25 +184,28 @@ pub fn unsaid(html: &mut Html, timeline: &Timeline) {
     }
     html.line();
     html.element("section", &[("class", "unsaid")], |html| {
-        html.leaf("h2", &[], "What could not be said");
+        html.said("h2", &[], &said::UNSAID);
         html.element("ul", &[], |html| {
             for one in &timeline.pending {
                 html.element("li", &[], |html| {
                     html.leaf("code", &[], one.code);
                     let until = words::span(one.until.since(timeline.started()));
-                    html.text(&format!(" cannot be answered before +{until} is known"));
+                    html.text(&html.filled(&said::NOT_BEFORE, &[&until]));
                 });
             }
             for one in &timeline.unknown {
                 html.element("li", &[], |html| {
                     html.leaf("code", &[], one.code);
-                    html.text(&format!(": {}", one.gap));
+                    html.text(": ");
+                    html.english("span", &[], &one.gap);
                 });
             }
             for gap in &timeline.gaps {
-                let words =
-                    format!("Events #{} to #{} are missing: {}", gap.from, gap.to, gap.reason);
-                html.leaf("li", &[], &words);
+                html.element("li", &[], |html| {
+                    let range = [gap.from.to_string(), gap.to.to_string()];
+                    html.text(&html.filled(&said::MISSING, &[&range[0], &range[1]]));
+                    html.english("span", &[], &gap.reason);
+                });
             }
         });
     });

@@ -6,7 +6,9 @@ use ::timeline::instance::InstanceStatus;
 use ::timeline::script::seconds;
 
 use super::escape::{Html, encoded};
+use super::language::Speech;
 use super::page::{page, text_or_dash};
+use super::phrases::{self as said, Phrase};
 use super::table::{first_rows, table};
 use super::{plugin_page, words};
 use crate::decode::SourceTotals;
@@ -35,52 +37,50 @@ impl Instance {
         names
     }
 
-    fn state(&self) -> &'static str {
+    fn state(&self) -> &'static Phrase {
         let status = &self.status;
         if !status.black_box.is_empty() {
-            "trapped"
+            &said::TRAPPED
         } else if status.silence.is_some() {
-            "silent"
+            &said::SILENT
         } else if status.is_final {
-            "ended"
+            &said::ENDED
         } else if !self.troubles.is_empty() {
-            "turned down"
+            &said::TURNED_DOWN
         } else if status.streams_seen == 0 {
-            "no stream yet"
+            &said::NO_STREAM_YET
         } else {
-            "records"
+            &said::RECORDS
         }
     }
 }
 
-const COLUMNS: [&str; 8] = [
-    "Instance",
-    "State",
-    "Plugins",
-    "Node",
-    "Recorder",
-    "Streams seen",
-    "Gaps",
-    "Events lost at source",
+const COLUMNS: [&Phrase; 8] = [
+    &said::INSTANCE,
+    &said::STATE,
+    &said::PLUGINS,
+    &said::NODE,
+    &said::RECORDER,
+    &said::STREAMS_SEEN,
+    &said::GAPS,
+    &said::LOST_AT_SOURCE,
 ];
 
 /// The list.
-pub fn instances_page(instances: &[Instance]) -> String {
-    page("Instances", false, |html| {
-        html.leaf("h1", &[], "Instances");
-        let what = "VMs that this collector has heard of lately. Each worker of a proxy has one for \
-                    each plugin, and so has its main thread.";
-        html.leaf("p", &[], what);
+pub fn instances_page(speech: &Speech, instances: &[Instance]) -> String {
+    page(speech, said::INSTANCES.of(speech.language), false, |html| {
+        html.said("h1", &[], &said::INSTANCES);
+        html.said("p", &[], &said::ABOUT_INSTANCES);
         if instances.is_empty() {
-            html.leaf("p", &[("class", "faint")], "No instance has been heard of yet.");
+            html.said("p", &[("class", "faint")], &said::NO_INSTANCE);
         }
-        first_rows(html, "Instances", &COLUMNS, instances.iter(), |html, instance| {
+        first_rows(html, &said::INSTANCES, &COLUMNS, instances.iter(), |html, instance| {
             let status = &instance.status;
             let id = status.id.to_string();
             html.element("td", &[], |html| {
                 html.element("a", &[("href", &link(&id))], |html| html.leaf("code", &[], &id));
             });
-            html.leaf("td", &[], instance.state());
+            html.said("td", &[], instance.state());
             let plugins = instance.plugins().join(", ");
             let lost = instance.at_source.map(|counted| counted.events_lost.to_string());
             for text in [
@@ -95,17 +95,18 @@ pub fn instances_page(instances: &[Instance]) -> String {
             }
         });
         html.element("p", &[("class", "links")], |html| {
-            html.leaf("a", &[("href", "/api/v1/instances")], "all as JSON");
+            html.said("a", &[("href", "/api/v1/instances")], &said::ALL_AS_JSON);
         });
     })
 }
 
 /// The page of an instance.
-pub fn instance_page(instance: &Instance) -> String {
+pub fn instance_page(speech: &Speech, instance: &Instance) -> String {
     let status = &instance.status;
     let id = status.id.to_string();
-    page(&format!("Instance {id}"), false, |html| {
-        html.leaf("h1", &[], &format!("Instance {id}"));
+    page(speech, &said::INSTANCE_OF.with(speech.language, &[&id]), false, |html| {
+        let head = html.filled(&said::INSTANCE_OF, &[&id]);
+        html.leaf("h1", &[("class", "path")], &head);
         facts(html, instance);
         wrong(html, instance);
         last_words(html, status);
@@ -118,51 +119,43 @@ pub fn instance_page(instance: &Instance) -> String {
 fn facts(html: &mut Html, instance: &Instance) {
     let status = &instance.status;
     let module = &status.module;
+    let host = module.host.map(|host| html.words(words::host(host)));
     let facts = [
-        ("State", instance.state().to_owned()),
-        ("Node", status.node.to_string()),
-        ("Recorder", module.tracer_version.clone()),
-        ("SDK (a guess)", module.sdk.clone()),
-        ("ABI", module.abi.map(|abi| abi.name().to_owned()).unwrap_or_default()),
-        ("Instrumented for", module.host.map(words::host).unwrap_or_default().to_owned()),
-        ("Streams seen", status.streams_seen.to_string()),
-        ("Open timelines", status.open_timelines.to_string()),
-        ("Known up to", format!("{} of its clock", seconds(status.known_until))),
+        (&said::STATE, html.words(instance.state()).to_owned()),
+        (&said::NODE, status.node.to_string()),
+        (&said::RECORDER, module.tracer_version.clone()),
+        (&said::SDK, module.sdk.clone()),
+        (&said::ABI, module.abi.map(|abi| abi.name().to_owned()).unwrap_or_default()),
+        (&said::INSTRUMENTED_FOR, host.unwrap_or_default().to_owned()),
+        (&said::STREAMS_SEEN, status.streams_seen.to_string()),
+        (&said::OPEN_TIMELINES, status.open_timelines.to_string()),
+        (&said::KNOWN_UP_TO, html.filled(&said::OF_ITS_CLOCK, &[&seconds(status.known_until)])),
     ];
     html.element("dl", &[("class", "facts")], |html| {
         for (name, value) in facts {
             html.element("div", &[], |html| {
-                html.leaf("dt", &[], name);
+                html.said("dt", &[], name);
                 html.element("dd", &[], |html| text_or_dash(html, &value));
             });
         }
     });
     if status.streams_seen == 0 {
-        let why = "It has seen no stream so far: the VM of the main thread never does, nor does the \
-                   one in which a configuration is tried.";
-        html.leaf("p", &[("class", "faint")], why);
+        html.said("p", &[("class", "faint")], &said::NO_STREAM_WHY);
     }
     if status.is_final {
-        let why = "It said that no more comes: its last root context ended.";
-        html.leaf("p", &[("class", "faint")], why);
+        html.said("p", &[("class", "faint")], &said::FINAL_WHY);
     }
 }
 
 fn wrong(html: &mut Html, instance: &Instance) {
     let refused = instance.at_source.map_or(0, |counted| counted.shipments_refused);
-    let refused = (refused > 0).then(|| {
-        format!(
-            "the host refused {} of its recorder: the cluster that leads to this collector was not \
-             known to it at those times, or took no more",
-            words::count(refused as usize, "shipment", "shipments")
-        )
-    });
+    let refused = (refused > 0).then(|| html.filled(&said::REFUSED, &[&refused.to_string()]));
     let clauses: Vec<&String> = instance.troubles.iter().chain(&refused).collect();
     if clauses.is_empty() {
         return;
     }
     html.element("section", &[("class", "troubles")], |html| {
-        html.leaf("h2", &[], "What is wrong");
+        html.said("h2", &[], &said::WHAT_IS_WRONG);
         html.element("ul", &[], |html| {
             for clause in clauses {
                 html.leaf("li", &[], clause);
@@ -175,8 +168,10 @@ fn wrong(html: &mut Html, instance: &Instance) {
 fn last_words(html: &mut Html, status: &InstanceStatus) {
     for open in status.black_box.iter().filter(|open| !open.last_log.is_empty()) {
         html.element("section", &[("class", "last-words")], |html| {
-            let callback = open.callback.map_or("a callback", |callback| callback.row().name);
-            let head = format!("Last words in {callback} of context {}", open.context);
+            let unnamed = html.words(&said::A_CALLBACK);
+            let callback = open.callback.map_or(unnamed, |callback| callback.row().name);
+            let context = open.context.to_string();
+            let head = html.filled(&said::LAST_WORDS_IN, &[callback, &context]);
             html.leaf("h2", &[], &head);
             let text = open.last_log.trim_end();
             html.leaf("pre", &[("class", "scroll"), ("tabindex", "0")], text);
@@ -184,11 +179,12 @@ fn last_words(html: &mut Html, status: &InstanceStatus) {
     }
 }
 
-const ROOT_COLUMNS: [&str; 5] = ["Plugin", "Root id", "Context", "Since", "Until"];
+const ROOT_COLUMNS: [&Phrase; 5] =
+    [&said::PLUGIN, &said::ROOT_ID, &said::CONTEXT, &said::SINCE, &said::UNTIL];
 
 fn roots(html: &mut Html, roots: &[std::sync::Arc<Root>]) {
-    html.leaf("h2", &[], "Roots: a plugin with one configuration each");
-    first_rows(html, "Roots", &ROOT_COLUMNS, roots.iter().rev(), |html, root| {
+    html.said("h2", &[], &said::ROOTS_HEAD);
+    first_rows(html, &said::ROOTS, &ROOT_COLUMNS, roots.iter().rev(), |html, root| {
         html.element("td", &[("class", "path")], |html| match root.plugin.as_str() {
             "" => text_or_dash(html, ""),
             plugin => html.leaf("a", &[("href", &plugin_page::link(plugin))], plugin),
@@ -196,7 +192,7 @@ fn roots(html: &mut Html, roots: &[std::sync::Arc<Root>]) {
         html.element("td", &[("class", "path")], |html| text_or_dash(html, &root.root_id));
         html.leaf("td", &[], &root.context.to_string());
         html.leaf("td", &[], &since(root.since));
-        html.leaf("td", &[], if root.ended { "it ended" } else { "it lives" });
+        html.said("td", &[], if root.ended { &said::IT_ENDED } else { &said::IT_LIVES });
     });
 }
 
@@ -204,39 +200,40 @@ fn since(at: Micros) -> String {
     format!("{} s", seconds(at))
 }
 
-const COUNTED: [&str; 2] = ["Since the instance began", "Count"];
+const COUNTED: [&Phrase; 2] = [&said::SINCE_BEGAN, &said::COUNT];
 
 fn at_source(html: &mut Html, instance: &Instance) {
-    html.leaf("h2", &[], "What its recorder counted");
+    html.said("h2", &[], &said::COUNTED_HEAD);
     let Some(counted) = instance.at_source else {
-        html.leaf("p", &[("class", "faint")], "No count of it has come.");
+        html.said("p", &[("class", "faint")], &said::NO_COUNT);
         return;
     };
     let lines = [
-        ("events made", counted.events),
-        ("events lost before they were shipped", counted.events_lost),
-        ("streams not recorded, its buffer being nearly full", counted.streams_refused),
-        ("streams that it had no room to watch", counted.streams_not_watched),
-        ("shipments that the host refused", counted.shipments_refused),
-        ("log lines of plugins that it had no room for", counted.log_lines_dropped),
-        ("times that it turned itself down", counted.fuse_trips),
-        ("bytes of the VM's memory", counted.memory_bytes),
+        (&said::EVENTS_MADE, counted.events),
+        (&said::EVENTS_LOST, counted.events_lost),
+        (&said::STREAMS_REFUSED, counted.streams_refused),
+        (&said::STREAMS_UNWATCHED, counted.streams_not_watched),
+        (&said::SHIPMENTS_REFUSED, counted.shipments_refused),
+        (&said::LINES_DROPPED, counted.log_lines_dropped),
+        (&said::FUSE_TRIPS, counted.fuse_trips),
+        (&said::MEMORY_BYTES, counted.memory_bytes),
     ];
-    table(html, "Counts", &COUNTED, lines.iter(), |html, (what, count)| {
-        html.leaf("td", &[], what);
+    table(html, &said::COUNTS, &COUNTED, lines.iter(), |html, (what, count)| {
+        html.said("td", &[], what);
         html.leaf("td", &[("class", "duration")], &count.to_string());
     });
 }
 
-const GAP_COLUMNS: [&str; 2] = ["Events", "Why they are missing"];
+const GAP_COLUMNS: [&Phrase; 2] = [&said::EVENTS, &said::WHY_MISSING];
 
 fn gaps(html: &mut Html, status: &InstanceStatus) {
     if status.gaps.is_empty() {
         return;
     }
-    html.leaf("h2", &[], "Gaps, the most recent first");
-    first_rows(html, "Gaps", &GAP_COLUMNS, status.gaps.iter().rev(), |html, gap| {
-        html.leaf("td", &[], &format!("#{} to #{}", gap.from, gap.to));
-        html.leaf("td", &[("class", "path")], &gap.reason);
+    html.said("h2", &[], &said::GAPS_HEAD);
+    first_rows(html, &said::GAPS, &GAP_COLUMNS, status.gaps.iter().rev(), |html, gap| {
+        let range = [gap.from.to_string(), gap.to.to_string()];
+        html.leaf("td", &[], &html.filled(&said::GAP_RANGE, &[&range[0], &range[1]]));
+        html.english("td", &[("class", "path")], &gap.reason);
     });
 }

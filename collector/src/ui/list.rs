@@ -1,12 +1,16 @@
 //! The first page: timelines, newest first, with filters that work without a script and rows that
 //! come live with one.
 
+use std::collections::BTreeMap;
+
 use ::timeline::finding::Severity;
 use ::timeline::ids::{Micros, TimelineId};
-use ::timeline::{State, Timeline};
+use ::timeline::{Reason, State, Timeline};
 
 use super::escape::{Html, encoded};
-use super::page::{badge, page, text_or_dash};
+use super::language::Speech;
+use super::page::{badge, page, severity, text_or_dash};
+use super::phrases::{self as said, Phrase};
 use super::troubles::{Trouble, troubles};
 use super::words;
 
@@ -110,11 +114,14 @@ impl Filter {
 }
 
 /// The page.
-pub fn list_page(view: &ListView) -> String {
-    page("Timelines", true, |html| {
+pub fn list_page(speech: &Speech, view: &ListView) -> String {
+    page(speech, said::TIMELINES.of(speech.language), true, |html| {
         html.element("div", &[("class", "heading")], |html| {
-            html.leaf("h1", &[], "Timelines");
-            html.leaf("p", &[("id", "live"), ("class", "live"), ("role", "status")], "");
+            html.said("h1", &[], &said::TIMELINES);
+            let words = words_of_script(html);
+            let status =
+                [("id", "live"), ("class", "live"), ("role", "status"), ("data-words", &words)];
+            html.leaf("p", &status, "");
         });
         troubles(html, &view.troubles);
         filters(html, view);
@@ -125,7 +132,7 @@ pub fn list_page(view: &ListView) -> String {
         if let Some(cursor) = &view.cursor {
             let link = format!("/?{}cursor={}", view.filter.query(), encoded(cursor));
             html.element("p", &[("class", "more")], |html| {
-                html.leaf("a", &[("href", &link), ("rel", "next")], "Older timelines");
+                html.said("a", &[("href", &link), ("rel", "next")], &said::OLDER);
             });
         }
     })
@@ -134,13 +141,18 @@ pub fn list_page(view: &ListView) -> String {
 fn filters(html: &mut Html, view: &ListView) {
     let filter = &view.filter;
     html.element("form", &[("method", "get"), ("action", "/"), ("class", "filters")], |html| {
-        choice(html, "plugin", "Plugin", &filter.plugin, &view.plugins);
-        choice(html, "finding", "Finding", &filter.finding, &view.codes);
-        let severities: Vec<String> =
-            Severity::ALL.iter().rev().map(|s| s.name().to_owned()).collect();
-        choice(html, "severity", "Severity", &filter.severity, &severities);
+        if html.speech().is_asked {
+            let tag = html.speech().language.tag();
+            html.void("input", &[("type", "hidden"), ("name", "lang"), ("value", tag)]);
+        }
+        choice(html, "plugin", &said::PLUGIN, &filter.plugin, as_they_are(&view.plugins));
+        choice(html, "finding", &said::FINDING, &filter.finding, as_they_are(&view.codes));
+        let language = html.speech().language;
+        let severities =
+            Severity::ALL.iter().rev().map(|one| (one.name(), severity(*one).of(language)));
+        choice(html, "severity", &said::SEVERITY, &filter.severity, severities);
         html.element("label", &[], |html| {
-            html.leaf("span", &[], "Request id");
+            html.said("span", &[], &said::REQUEST_ID);
             html.void(
                 "input",
                 &[
@@ -152,25 +164,37 @@ fn filters(html: &mut Html, view: &ListView) {
                 ],
             );
         });
-        html.leaf("button", &[("type", "submit")], "Filter");
+        html.said("button", &[("type", "submit")], &said::FILTER);
         if !filter.is_empty() {
-            html.leaf("a", &[("href", "/")], "Clear");
+            html.said("a", &[("href", "/")], &said::CLEAR_FILTER);
         }
     });
     html.line();
 }
 
-fn choice(html: &mut Html, name: &'static str, label: &str, chosen: &str, among: &[String]) {
+fn as_they_are(names: &[String]) -> impl Iterator<Item = (&str, &str)> + Clone {
+    names.iter().map(|name| (name.as_str(), name.as_str()))
+}
+
+/// `among`: values, and how they are shown.
+fn choice<'a>(
+    html: &mut Html,
+    name: &'static str,
+    label: &Phrase,
+    chosen: &'a str,
+    among: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+) {
     html.element("label", &[], |html| {
-        html.leaf("span", &[], label);
+        html.said("span", &[], label);
         html.element("select", &[("name", name)], |html| {
-            html.leaf("option", &[("value", "")], "all");
-            let unlisted = Some(chosen).filter(|c| !c.is_empty() && !among.iter().any(|a| a == c));
-            for value in among.iter().map(String::as_str).chain(unlisted) {
+            html.said("option", &[("value", "")], &said::ALL);
+            let is_listed = among.clone().any(|(value, _)| value == chosen);
+            let unlisted = Some((chosen, chosen)).filter(|_| !chosen.is_empty() && !is_listed);
+            for (value, shown) in among.chain(unlisted) {
                 if value == chosen {
-                    html.leaf("option", &[("value", value), ("selected", "")], value);
+                    html.leaf("option", &[("value", value), ("selected", "")], shown);
                 } else {
-                    html.leaf("option", &[("value", value)], value);
+                    html.leaf("option", &[("value", value)], shown);
                 }
             }
         });
@@ -180,65 +204,84 @@ fn choice(html: &mut Html, name: &'static str, label: &str, chosen: &str, among:
 fn empty(html: &mut Html, view: &ListView) {
     html.element("section", &[("class", "empty"), ("id", "empty")], |html| {
         if !view.filter.is_empty() {
-            html.leaf("h2", &[], "No timeline fits this filter");
+            html.said("h2", &[], &said::NO_FIT);
             html.element("p", &[], |html| {
-                html.leaf("a", &[("href", "/")], "Show all timelines");
+                html.said("a", &[("href", "/")], &said::SHOW_ALL);
             });
             return;
         }
-        html.leaf("h2", &[], "No timeline yet");
-        html.leaf(
-            "p",
-            &[],
-            "A timeline appears here as soon as an instrumented plugin sees a request:",
-        );
+        html.said("h2", &[], &said::NONE_YET);
+        html.said("p", &[], &said::APPEARS);
         html.element("ol", &[], |html| {
             html.element("li", &[], |html| {
-                html.text("Rewrite the plugin: ");
+                html.say(&said::REWRITE);
                 let command = "wasm-tracer instrument plugin.wasm -o plugin.traced.wasm \
                                --collector-cluster wasm-tracer";
                 html.leaf("code", &[("class", "command")], command);
             });
             html.element("li", &[], |html| {
-                html.text("Give the proxy a cluster named ");
+                html.say(&said::CLUSTER_BEFORE);
                 html.leaf("code", &[], "wasm-tracer");
-                html.text(" that leads to this collector");
+                html.say(&said::CLUSTER_AFTER);
                 if !view.ingest.is_empty() {
-                    html.text(", ");
+                    html.say(&said::COMMA);
                     html.leaf("code", &[], &view.ingest);
                 }
-                html.text(".");
+                html.say(&said::STOP);
             });
             html.element("li", &[], |html| {
-                html.text("Let the proxy load ");
+                html.say(&said::LOAD_BEFORE);
                 html.leaf("code", &[], "plugin.traced.wasm");
-                html.text(" instead of the original, and send a request through it.");
+                html.say(&said::LOAD_AFTER);
             });
         });
     });
 }
 
-const COLUMNS: [(&str, &str); 8] = [
-    ("severity", "Severity"),
-    ("what", "What was found"),
-    ("plugin", "Plugin"),
-    ("request", "Request"),
-    ("code", "Code"),
-    ("started", "Started (UTC)"),
-    ("duration", "Duration"),
-    ("state", "State"),
+/// What the script of live rows writes, by the names that it knows.
+fn words_of_script(html: &Html) -> String {
+    let severities = Severity::ALL.iter().map(|one| (one.name(), severity(*one)));
+    let reasons = Reason::ALL.iter().map(|reason| (reason.name(), words::closed(*reason)));
+    let others = [
+        ("clear", &said::CLEAR),
+        ("watched", &said::PENDING),
+        ("open", &said::OPEN),
+        ("closed", &said::CLOSED),
+        ("unknown", &said::UNKNOWN),
+        ("nothing_so_far", &said::NOTHING_SO_FAR),
+        ("nothing_found", &said::NOTHING_FOUND),
+        ("live", &said::LIVE),
+        ("reconnecting", &said::RECONNECTING),
+    ];
+    let all = severities.chain(reasons).chain(others);
+    let words: BTreeMap<&str, &str> =
+        all.map(|(name, phrase)| (name, html.words(phrase))).collect();
+    // Strings always become JSON.
+    serde_json::to_string(&words).unwrap_or_default()
+}
+
+const COLUMNS: [(&str, &Phrase); 8] = [
+    ("severity", &said::SEVERITY),
+    ("what", &said::WHAT_FOUND),
+    ("plugin", &said::PLUGIN),
+    ("request", &said::REQUEST_COLUMN),
+    ("code", &said::CODE),
+    ("started", &said::STARTED_UTC),
+    ("duration", &said::DURATION),
+    ("state", &said::STATE),
 ];
 
 /// The table of rows; there, but hidden, while it is empty: live rows come into it.
 pub fn table(html: &mut Html, rows: &[Row]) {
     let class = if rows.is_empty() { "scroll hidden" } else { "scroll" };
+    let label = html.words(&said::TIMELINES);
     let region = [("class", class), ("id", "scroll"), ("tabindex", "0"), ("role", "region")];
-    html.element("div", &[&region[..], &[("aria-label", "Timelines")]].concat(), |html| {
+    html.element("div", &[&region[..], &[("aria-label", label)]].concat(), |html| {
         html.element("table", &[("class", "list")], |html| {
             html.element("thead", &[], |html| {
                 html.element("tr", &[], |html| {
                     for (class, name) in COLUMNS {
-                        html.leaf("th", &[("scope", "col"), ("class", class)], name);
+                        html.said("th", &[("scope", "col"), ("class", class)], name);
                     }
                 });
             });
@@ -265,12 +308,12 @@ fn row(html: &mut Html, row: &Row) {
             html.element("a", &[("href", &link)], |html| match &row.headline {
                 Some((code, headline)) => {
                     html.leaf("b", &[], code);
-                    html.leaf("span", &[], headline);
+                    html.english("span", &[], headline);
                 }
                 None if row.state == State::Open || row.pending > 0 => {
-                    html.leaf("span", &[], "nothing so far");
+                    html.said("span", &[], &said::NOTHING_SO_FAR);
                 }
-                None => html.leaf("span", &[], "nothing found"),
+                None => html.said("span", &[], &said::NOTHING_FOUND),
             });
         });
         html.element("td", &[("class", "plugin")], |html| text_or_dash(html, &row.plugin));
@@ -289,7 +332,7 @@ fn row(html: &mut Html, row: &Row) {
         });
         html.element("td", &[("class", "started")], |html| started(html, row.started.as_deref()));
         html.leaf("td", &[("class", "duration")], &words::span(row.duration));
-        html.leaf("td", &[("class", "state")], words::state(row.state));
+        html.said("td", &[("class", "state")], words::state(row.state));
     });
 }
 

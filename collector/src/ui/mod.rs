@@ -12,6 +12,7 @@ mod instance_page;
 mod language;
 mod list;
 mod page;
+pub(crate) mod phrases;
 mod plugin_page;
 mod problem;
 mod prose;
@@ -31,7 +32,7 @@ mod tests;
 pub use assets::{Asset, asset};
 pub use diagnosis_page::{diagnoses_page, diagnosis_page};
 pub use instance_page::{Instance, instance_page, instances_page};
-pub use language::Language;
+pub use language::{Language, Speech};
 pub use list::{Filter, ListView, Row, list_page};
 pub use plugin_page::{PluginLine, PluginView, plugin_page, plugins_page};
 pub use problem::problem_page;
@@ -39,6 +40,7 @@ pub use request_page::request_page;
 pub use timeline_page::timeline_page;
 pub use token::{TOKEN_PATH, token_form};
 pub use troubles::Trouble;
+pub(crate) use words::fuse;
 pub use words::{count, shortened};
 
 /// The policy that pages are to be served under.

@@ -10,8 +10,10 @@ use ::timeline::ids::Micros;
 use abi::{Callback, Kind};
 
 use super::escape::{Html, encoded};
+use super::language::Speech;
 use super::list::{self, Row};
 use super::page::{badge, page, text_or_dash};
+use super::phrases as said;
 use super::table::{first_rows, table};
 use super::{diagnosis_page, instance_page, words};
 use crate::metrics::Buckets;
@@ -50,14 +52,14 @@ pub fn link(plugin: &str) -> String {
 }
 
 /// The list.
-pub fn plugins_page(plugins: &[PluginLine]) -> String {
-    page("Plugins", false, |html| {
-        html.leaf("h1", &[], "Plugins");
+pub fn plugins_page(speech: &Speech, plugins: &[PluginLine]) -> String {
+    page(speech, said::PLUGINS.of(speech.language), false, |html| {
+        html.said("h1", &[], &said::PLUGINS);
         if plugins.is_empty() {
-            html.leaf("p", &[("class", "faint")], "No plugin has been heard of yet.");
+            html.said("p", &[("class", "faint")], &said::NO_PLUGIN);
         }
-        let columns = ["Plugin", "Instances that run it"];
-        first_rows(html, "Plugins", &columns, plugins.iter(), |html, line| {
+        let columns = [&said::PLUGIN, &said::RUN_IT];
+        first_rows(html, &said::PLUGINS, &columns, plugins.iter(), |html, line| {
             html.element("td", &[("class", "path")], |html| {
                 html.leaf("a", &[("href", &link(&line.plugin))], &line.plugin);
             });
@@ -67,12 +69,13 @@ pub fn plugins_page(plugins: &[PluginLine]) -> String {
 }
 
 /// The page of a plugin.
-pub fn plugin_page(view: &PluginView) -> String {
-    page(&format!("Plugin {}", words::shortened(&view.plugin, 80)), false, |html| {
+pub fn plugin_page(speech: &Speech, view: &PluginView) -> String {
+    let shown = words::shortened(&view.plugin, 80);
+    page(speech, &said::PLUGIN_OF.with(speech.language, &[&shown]), false, |html| {
         html.element("h1", &[("class", "path")], |html| text_or_dash(html, &view.plugin));
         let all = format!("/?plugin={}", encoded(&view.plugin));
         html.element("p", &[("class", "links")], |html| {
-            html.leaf("a", &[("href", &all)], "its timelines");
+            html.said("a", &[("href", &all)], &said::ITS_TIMELINES);
         });
         findings(html, view);
         calls(html, &view.counted);
@@ -81,7 +84,7 @@ pub fn plugin_page(view: &PluginView) -> String {
         vms(html, &view.counted);
         let rows: Vec<Row> = view.found.iter().take(RECENT).map(|t| Row::of(t)).collect();
         if !rows.is_empty() {
-            html.leaf("h2", &[], "Recent findings");
+            html.said("h2", &[], &said::RECENT_FINDINGS);
             list::table(html, &rows);
         }
     })
@@ -96,9 +99,9 @@ struct Found {
 }
 
 fn findings(html: &mut Html, view: &PluginView) {
-    html.leaf("h2", &[], "Findings over time");
+    html.said("h2", &[], &said::OVER_TIME);
     if view.found.is_empty() {
-        html.leaf("p", &[("class", "faint")], "Nothing was found in its timelines.");
+        html.said("p", &[("class", "faint")], &said::NONE_IN_ITS);
         return;
     }
     let at = |timeline: &Timeline| timeline.wall_nanos(timeline.started());
@@ -123,16 +126,21 @@ fn findings(html: &mut Html, view: &PluginView) {
         }
     }
     let time = |nanos: u64| words::rfc3339(nanos).map(|time| words::readable_time(&time));
-    let since = time(first).filter(|_| first > 0).unwrap_or_else(|| "an unknown time".to_owned());
-    let how = format!(
-        "Of its latest {} in which something was found, since {since}.",
-        words::count(view.found.len(), "timeline", "timelines")
-    );
+    let unknown = || html.words(&said::UNKNOWN_TIME).to_owned();
+    let since = time(first).filter(|_| first > 0).unwrap_or_else(unknown);
+    let count = view.found.len().to_string();
+    let how = html.filled(&said::OF_LATEST_FOUND, &[&count, &since]);
     html.leaf("p", &[("class", "faint")], &how);
     let mut lines: Vec<(&str, Found)> = by_code.into_iter().collect();
     lines.sort_by_key(|(_, found)| std::cmp::Reverse((found.severity, found.count)));
-    let columns = ["At worst", "Diagnosis", "Findings", "Over time", "Latest"];
-    table(html, "Findings over time", &columns, lines.into_iter(), |html, (code, found)| {
+    let columns = [
+        &said::AT_WORST_COLUMN,
+        &said::DIAGNOSIS,
+        &said::FINDINGS,
+        &said::OVER_TIME_COLUMN,
+        &said::LATEST,
+    ];
+    table(html, &said::OVER_TIME, &columns, lines.into_iter(), |html, (code, found)| {
         html.element("td", &[], |html| badge(html, Some(found.severity), false));
         html.element("td", &[("class", "path")], |html| diagnosis_page::named(html, code));
         html.leaf("td", &[("class", "duration")], &found.count.to_string());
@@ -145,7 +153,7 @@ fn findings(html: &mut Html, view: &PluginView) {
 /// A bar for each stretch of time, the tallest one full.
 fn bars(html: &mut Html, counts: &[usize; SLOTS]) {
     let most = counts.iter().max().copied().unwrap_or(0).max(1);
-    let label = format!("from the first stretch of time to the last: {counts:?}");
+    let label = html.filled(&said::BARS, &[&format!("{counts:?}")]);
     let shape: [(&'static str, &str); 5] = [
         ("viewBox", "0 0 120 24"),
         ("width", "120"),
@@ -165,22 +173,26 @@ fn bars(html: &mut Html, counts: &[usize; SLOTS]) {
     });
 }
 
-const COUNTED: &str = "As its recorders counted, recorded or not, in the instances heard of lately and \
-                       since each began. The mean is exact, the other times are upper bounds.";
-
 fn calls(html: &mut Html, counted: &PluginReport) {
-    html.leaf("h2", &[], "Calls");
+    html.said("h2", &[], &said::CALLS);
     if counted.calls.is_empty() {
-        html.leaf("p", &[("class", "faint")], "Its recorders have counted no call.");
+        html.said("p", &[("class", "faint")], &said::NO_CALL);
         return;
     }
-    html.leaf("p", &[("class", "faint")], COUNTED);
-    let columns = ["Cluster", "Outcome", "Calls", "Mean", "Half within", "99 % within"];
-    first_rows(html, "Calls", &columns, counted.calls.iter(), |html, (key, counted)| {
+    html.said("p", &[("class", "faint")], &said::AS_COUNTED);
+    let columns = [
+        &said::CLUSTER,
+        &said::OUTCOME,
+        &said::CALLS,
+        &said::MEAN,
+        &said::HALF_WITHIN,
+        &said::MOST_WITHIN,
+    ];
+    first_rows(html, &said::CALLS, &columns, counted.calls.iter(), |html, (key, counted)| {
         let (cluster, outcome) = key;
         let (count, times) = counted;
         html.element("td", &[("class", "path")], |html| text_or_dash(html, cluster));
-        html.leaf("td", &[], outcome);
+        html.said("td", &[], words::outcome(outcome));
         html.leaf("td", &[("class", "duration")], &count.to_string());
         durations(html, times);
     });
@@ -190,11 +202,11 @@ fn pauses(html: &mut Html, counted: &PluginReport) {
     if counted.pauses.is_empty() {
         return;
     }
-    html.leaf("h2", &[], "How long streams were held");
-    html.leaf("p", &[("class", "faint")], COUNTED);
-    let columns = ["Held", "Times", "Mean", "Half within", "99 % within"];
-    table(html, "Holds", &columns, counted.pauses.iter(), |html, (direction, times)| {
-        html.leaf("td", &[], direction.name());
+    html.said("h2", &[], &said::HOW_LONG_HELD);
+    html.said("p", &[("class", "faint")], &said::AS_COUNTED);
+    let columns = [&said::HELD, &said::TIMES, &said::MEAN, &said::HALF_WITHIN, &said::MOST_WITHIN];
+    table(html, &said::HOLDS, &columns, counted.pauses.iter(), |html, (direction, times)| {
+        html.said("td", &[], words::direction(*direction));
         html.leaf("td", &[("class", "duration")], &times.count().to_string());
         durations(html, times);
     });
@@ -211,7 +223,7 @@ fn durations(html: &mut Html, times: &Buckets) {
 }
 
 fn phases(html: &mut Html, latest: &[Arc<Timeline>]) {
-    html.leaf("h2", &[], "Time in the plugin");
+    html.said("h2", &[], &said::TIME_IN);
     let mut by_callback: BTreeMap<&str, Vec<Micros>> = BTreeMap::new();
     let mut whole: Vec<Micros> = Vec::with_capacity(latest.len());
     let invocations = |timeline: &Timeline| -> Vec<(Callback, Micros)> {
@@ -229,20 +241,21 @@ fn phases(html: &mut Html, latest: &[Arc<Timeline>]) {
         }
     }
     if latest.is_empty() {
-        html.leaf("p", &[("class", "faint")], "It has no timeline.");
+        html.said("p", &[("class", "faint")], &said::NO_TIMELINE);
         return;
     }
-    let how = format!(
-        "From its latest {}, as recorded.",
-        words::count(latest.len(), "timeline", "timelines")
-    );
+    let how = html.filled(&said::FROM_LATEST, &[&latest.len().to_string()]);
     html.leaf("p", &[("class", "faint")], &how);
-    let lines = std::iter::once(("all of a timeline", whole)).chain(by_callback);
-    let columns = ["Callback", "Times", "Median", "Longest", "In all"];
-    table(html, "Time in the plugin", &columns, lines, |html, (name, mut took)| {
+    let by_callback = by_callback.into_iter().map(|(name, took)| (Some(name), took));
+    let lines = std::iter::once((None, whole)).chain(by_callback);
+    let columns = [&said::CALLBACK, &said::TIMES, &said::MEDIAN, &said::LONGEST, &said::IN_ALL];
+    table(html, &said::TIME_IN, &columns, lines, |html, (name, mut took)| {
         took.sort_unstable();
         let all = Micros(took.iter().map(|took| took.0).sum());
-        html.element("td", &[], |html| html.leaf("code", &[], name));
+        html.element("td", &[], |html| match name {
+            Some(name) => html.leaf("code", &[], name),
+            None => html.say(&said::ALL_OF_ONE),
+        });
         html.leaf("td", &[("class", "duration")], &took.len().to_string());
         for span in [took.get(took.len() / 2), took.last(), Some(&all)] {
             let shown = span.map(|span| words::span(*span)).unwrap_or_default();
@@ -252,14 +265,14 @@ fn phases(html: &mut Html, latest: &[Arc<Timeline>]) {
 }
 
 fn vms(html: &mut Html, counted: &PluginReport) {
-    html.leaf("h2", &[], "Instances");
+    html.said("h2", &[], &said::INSTANCES);
     if counted.vms.is_empty() {
-        let none = "No instance that runs it has been heard of lately.";
-        html.leaf("p", &[("class", "faint")], none);
+        html.said("p", &[("class", "faint")], &said::NO_VM);
         return;
     }
-    let columns = ["Instance", "Node", "Runs it", "Streams seen", "Memory of the VM"];
-    first_rows(html, "Instances", &columns, counted.vms.iter(), vm_row);
+    let columns =
+        [&said::INSTANCE, &said::NODE, &said::RUNS_IT, &said::STREAMS_SEEN, &said::VM_MEMORY];
+    first_rows(html, &said::INSTANCES, &columns, counted.vms.iter(), vm_row);
 }
 
 fn vm_row(html: &mut Html, vm: &PluginVm) {
@@ -271,7 +284,7 @@ fn vm_row(html: &mut Html, vm: &PluginVm) {
     });
     let node = words::shortened(&vm.node, 120);
     html.element("td", &[("class", "path")], |html| text_or_dash(html, &node));
-    html.leaf("td", &[], if vm.runs { "yes" } else { "no longer" });
+    html.said("td", &[], if vm.runs { &said::YES } else { &said::NO_LONGER });
     html.leaf("td", &[("class", "duration")], &vm.streams_seen.to_string());
     let memory = vm.at_source.filter(|counted| counted.memory_bytes > 0);
     let memory = memory.map(|c| format!("{:.1} MiB", c.memory_bytes as f64 / 1_048_576.0));

@@ -3,8 +3,8 @@
 
 use super::escape::Html;
 
-/// Writes a text.
-pub fn prose(html: &mut Html, markdown: &str) {
+/// Writes a text, with headings of this level.
+pub fn prose(html: &mut Html, heading: &'static str, markdown: &str) {
     let mut lines = markdown.lines();
     let mut paragraph: Vec<&str> = Vec::new();
     while let Some(line) = lines.next() {
@@ -15,9 +15,9 @@ pub fn prose(html: &mut Html, markdown: &str) {
                 html.leaf("code", &[], &code.join("\n"));
             });
             html.line();
-        } else if let Some(heading) = line.strip_prefix("## ") {
+        } else if let Some(words) = line.strip_prefix("## ") {
             end(html, &mut paragraph);
-            html.leaf("h2", &[], heading);
+            html.leaf(heading, &[], words);
             html.line();
         } else if line.trim().is_empty() {
             end(html, &mut paragraph);
@@ -69,6 +69,7 @@ mod tests {
         let mut html = Html::new();
         prose(
             &mut html,
+            "h2",
             "## What\n\nOne `a<b`\ntwo <i>.\n```go\nif a < b {\n\n}\n```\n中文，\n两行\n",
         );
         assert_eq!(
@@ -84,7 +85,7 @@ mod tests {
         for diagnosis in ::timeline::registry::DIAGNOSES {
             for text in [diagnosis.explanation, diagnosis.explanation_zh] {
                 let mut html = Html::new();
-                prose(&mut html, text);
+                prose(&mut html, "h2", text);
                 let written = html.finish();
                 assert!(!written.contains('`'), "{}: a ` is left over", diagnosis.code);
                 let plain = written

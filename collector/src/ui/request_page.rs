@@ -3,8 +3,11 @@
 use ::timeline::request::Request;
 
 use super::escape::{Html, encoded};
+use super::language::Speech;
 use super::list::{Row, table};
 use super::page::{badge, page};
+use super::phrases as said;
+use super::words;
 
 /// Link to the page of a request.
 pub fn link(request_id: &str) -> String {
@@ -12,9 +15,12 @@ pub fn link(request_id: &str) -> String {
 }
 
 /// The page. `requests`: latest first; several where the id was used again, or on several nodes.
-pub fn request_page(request_id: &str, requests: &[Request]) -> String {
-    page(&format!("Request {request_id}"), false, |html| {
-        html.leaf("h1", &[], &format!("Request {request_id}"));
+pub fn request_page(speech: &Speech, request_id: &str, requests: &[Request]) -> String {
+    let shown = words::shortened(request_id, 80);
+    let title = said::REQUEST_OF.with(speech.language, &[&shown]);
+    page(speech, &title, false, |html| {
+        let head = html.filled(&said::REQUEST_OF, &[request_id]);
+        html.leaf("h1", &[("class", "path")], &head);
         for request in requests {
             pass(html, request);
         }
@@ -24,16 +30,18 @@ pub fn request_page(request_id: &str, requests: &[Request]) -> String {
 fn pass(html: &mut Html, request: &Request) {
     html.element("section", &[], |html| {
         if !request.node().is_empty() {
-            html.leaf("h2", &[], &format!("On {}", request.node()));
+            let head = html.filled(&said::ON_NODE, &[request.node()]);
+            html.leaf("h2", &[("class", "path")], &head);
         }
         if let Some(whereabouts) = request.whereabouts() {
-            html.leaf("p", &[("class", "headline")], &whereabouts.sentence());
+            html.english("p", &[("class", "headline")], &whereabouts.sentence());
         }
         for (timeline, finding) in request.findings() {
             html.element("p", &[], |html| {
                 badge(html, Some(finding.severity), false);
                 html.leaf("code", &[], &finding.code);
-                html.text(&format!(" {}: {}", timeline.root.plugin, finding.headline));
+                html.text(&format!(" {}: ", timeline.root.plugin));
+                html.english("span", &[], &finding.headline);
             });
         }
         let rows: Vec<Row> = request.timelines.iter().map(|t| Row::of(t)).collect();

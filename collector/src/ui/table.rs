@@ -1,6 +1,7 @@
 //! A plain table: columns, and a row for each item.
 
 use super::escape::Html;
+use super::phrases::{self as said, Phrase};
 
 /// Rows of one table on a page.
 const MOST: usize = 300;
@@ -8,23 +9,24 @@ const MOST: usize = 300;
 /// A table of what may be many: the first rows, and how many more there are.
 pub fn first_rows<T>(
     html: &mut Html,
-    label: &str,
-    columns: &[&str],
+    label: &Phrase,
+    columns: &[&Phrase],
     items: impl ExactSizeIterator<Item = T>,
     cells: impl Fn(&mut Html, T),
 ) {
     let more = items.len().saturating_sub(MOST);
     table(html, label, columns, items.take(MOST), cells);
     if more > 0 {
-        html.leaf("p", &[("class", "faint")], &format!("{more} more are not shown here."));
+        let words = html.filled(&said::MORE, &[&more.to_string()]);
+        html.leaf("p", &[("class", "faint")], &words);
     }
 }
 
 /// Nothing if there is no item. `cells` writes the cells of one.
 pub fn table<T>(
     html: &mut Html,
-    label: &str,
-    columns: &[&str],
+    label: &Phrase,
+    columns: &[&Phrase],
     items: impl Iterator<Item = T>,
     cells: impl Fn(&mut Html, T),
 ) {
@@ -32,6 +34,7 @@ pub fn table<T>(
     if items.peek().is_none() {
         return;
     }
+    let label = html.words(label);
     let region =
         [("class", "scroll"), ("tabindex", "0"), ("role", "region"), ("aria-label", label)];
     html.element("div", &region, |html| {
@@ -39,7 +42,7 @@ pub fn table<T>(
             html.element("thead", &[], |html| {
                 html.element("tr", &[], |html| {
                     for name in columns {
-                        html.leaf("th", &[("scope", "col")], name);
+                        html.said("th", &[("scope", "col")], name);
                     }
                 });
             });

@@ -1,19 +1,25 @@
 //! The pages as wholes: nothing of a plugin's data becomes markup, nothing breaks the policy, and what
 //! matters is on them.
 
+mod chinese;
+
 use ::timeline::delivery::{Module, OpenInvocation, Root};
 use ::timeline::ids::{CallId, ContextId, Entry, InstanceId, Micros};
 use ::timeline::{Timeline, script};
 
 use super::{CONTENT_SECURITY_POLICY, Filter, ListView, PluginLine, PluginView, Row, fixture};
 use super::{
-    Language, asset, diagnoses_page, diagnosis_page, instance_page, instances_page, list_page,
-    timeline_page, token_form,
+    Language, Speech, asset, diagnoses_page, diagnosis_page, instance_page, instances_page,
+    list_page, timeline_page, token_form,
 };
 use super::{plugin_page, plugins_page};
 
+fn english() -> Speech {
+    Speech::default()
+}
+
 fn rendered(timeline: &Timeline) -> String {
-    timeline_page(timeline, &script::print(timeline))
+    timeline_page(&english(), timeline, &script::print(timeline))
 }
 
 fn list_of(timelines: &[Timeline]) -> ListView {
@@ -60,7 +66,7 @@ fn no_data_of_a_plugin_becomes_markup() {
     };
     view.plugins = vec![attack.clone()];
     view.cursor = Some(attack);
-    check_harmless(&list_page(&view));
+    check_harmless(&list_page(&english(), &view));
 }
 
 #[test]
@@ -70,10 +76,10 @@ fn every_page_obeys_the_policy() {
         rendered(&fixture::seed_bug()),
         rendered(&fixture::fixed_run()),
         rendered(&fixture::many_events(2_500)),
-        list_page(&ListView::default()),
-        list_page(&list_of(&[fixture::seed_bug(), fixture::waiting()])),
-        token_form(false),
-        token_form(true),
+        list_page(&english(), &ListView::default()),
+        list_page(&english(), &list_of(&[fixture::seed_bug(), fixture::waiting()])),
+        token_form(&english(), false),
+        token_form(&english(), true),
     ] {
         check_harmless(&page);
         for part in page.split("\"/assets/").skip(1) {
@@ -108,13 +114,13 @@ fn what_cannot_be_said_is_said() {
     let page = rendered(&fixture::waiting());
     assert!(page.contains("What could not be said"));
     assert!(page.contains("cannot be answered before +5.00 s is known"));
-    assert!(page.contains("Events #6 to #7 are missing: buffer_full"));
+    assert!(page.contains("Events #6 to #7 are missing: <span>buffer_full</span>"));
     assert!(!rendered(&fixture::fixed_run()).contains("What could not be said"));
 }
 
 #[test]
 fn a_lost_callback_stands_out_by_word_too() {
-    let page = list_page(&list_of(&[fixture::seed_bug(), fixture::fixed_run()]));
+    let page = list_page(&english(), &list_of(&[fixture::seed_bug(), fixture::fixed_run()]));
     assert!(page.contains("<tr class=\"lost\""));
     assert!(
         page.contains("<span class=\"badge lost\"><span aria-hidden=\"true\">✕</span>lost</span>")
@@ -128,7 +134,7 @@ fn filters_are_a_form_that_keeps_what_was_asked() {
     view.plugins = vec!["body-call".to_owned(), "other".to_owned()];
     view.filter.plugin = "other".to_owned();
     view.cursor = Some("17&x".to_owned());
-    let page = list_page(&view);
+    let page = list_page(&english(), &view);
     assert!(page.contains("<form method=\"get\" action=\"/\""));
     assert!(page.contains("<option value=\"other\" selected=\"\">other</option>"));
     assert!(page.contains("href=\"/?plugin=other&amp;cursor=17%26x\""));
@@ -136,11 +142,12 @@ fn filters_are_a_form_that_keeps_what_was_asked() {
 
 #[test]
 fn an_empty_list_says_how_to_get_a_first_timeline() {
-    let page = list_page(&ListView { ingest: "127.0.0.1:4000".into(), ..ListView::default() });
+    let page =
+        list_page(&english(), &ListView { ingest: "127.0.0.1:4000".into(), ..ListView::default() });
     assert!(page.contains("wasm-tracer instrument plugin.wasm"));
     assert!(page.contains("127.0.0.1:4000"));
     let filter = Filter { severity: "lost".into(), ..Filter::default() };
-    let page = list_page(&ListView { filter, ..ListView::default() });
+    let page = list_page(&english(), &ListView { filter, ..ListView::default() });
     assert!(page.contains("No timeline fits this filter"));
 }
 
@@ -154,31 +161,35 @@ fn a_row_says_what_the_timeline_says() {
 
 #[test]
 fn the_page_of_every_diagnosis_explains_draws_and_leads_to_its_cases() {
-    let all = diagnoses_page();
+    let all = diagnoses_page(&english());
     check_harmless(&all);
     for diagnosis in ::timeline::registry::DIAGNOSES {
         assert!(all.contains(&format!("<a href=\"/diagnoses/{}\">", diagnosis.code)));
         for (language, heading) in
             [(Language::English, "What you see"), (Language::Chinese, "现象")]
         {
-            let page = diagnosis_page(diagnosis, &[], language);
+            let speech = Speech { language, ..english() };
+            let page = diagnosis_page(&speech, diagnosis, &[]);
             check_harmless(&page);
             assert!(page.contains(&format!("<h2>{heading}</h2>")), "{}", diagnosis.code);
             assert!(page.contains("<svg xmlns="), "{} has no drawing", diagnosis.code);
             assert!(page.contains(&format!("href=\"/?finding={}\"", diagnosis.code)));
-            assert!(page.contains("<article lang=\"") && !page.contains("<tr class="));
+            assert!(
+                page.contains(&format!("<html lang=\"{}\"", language.tag()))
+                    && !page.contains("<tr class=")
+            );
         }
     }
     let diagnosis = &::timeline::registry::DIAGNOSES[0];
     let case = Row::of(&fixture::hostile());
-    let page = diagnosis_page(diagnosis, &[case], Language::English);
+    let page = diagnosis_page(&english(), diagnosis, &[case]);
     check_harmless(&page);
     assert!(page.contains("&lt;script&gt;alert(1)"));
 }
 
-/// An instance whose every text is an attack of 10 kB.
-fn hostile_instance() -> super::Instance {
-    let attack = format!("\"><script>alert(1)</script>{}", "x".repeat(10_000));
+/// An instance whose every text is this.
+fn hostile_instance(attack: &str) -> super::Instance {
+    let attack = attack.to_owned();
     let status = |id| ::timeline::Instance::new(InstanceId([id; 16])).status();
     let mut status = status(1);
     status.node = attack.as_str().into();
@@ -201,27 +212,28 @@ fn hostile_instance() -> super::Instance {
 
 #[test]
 fn pages_of_instances_keep_attacks_as_text_and_lists_short() {
-    let one = hostile_instance();
-    let page = instance_page(&one);
+    let attack = format!("\"><script>alert(1)</script>{}", "x".repeat(10_000));
+    let one = hostile_instance(&attack);
+    let page = instance_page(&english(), &one);
     check_harmless(&page);
     assert!(page.contains("&lt;script&gt;alert(1)"));
-    let list = instances_page(&vec![one; 1_000]);
+    let list = instances_page(&english(), &vec![one; 1_000]);
     check_harmless(&list);
     assert!(list.contains("700 more are not shown here.") && list.len() < 1_000_000);
-    check_harmless(&instances_page(&[]));
+    check_harmless(&instances_page(&english(), &[]));
 }
 
 #[test]
 fn the_page_of_a_plugin_counts_draws_and_keeps_attacks_as_text() {
     let mut view = PluginView { plugin: "body-call".to_owned(), ..PluginView::default() };
-    let page = plugin_page(&view);
+    let page = plugin_page(&english(), &view);
     check_harmless(&page);
     for none in ["Nothing was found", "has no timeline", "counted no call", "No instance"] {
         assert!(page.contains(none), "{none} is missing in {page}");
     }
     view.latest = vec![fixture::seed_bug().into(), fixture::fixed_run().into()];
     view.found = vec![fixture::seed_bug().into()];
-    let page = plugin_page(&view);
+    let page = plugin_page(&english(), &view);
     check_harmless(&page);
     for part in [
         "Of its latest 1 timeline in which something was found",
@@ -245,15 +257,15 @@ fn the_page_of_a_plugin_counts_draws_and_keeps_attacks_as_text() {
         runs: true,
         at_source: None,
     });
-    let page = plugin_page(&view);
+    let page = plugin_page(&english(), &view);
     check_harmless(&page);
     assert!(page.contains("&lt;script&gt;alert(1)"));
-    check_harmless(&plugins_page(&[PluginLine { plugin: attack, instances: 1 }]));
-    check_harmless(&plugins_page(&[]));
+    check_harmless(&plugins_page(&english(), &[PluginLine { plugin: attack, instances: 1 }]));
+    check_harmless(&plugins_page(&english(), &[]));
     assert!(!page.contains("more are not shown here."));
     let many = (0..500).map(|n| ((format!("cluster-{n}"), "answered"), Default::default()));
     view.counted.calls.extend(many);
-    assert!(plugin_page(&view).contains("201 more are not shown here."));
+    assert!(plugin_page(&english(), &view).contains("201 more are not shown here."));
 }
 
 #[test]
@@ -282,8 +294,8 @@ fn instances_to_look_at_stand_before_the_list() {
         plugins: "body-call".to_owned(),
         what: "trapped in request_headers: <b>no such user</b>".to_owned(),
     };
-    let page = list_page(&ListView { troubles: vec![trouble], ..ListView::default() });
+    let page = list_page(&english(), &ListView { troubles: vec![trouble], ..ListView::default() });
     check_harmless(&page);
     assert!(page.contains("Instances to look at") && page.contains("&lt;b&gt;no such user"));
-    assert!(!list_page(&ListView::default()).contains("Instances to look at"));
+    assert!(!list_page(&english(), &ListView::default()).contains("Instances to look at"));
 }

@@ -12,32 +12,36 @@ use ::timeline::{State, Timeline};
 use abi::Kind;
 
 use super::escape::Html;
+use super::language::Speech;
 use super::page::{badge, page, text_or_dash};
+use super::phrases::{self as said, Phrase};
 use super::{evidence, instance_page, plugin_page, request_page, svg, words};
 
 /// Rows of the table of events; the script has them all.
 const MOST_ROWS: usize = 2_000;
 
 /// The page. `script` is the timeline in script notation.
-pub fn timeline_page(timeline: &Timeline, script: &str) -> String {
+pub fn timeline_page(speech: &Speech, timeline: &Timeline, script: &str) -> String {
+    let plugin = words::shortened(&timeline.root.plugin, 80);
     let title = match timeline.headline() {
-        Some(finding) => format!("{} · {}", finding.code, timeline.root.plugin),
-        None => format!("Timeline · {}", timeline.root.plugin),
+        Some(finding) => format!("{} · {plugin}", finding.code),
+        None => said::TIMELINE_OF.with(speech.language, &[&plugin]),
     };
-    page(&title, false, |html| {
+    page(speech, &title, false, |html| {
         heading(html, timeline);
         facts(html, timeline);
         html.line();
         html.element("div", &[("class", "two")], |html| {
             html.element("div", &[("class", "left")], |html| {
-                drawing(html, timeline);
+                svg::figure(html, timeline);
                 last_words(html, timeline);
                 html.line();
                 events(html, timeline);
                 source(html, timeline, script);
             });
             html.line();
-            html.element("aside", &[("class", "right"), ("aria-label", "Findings")], |html| {
+            let label = html.words(&said::FINDINGS);
+            html.element("aside", &[("class", "right"), ("aria-label", label)], |html| {
                 evidence::findings(html, timeline);
                 evidence::unsaid(html, timeline);
             });
@@ -52,9 +56,10 @@ fn heading(html: &mut Html, timeline: &Timeline) {
             let stream = &timeline.stream;
             html.element("span", &[("class", "path")], |html| {
                 if let Some(root) = timeline.root_phrase() {
-                    html.text(&root);
+                    html.english("span", &[], &root);
                 } else if stream.path.is_empty() {
-                    html.text(&format!("context {}", timeline.context));
+                    let context = timeline.context.to_string();
+                    html.text(&html.filled(&said::CONTEXT_OF, &[&context]));
                 } else {
                     html.leaf("b", &[], &stream.method);
                     html.text(" ");
@@ -69,63 +74,59 @@ fn facts(html: &mut Html, timeline: &Timeline) {
     let stream = &timeline.stream;
     let started = timeline.wall_nanos(timeline.started()).and_then(words::rfc3339);
     let code = stream.response_code.map(|code| code.to_string()).unwrap_or_default();
-    let host = timeline.dialect.host.map(words::host).unwrap_or_default();
+    let host = timeline.dialect.host.map(|host| html.words(words::host(host)));
     let state = match timeline.state {
-        State::Open => format!("open, revision {}", timeline.revision),
-        state => words::state(state).to_owned(),
+        State::Open => html.filled(&said::OPEN_REVISION, &[&timeline.revision.to_string()]),
+        state => html.words(words::state(state)).to_owned(),
     };
+    let plugin = &timeline.root.plugin;
     let always = [
-        ("Plugin", timeline.root.plugin.clone()),
-        ("Request id", stream.request_id.clone()),
-        ("Response", code),
-        ("Started", started.as_deref().map(words::readable_time).unwrap_or_default()),
-        ("Duration", words::span(timeline.duration())),
-        ("State", state),
+        (&said::PLUGIN, plugin.clone(), Some(plugin_page::link(plugin))),
+        (
+            &said::REQUEST_ID,
+            stream.request_id.clone(),
+            Some(request_page::link(&stream.request_id)),
+        ),
+        (&said::RESPONSE_FACT, code, None),
+        (&said::STARTED, started.as_deref().map(words::readable_time).unwrap_or_default(), None),
+        (&said::DURATION, words::span(timeline.duration()), None),
+        (&said::STATE, state, None),
     ];
-    let where_known = [
-        ("Response details", stream.response_code_details.clone().unwrap_or_default()),
-        ("Upstream", stream.upstream_address.clone().unwrap_or_default()),
-        ("Termination", stream.connection_termination_details.clone().unwrap_or_default()),
-        ("Transport failure", stream.upstream_transport_failure_reason.clone().unwrap_or_default()),
-        ("Authority", stream.authority.clone()),
-        ("Host", host.to_owned()),
-        ("Node", timeline.node.to_string()),
+    let known = |text: &Option<String>| text.clone().unwrap_or_default();
+    let where_known: [(&Phrase, String, Option<String>); 7] = [
+        (&said::RESPONSE_DETAILS, known(&stream.response_code_details), None),
+        (&said::UPSTREAM, known(&stream.upstream_address), None),
+        (&said::TERMINATION, known(&stream.connection_termination_details), None),
+        (&said::TRANSPORT_FAILURE, known(&stream.upstream_transport_failure_reason), None),
+        (&said::AUTHORITY, stream.authority.clone(), None),
+        (&said::HOST, host.unwrap_or_default().to_owned(), None),
+        (&said::NODE, timeline.node.to_string(), None),
     ];
-    let generation = match timeline.generation {
-        n if n == 0 || timeline.is_root() => String::new(),
-        n => format!(", generation {n}"),
+    let context = [timeline.context, timeline.root.context].map(|context| context.to_string());
+    let generation = timeline.generation.to_string();
+    let context = match timeline.generation {
+        _ if timeline.is_root() => html.filled(&said::A_ROOT, &[&context[0]]),
+        0 => html.filled(&said::OF_ROOT, &[&context[0], &context[1]]),
+        _ => html.filled(&said::OF_ROOT_AGAIN, &[&context[0], &context[1], &generation]),
     };
-    let context = match timeline.is_root() {
-        true => format!("root {}", timeline.context),
-        false => format!("{} of root {}{generation}", timeline.context, timeline.root.context),
-    };
-    let last = [("Context", context), ("Instance", timeline.instance.to_string())];
-    let known = where_known.into_iter().filter(|(_, value)| !value.is_empty());
+    let instance = timeline.instance.to_string();
+    let there = instance_page::link(&instance);
+    let last = [(&said::CONTEXT, context, None), (&said::INSTANCE, instance, Some(there.clone()))];
+    let known = where_known.into_iter().filter(|(_, value, _)| !value.is_empty());
     html.element("dl", &[("class", "facts")], |html| {
-        for (name, value) in always.into_iter().chain(known).chain(last) {
-            let class = if name == "Instance" { "wide" } else { "" };
+        for (name, value, link) in always.into_iter().chain(known).chain(last) {
+            // An id in small letters, which takes the room of two.
+            let class = if link.as_ref() == Some(&there) { "wide" } else { "" };
             html.element("div", &[("class", class)], |html| {
-                html.leaf("dt", &[], name);
-                html.element("dd", &[], |html| match name {
-                    "Request id" if !value.is_empty() => {
-                        html.leaf("a", &[("href", &request_page::link(&value))], &value);
-                    }
-                    "Plugin" if !value.is_empty() => {
-                        html.leaf("a", &[("href", &plugin_page::link(&value))], &value);
-                    }
-                    "Instance" => {
-                        html.leaf("a", &[("href", &instance_page::link(&value))], &value);
+                html.said("dt", &[], name);
+                html.element("dd", &[], |html| match link {
+                    Some(link) if !value.is_empty() => {
+                        html.leaf("a", &[("href", &link)], &value);
                     }
                     _ => text_or_dash(html, &value),
                 });
             });
         }
-    });
-}
-
-fn drawing(html: &mut Html, timeline: &Timeline) {
-    html.element("figure", &[("class", "drawing scroll"), ("tabindex", "0")], |html| {
-        html.append(svg::inline(timeline));
     });
 }
 
@@ -135,9 +136,9 @@ fn last_words(html: &mut Html, timeline: &Timeline) {
     let Some(trap) = trapped.filter(|e| !e.text.is_empty()) else { return };
     let text = trap.text_lossy();
     html.element("section", &[("class", "last-words")], |html| {
-        html.leaf("h2", &[], "Last words of the plugin");
+        html.said("h2", &[], &said::LAST_WORDS);
         if let Some(panic) = Panic::of(&text) {
-            html.leaf("p", &[("class", "headline")], &panic.sentence());
+            html.english("p", &[("class", "headline")], &panic.sentence());
         }
         html.leaf("pre", &[("class", "scroll"), ("tabindex", "0")], text.trim_end());
     });
@@ -151,15 +152,16 @@ fn events(html: &mut Html, timeline: &Timeline) {
         .filter(|e| matches!(e.kind, Kind::Callback(c) if is_ending(c)))
         .map(|e| e.at)
         .max();
-    html.leaf("h2", &[], "Events");
+    html.said("h2", &[], &said::EVENTS);
+    let label = html.words(&said::EVENTS);
     let region =
-        [("class", "scroll"), ("tabindex", "0"), ("role", "region"), ("aria-label", "Events")];
+        [("class", "scroll"), ("tabindex", "0"), ("role", "region"), ("aria-label", label)];
     html.element("div", &region, |html| {
         html.element("table", &[("class", "events")], |html| {
             html.element("thead", &[], |html| {
                 html.element("tr", &[], |html| {
-                    for name in ["After", "Event", "Proves"] {
-                        html.leaf("th", &[("scope", "col")], name);
+                    for name in [&said::AFTER, &said::EVENT, &said::PROVES] {
+                        html.said("th", &[("scope", "col")], name);
                     }
                 });
             });
@@ -172,12 +174,11 @@ fn events(html: &mut Html, timeline: &Timeline) {
         });
     });
     if timeline.events.is_empty() {
-        html.leaf("p", &[("class", "faint")], "No event of this stream has arrived.");
+        html.said("p", &[("class", "faint")], &said::NO_EVENT);
     }
     let more = timeline.events.len().saturating_sub(MOST_ROWS);
     if more > 0 {
-        let words =
-            format!("{} more: see the script notation.", words::count(more, "event", "events"));
+        let words = html.filled(&said::MORE_EVENTS, &[&more.to_string()]);
         html.leaf("p", &[("class", "faint")], &words);
     }
 }
@@ -215,13 +216,14 @@ fn event_row(
         html.element("td", &[], |html| {
             html.leaf("code", &[], &script::event_line(event));
             if after {
-                html.leaf("em", &[], "after the end");
+                html.said("em", &[], &said::AFTER_THE_END);
             }
         });
         html.element("td", &[], |html| {
             for (number, code) in proven {
                 let link = format!("#f{number}");
-                html.leaf("a", &[("href", &link), ("title", code)], &format!("finding {number}"));
+                let words = html.filled(&said::FINDING_NUMBER, &[&number.to_string()]);
+                html.leaf("a", &[("href", &link), ("title", code)], &words);
                 html.text(" ");
             }
         });
@@ -230,16 +232,15 @@ fn event_row(
 
 fn source(html: &mut Html, timeline: &Timeline, script: &str) {
     html.element("details", &[("class", "source")], |html| {
-        html.leaf("summary", &[], "Script notation");
+        html.said("summary", &[], &said::NOTATION);
         html.leaf("pre", &[("class", "scroll"), ("tabindex", "0")], script);
     });
     let api = format!("/api/v1/timelines/{}", timeline.id);
     html.element("p", &[("class", "links")], |html| {
-        html.leaf("a", &[("href", &format!("{api}?as=text"))], "download as script");
+        html.said("a", &[("href", &format!("{api}?as=text"))], &said::AS_SCRIPT);
         html.text(" · ");
-        html.leaf("a", &[("href", &format!("{api}?as=json"))], "download as JSON");
+        html.said("a", &[("href", &format!("{api}?as=json"))], &said::AS_JSON);
         html.text(" · ");
-        let trace = "download as a trace for Perfetto";
-        html.leaf("a", &[("href", &format!("{api}?as=chrome"))], trace);
+        html.said("a", &[("href", &format!("{api}?as=chrome"))], &said::AS_TRACE);
     });
 }

@@ -1,20 +1,20 @@
 //! The form that asks for the reading token; the answer is kept in a cookie.
 
+use super::language::Speech;
 use super::page::page;
+use super::phrases as said;
 
 /// Where the form is posted to, as `application/x-www-form-urlencoded` with one field, `token`.
 pub const TOKEN_PATH: &str = "/token";
 
 /// The page. `wrong`: a token was given and did not fit.
-pub fn token_form(wrong: bool) -> String {
-    page("Token", false, |html| {
+pub fn token_form(speech: &Speech, wrong: bool) -> String {
+    page(speech, said::TOKEN.of(speech.language), false, |html| {
         html.element("section", &[("class", "token")], |html| {
-            html.leaf("h1", &[], "This collector asks for a token");
-            let how = "Its pages are not open to everyone. \
-                       Give the token for reading that it was started with (--read-token).";
-            html.leaf("p", &[], how);
+            html.said("h1", &[], &said::ASKS_FOR_TOKEN);
+            html.said("p", &[], &said::HOW_TOKEN);
             html.element("form", &[("method", "post"), ("action", TOKEN_PATH)], |html| {
-                html.leaf("label", &[("for", "token")], "Token");
+                html.said("label", &[("for", "token")], &said::TOKEN);
                 let described = if wrong { "wrong" } else { "" };
                 html.void(
                     "input",
@@ -28,11 +28,11 @@ pub fn token_form(wrong: bool) -> String {
                         ("aria-describedby", described),
                     ],
                 );
-                html.leaf("button", &[("type", "submit")], "Open");
+                html.said("button", &[("type", "submit")], &said::ENTER);
             });
             if wrong {
                 let attributes = &[("id", "wrong"), ("class", "error"), ("role", "alert")];
-                html.leaf("p", attributes, "That token is not the one. Nothing was stored.");
+                html.said("p", attributes, &said::WRONG_TOKEN);
             }
         });
     })

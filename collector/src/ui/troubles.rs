@@ -2,6 +2,7 @@
 
 use super::escape::Html;
 use super::instance_page;
+use super::phrases as said;
 
 /// An instance and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +24,12 @@ pub fn troubles(html: &mut Html, troubles: &[Trouble]) {
         return;
     }
     html.element("section", &[("class", "troubles")], |html| {
-        html.leaf("h2", &[], "Instances to look at");
+        html.said("h2", &[], &said::TO_LOOK_AT);
         html.element("ul", &[], |html| {
             for one in troubles.iter().take(MOST) {
                 html.element("li", &[], |html| {
                     html.leaf("b", &[], &one.plugins);
-                    html.text(", instance ");
+                    html.say(&said::OF_INSTANCE);
                     let link = instance_page::link(&one.instance);
                     html.leaf("a", &[("href", &link)], &one.instance);
                     html.text(&format!(": {}", one.what));
@@ -36,7 +37,7 @@ pub fn troubles(html: &mut Html, troubles: &[Trouble]) {
             }
         });
         html.element("p", &[("class", "links")], |html| {
-            html.leaf("a", &[("href", "/instances")], "all instances");
+            html.said("a", &[("href", "/instances")], &said::ALL_INSTANCES);
         });
     });
 }

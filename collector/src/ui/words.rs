@@ -2,8 +2,10 @@
 
 use ::timeline::ids::Micros;
 use ::timeline::{Reason, State};
-use abi::Host;
+use abi::{Direction, Host};
 use jiff::Timestamp;
+
+use super::phrases::{self as said, Phrase};
 
 /// A span with three significant digits and its unit.
 pub fn span(span: Micros) -> String {
@@ -37,24 +39,68 @@ pub fn readable_time(rfc3339: &str) -> String {
 }
 
 /// A state in a few words.
-pub fn state(state: State) -> &'static str {
+pub fn state(state: State) -> &'static Phrase {
     match state {
-        State::Open => "open",
-        State::Closed(Reason::Ended) => "ended",
-        State::Closed(Reason::TimedOut) => "closed: a call's timeout passed",
-        State::Closed(Reason::Idle) => "closed: idle",
-        State::Closed(Reason::RootEnded) => "closed: root context ended",
-        State::Closed(Reason::InstanceEnded) => "closed: instance ended",
-        State::Closed(Reason::Evicted) => "closed: evicted",
+        State::Open => &said::OPEN,
+        State::Closed(reason) => closed(reason),
+    }
+}
+
+/// Why a timeline is closed, in a few words.
+pub fn closed(reason: Reason) -> &'static Phrase {
+    match reason {
+        Reason::Ended => &said::ENDED,
+        Reason::TimedOut => &said::TIMED_OUT,
+        Reason::Idle => &said::IDLE,
+        Reason::RootEnded => &said::ROOT_ENDED,
+        Reason::InstanceEnded => &said::INSTANCE_ENDED,
+        Reason::Evicted => &said::EVICTED,
     }
 }
 
 /// A host's name in texts.
-pub fn host(host: Host) -> &'static str {
+pub fn host(host: Host) -> &'static Phrase {
     match host {
-        Host::Envoy => "stock Envoy",
-        Host::Higress => "Higress",
+        Host::Envoy => &said::STOCK_ENVOY,
+        Host::Higress => &said::HIGRESS,
     }
+}
+
+/// A direction's name in texts.
+pub fn direction(direction: Direction) -> &'static Phrase {
+    match direction {
+        Direction::Request => &said::REQUEST,
+        Direction::Response => &said::RESPONSE,
+    }
+}
+
+/// The word for how a call ended, by its word in the API.
+pub fn outcome(name: &str) -> &'static Phrase {
+    match name {
+        "pending" => &said::PENDING,
+        "answered" => &said::ANSWERED,
+        "failed" => &said::FAILED,
+        "late" => &said::LATE,
+        "cancelled" => &said::CANCELLED,
+        "rejected" => &said::REJECTED,
+        _ => &said::UNKNOWN,
+    }
+}
+
+/// Why a recorder turned itself down, by its word in the API.
+pub fn fuse(reason: &str) -> &'static Phrase {
+    match reason {
+        "time_share" => &said::DOWN_TIME_SHARE,
+        "loss" => &said::DOWN_LOSS,
+        "memory" => &said::DOWN_MEMORY,
+        "order" => &said::DOWN_ORDER,
+        _ => &said::DOWN_UNKNOWN,
+    }
+}
+
+/// The word for a cause, or for a fact.
+pub fn kind(is_fact: bool) -> &'static Phrase {
+    if is_fact { &said::FACT } else { &said::CAUSE }
 }
 
 /// `n` things.

@@ -61,12 +61,17 @@ impl Site {
         Ok(site)
     }
 
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
     fn address(&self) -> SocketAddr {
         self.running.ingest_address
     }
 
     fn send(&self, delivery: &Delivery) -> anyhow::Result<()> {
-        ureq::post(format!("http://{}/v1/batches", self.address()))
+        ureq::post(format!("{}/v1/batches", self.url()))
             .header("content-type", "application/x-protobuf")
             .send(collector::decode::encode(delivery))
             .with_context(|| format!("a batch of {} was not taken", delivery.instance))?;
@@ -87,7 +92,7 @@ impl Site {
         let flows = Path::new(env!("CARGO_MANIFEST_DIR")).join("flows");
         let mut node = Command::new(program("NODE")?);
         node.arg(flows.join(format!("{name}.mjs")));
-        node.env("SITE", format!("http://{}", self.address()));
+        node.env("SITE", self.url());
         node.env("LATER", serde_json::to_string(&files)?);
         for variable in ["BROWSER_MODULES", "CHROMIUM"] {
             node.env(variable, program(variable)?);

@@ -2,27 +2,13 @@
 // rendered. All data is inserted as text. Without this script the page works, only not live.
 
 const MOST_ROWS = 200;
-const BADGES = {
-  lost: ["✕", "lost"],
-  hung: ["‖", "hung"],
-  failed: ["!", "failed"],
-  race: ["≈", "race"],
-  note: ["i", "note"],
-  clear: ["✓", "clear"],
-  watched: ["…", "pending"],
-};
-const STATES = {
-  ended: "ended",
-  timed_out: "closed: a call's timeout passed",
-  idle: "closed: idle",
-  root_ended: "closed: root context ended",
-  instance_ended: "closed: instance ended",
-  evicted: "closed: evicted",
-};
+const SIGNS = { lost: "✕", hung: "‖", failed: "!", race: "≈", note: "i", clear: "✓", watched: "…" };
 
 const rows = document.getElementById("rows");
 const status = document.getElementById("live");
 const asked = new URLSearchParams(location.search);
+/** Words in the page's language, by the names that the API has. */
+const words = JSON.parse(status?.dataset.words ?? "{}");
 
 /** An element with a class and children: elements, or texts. */
 function element(name, className, ...children) {
@@ -35,7 +21,8 @@ function element(name, className, ...children) {
 function textOrDash(text) {
   if (text) return text;
   const dash = element("span", "faint", "–");
-  dash.setAttribute("aria-label", "unknown");
+  dash.setAttribute("role", "img");
+  dash.setAttribute("aria-label", words.unknown);
   return dash;
 }
 
@@ -55,18 +42,25 @@ function span(micros) {
 
 function badge(timeline) {
   const nothing = timeline.state === "open" ? "watched" : "clear";
-  const known = BADGES[timeline.severity] ? timeline.severity : nothing;
-  const sign = element("span", "", BADGES[known][0]);
+  const known = SIGNS[timeline.severity] ? timeline.severity : nothing;
+  const sign = element("span", "", SIGNS[known]);
   sign.setAttribute("aria-hidden", "true");
-  return element("span", `badge ${known}`, sign, BADGES[known][1]);
+  return element("span", `badge ${known}`, sign, words[known]);
 }
 
 function found(timeline) {
   const link = document.createElement("a");
   link.href = `/timelines/${encodeURIComponent(timeline.id)}`;
+  if (asked.get("lang")) link.search = new URLSearchParams({ lang: asked.get("lang") });
   const first = timeline.findings && timeline.findings[0];
-  if (first) link.append(element("b", "", first.code), element("span", "", first.headline));
-  else link.append(element("span", "", timeline.state === "open" ? "nothing so far" : "nothing found"));
+  if (first) {
+    const headline = element("span", "", first.headline);
+    headline.lang = "en";
+    link.append(element("b", "", first.code), headline);
+  } else {
+    const nothing = timeline.state === "open" ? words.nothing_so_far : words.nothing_found;
+    link.append(element("span", "", nothing));
+  }
   return link;
 }
 
@@ -83,10 +77,10 @@ function row(timeline) {
   path.append(textOrDash(timeline.path));
   request.append(path);
   if (timeline.request_id) request.append(element("small", "", timeline.request_id));
-  const state = timeline.state === "open" ? "open" : STATES[timeline.reason] || "closed";
+  const state = words[timeline.state === "open" ? "open" : timeline.reason] || words.closed;
   const made = element(
     "tr",
-    BADGES[timeline.severity] ? timeline.severity : "clear",
+    SIGNS[timeline.severity] ? timeline.severity : "clear",
     element("td", "severity", badge(timeline)),
     element("td", "what", found(timeline)),
     element("td", "plugin", textOrDash(timeline.plugin)),
@@ -137,11 +131,11 @@ function show(timeline) {
 if (rows && status) {
   const source = new EventSource("/api/v1/live");
   source.addEventListener("open", () => {
-    status.textContent = "live";
+    status.textContent = words.live;
     status.className = "live on";
   });
   source.addEventListener("error", () => {
-    status.textContent = "reconnecting …";
+    status.textContent = words.reconnecting;
     status.className = "live";
   });
   source.addEventListener("timeline", (event) => {

@@ -20,10 +20,12 @@ use crate::ui::escape::Html;
 
 /// Draws a timeline as a standalone SVG document.
 pub fn draw(timeline: &Timeline) -> String {
-    inline(timeline).finish()
+    draw::drawing(timeline).finish()
 }
 
-/// The same for a page.
-pub(super) fn inline(timeline: &Timeline) -> Html {
-    draw::drawing(timeline)
+/// The same as a part of a page, which scrolls where it is too wide.
+pub(super) fn figure(html: &mut Html, timeline: &Timeline) {
+    html.english_element("figure", &[("class", "drawing scroll"), ("tabindex", "0")], |html| {
+        html.append(draw::drawing(timeline));
+    });
 }

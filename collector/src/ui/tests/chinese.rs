@@ -1,0 +1,197 @@
+//! Pages in Chinese: no fixed word of them is left in English, and what is English says so.
+
+use std::sync::Arc;
+
+use ::timeline::Timeline;
+use ::timeline::delivery::{Root, StreamInfo};
+use ::timeline::ids::InstanceId;
+use ::timeline::request::Request;
+
+use super::super::*;
+use super::{fixture, hostile_instance};
+use crate::decode::SourceTotals;
+
+/// In every language the same.
+const NAMES: [&str; 15] = [
+    "English",
+    "Envoy",
+    "Higress",
+    "Perfetto",
+    "JSON",
+    "UTC",
+    "SDK",
+    "ABI",
+    "ID",
+    "ms",
+    "min",
+    "MiB",
+    "authority",
+    "panic",
+    "trap",
+];
+
+fn chinese() -> Speech {
+    Speech::at("/", "lang=zh", None)
+}
+
+/// Words in Latin letters that a reader of Chinese meets outside code and outside what is marked as
+/// English. Names with a dash are codes.
+fn latin(page: &str) -> Vec<String> {
+    let mut open: Vec<bool> = Vec::new();
+    let mut met = Vec::new();
+    for part in page.split('<').skip(2) {
+        let (tag, text) = part.split_once('>').expect("every tag ends");
+        let name = tag.trim_end_matches('/').split([' ', '\n']).next().unwrap_or_default();
+        let is_skipped = open.last().copied().unwrap_or(false)
+            || ["code", "pre", "script"].contains(&name)
+            || tag.contains("lang=\"en\"")
+            // A Chinese text with names from the ABI in it.
+            || tag.contains("class=\"explanation\"");
+        if !is_skipped {
+            for attribute in ["aria-label=\"", "alt=\""] {
+                let value = tag.split_once(attribute).and_then(|(_, rest)| rest.split_once('"'));
+                met.extend(value.map(|(value, _)| value));
+            }
+        }
+        if tag.starts_with('/') {
+            open.pop();
+        } else if !tag.ends_with('/') {
+            open.push(is_skipped);
+        }
+        if !open.last().copied().unwrap_or(false) {
+            met.push(text);
+        }
+    }
+    let words = met
+        .iter()
+        .flat_map(|text| text.split(|c: char| !(c.is_ascii_alphabetic() || "-_&#;'".contains(c))));
+    let is_word = |word: &&str| {
+        let letters = word.chars().filter(char::is_ascii_alphabetic).count();
+        letters > 1 && !word.contains(['-', '_', '&', ';']) && !NAMES.contains(word)
+    };
+    words.filter(is_word).map(str::to_owned).collect()
+}
+
+/// With all that a plugin or a client says in Russian: it cannot be taken for the page's own words.
+fn told_in_russian(mut timeline: Timeline) -> Timeline {
+    let word = || "слово".to_owned();
+    timeline.root = Arc::new(Root { plugin: word(), root_id: word(), ..(*timeline.root).clone() });
+    timeline.node = "слово".into();
+    timeline.stream = StreamInfo {
+        request_id: word(),
+        method: word(),
+        path: word(),
+        authority: word(),
+        response_code_details: Some(word()),
+        upstream_address: Some(word()),
+        connection_termination_details: Some(word()),
+        upstream_transport_failure_reason: Some(word()),
+        ..timeline.stream
+    };
+    timeline
+}
+
+fn check(name: &str, page: &str) {
+    assert!(page.contains("<html lang=\"zh-CN\">"), "{name}");
+    let left = latin(page);
+    assert!(left.is_empty(), "{name} says {left:?} in {page}");
+    // Every link to a page keeps the language that was asked for.
+    for link in page.split(" href=\"/").skip(1).map(|rest| rest.split('"').next().unwrap_or("")) {
+        let is_page = !["api/", "assets/", "metrics"].iter().any(|p| link.starts_with(p));
+        assert!(!is_page || link.contains("lang="), "{name}: /{link} forgets the language");
+    }
+}
+
+#[test]
+fn english_that_is_not_marked_is_seen() {
+    let page =
+        "<!doctype html>\n<html><p aria-label=\"Main\">中文 left <code>over</code></p></html>";
+    assert_eq!(latin(page), ["Main", "left"]);
+    assert!(
+        latin("<!doctype html>\n<html><p lang=\"en\">All <b>is</b> well</p></html>").is_empty()
+    );
+}
+
+#[test]
+fn the_list_is_in_chinese() {
+    let rows = [fixture::seed_bug(), fixture::waiting(), fixture::fixed_run(), fixture::panicked()];
+    let rows: Vec<Row> = rows.into_iter().map(told_in_russian).map(|t| Row::of(&t)).collect();
+    let trouble = Trouble {
+        instance: "07".to_owned(),
+        plugins: "слово".to_owned(),
+        what: "слово".to_owned(),
+    };
+    let mut view = ListView {
+        rows,
+        plugins: vec!["слово".to_owned()],
+        cursor: Some("1".to_owned()),
+        troubles: vec![trouble],
+        ..ListView::default()
+    };
+    view.filter.plugin = "слово".to_owned();
+    check("the list", &list_page(&chinese(), &view));
+    let none = ListView { ingest: "127.0.0.1:1".to_owned(), ..ListView::default() };
+    check("the empty list", &list_page(&chinese(), &none));
+    view.rows.clear();
+    let none = list_page(&chinese(), &view);
+    check("the list that nothing fits", &none);
+    assert!(none.contains("<input type=\"hidden\" name=\"lang\" value=\"zh-CN\"/>"));
+}
+
+#[test]
+fn a_timeline_is_in_chinese() {
+    for (name, timeline) in [
+        ("the seed bug", fixture::seed_bug()),
+        ("an open one", fixture::waiting()),
+        ("a good one", fixture::fixed_run()),
+        ("a panic", fixture::panicked()),
+        ("one taken along", fixture::taken_with_a_panic()),
+        ("a long one", fixture::many_events(2_500)),
+    ] {
+        let timeline = told_in_russian(timeline);
+        check(name, &timeline_page(&chinese(), &timeline, ""));
+        let request = Request { timelines: vec![Arc::new(timeline)] };
+        check("a request", &request_page(&chinese(), "слово", &[request]));
+    }
+}
+
+#[test]
+fn plugins_instances_diagnoses_and_problems_are_in_chinese() {
+    let lines = [PluginLine { plugin: "слово".to_owned(), instances: 1 }];
+    check("plugins", &plugins_page(&chinese(), &lines));
+    check("no plugins", &plugins_page(&chinese(), &[]));
+    let mut view = PluginView { plugin: "слово".to_owned(), ..PluginView::default() };
+    check("a plugin without anything", &plugin_page(&chinese(), &view));
+    view.latest = vec![told_in_russian(fixture::seed_bug()).into()];
+    view.found = view.latest.clone();
+    for outcome in ["answered", "failed", "late", "rejected", "unknown", "cancelled", "pending"] {
+        view.counted.calls.insert(("слово".to_owned(), outcome), Default::default());
+    }
+    for direction in [abi::Direction::Request, abi::Direction::Response] {
+        view.counted.pauses.insert(direction, Default::default());
+    }
+    for runs in [true, false] {
+        view.counted.vms.push(crate::pipeline::PluginVm {
+            instance: InstanceId([7; 16]),
+            node: "слово".to_owned(),
+            streams_seen: 1,
+            runs,
+            at_source: None,
+        });
+    }
+    check("a plugin", &plugin_page(&chinese(), &view));
+
+    let mut instance = hostile_instance("слово");
+    instance.troubles = vec!["слово".to_owned()];
+    check("an instance", &instance_page(&chinese(), &instance));
+    instance.at_source = Some(SourceTotals { shipments_refused: 2, ..SourceTotals::default() });
+    instance.status.is_final = true;
+    instance.status.black_box.clear();
+    check("an ended instance", &instance_page(&chinese(), &instance));
+    check("instances", &instances_page(&chinese(), &vec![instance; 400]));
+    check("no instances", &instances_page(&chinese(), &[]));
+
+    check("diagnoses", &diagnoses_page(&chinese()));
+    check("a problem", &problem_page(&chinese(), "nothing is at /x"));
+    check("the form", &token_form(&chinese(), true));
+}
