@@ -1,16 +1,20 @@
-//! Correlate and diagnose on one core: events per second, printed. `cargo run --release -p timeline
-//! --example speed`. Every request is the twelve events of a plugin with one call; one in a hundred, then
-//! every second one, loses it (three findings with all their sentences).
+//! Correlate and diagnose on one core, printed: bytes of an open timeline, events per second with few and
+//! with many timelines open. `cargo run --release -p timeline --example speed`. Every request is the twelve
+//! events of a plugin with one call; one in a hundred, then every second one, loses it (three findings with
+//! all their sentences).
 
+use std::collections::HashMap;
 use std::time;
 
-use timeline::delivery::{Clock, Delivery, Module, Root};
+use timeline::delivery::{Clock, Delivery, Module, Root, StreamInfo};
 use timeline::event::Event;
 use timeline::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence};
+use timeline::timeline::Update;
 use timeline::{Instance, script};
 
 const REQUESTS: u32 = 200_000;
-const REQUESTS_PER_BATCH: usize = 64;
+const PER_BATCH: u32 = 64;
+const INSTANCE: InstanceId = InstanceId([1; 16]);
 
 const FIXED: &str = r#"
 0.000000 #1 create 2 root 1
@@ -42,84 +46,145 @@ const LOST: &str = r#"
 0.009000 #12 http_call_response root 1 call 4 headers=3 body=2 code=200
 "#;
 
-fn request(pattern: &[Event], number: u32) -> impl Iterator<Item = Event> + '_ {
-    pattern.iter().map(move |event| {
-        let mut event = event.clone();
-        event.sequence = Sequence(event.sequence.0 + u64::from(number) * 12);
-        event.entry = Entry(event.entry.0 + u64::from(number) * 12);
-        event.at = Micros(event.at.0 + u64::from(number) * 20);
-        if event.context == ContextId(2) {
-            event.context = ContextId(2 + number);
-        }
-        if matches!(event.kind, abi::Kind::Hostcall(abi::Hostcall::SetEffectiveContext)) {
-            event.args = vec![2 + number];
-        }
-        if event.call != CallId(0) {
-            event.call = CallId(4 + number * 4);
-        }
-        event
-    })
+const WAITING: &str = r#"
+0.000000 #1 create 2 root 1
+0.000113 #3 request_headers 2 n=10 end -> pause
+0.000120 #2   dispatch http "outbound|443||authz.example.com" timeout=3600s -> ok call 4
+"#;
+
+/// Requests one after another, in batches.
+struct Traffic {
+    patterns: [Vec<Event>; 2],
+    lost_every: u32,
+    number: u32,
+    sequence: u64,
+    at: Micros,
 }
 
-fn batch(numbers: std::ops::Range<u32>, lost_every: u32, patterns: &[Vec<Event>; 2]) -> Delivery {
-    let first = u64::from(numbers.start) * 12 + 1;
-    let events: Vec<Event> =
-        numbers.flat_map(|n| request(&patterns[usize::from(n % lost_every == 1)], n)).collect();
-    let known_until = events.iter().map(|e| e.at).max().unwrap_or_default();
-    Delivery {
-        instance: InstanceId([1; 16]),
-        module: Module::default(),
-        node: String::new(),
-        clock: Clock { wall_nanos: 1, monotonic: known_until, wall_only: false },
-        first_sequence: Sequence(first),
-        events,
-        roots: vec![Root { context: ContextId(1), ..Root::default() }],
-        streams: Vec::new(),
-        memory_pages: 0,
-        lost: Vec::new(),
-        open: Vec::new(),
-        known_until,
-        is_final: false,
-        newer: false,
+impl Traffic {
+    fn new(patterns: [&str; 2], lost_every: u32) -> Traffic {
+        let patterns = patterns.map(|text| {
+            let mut events = script::parse(text).map(|t| t.events).unwrap_or_default();
+            events.sort_by_key(|e| e.sequence);
+            events
+        });
+        Traffic { patterns, lost_every, number: 0, sequence: 0, at: Micros(0) }
     }
+
+    /// Goes on after what another one has sent.
+    fn after(self, before: &Traffic) -> Traffic {
+        let Traffic { number, sequence, at, .. } = *before;
+        Traffic { number, sequence, at, ..self }
+    }
+
+    fn request(&mut self) -> (StreamInfo, Vec<Event>) {
+        let (number, before) = (self.number, self.sequence);
+        let pattern = &self.patterns[usize::from(number % self.lost_every == 1)];
+        let context = ContextId(2 + number);
+        let events = pattern.iter().map(|event| {
+            let mut event = event.clone();
+            event.sequence = Sequence(before + event.sequence.0);
+            event.entry = Entry(before + event.entry.0);
+            event.at = event.at.after(self.at);
+            if event.context == ContextId(2) {
+                event.context = context;
+            }
+            if matches!(event.kind, abi::Kind::Hostcall(abi::Hostcall::SetEffectiveContext)) {
+                event.args = vec![context.0];
+            }
+            if event.call != CallId(0) {
+                event.call = CallId(4 + number * 4);
+            }
+            event
+        });
+        let events: Vec<Event> = events.collect();
+        self.number += 1;
+        self.sequence += events.len() as u64;
+        self.at = self.at.after(Micros(20));
+        let stream = StreamInfo {
+            context,
+            root: ContextId(1),
+            request_id: format!("7f3c1c7e-5d0b-4a8e-9c55-{number:012x}"),
+            traceparent: format!("00-4bf92f3577b34da6a3ce929d{number:08x}-00f067aa0ba902b7-01"),
+            method: "GET".to_owned(),
+            path: format!("/api/v1/orders/{number}"),
+            authority: "shop.example.com".to_owned(),
+            protocol: "HTTP/1.1".to_owned(),
+            ..StreamInfo::default()
+        };
+        (stream, events)
+    }
+
+    fn batch(&mut self, requests: u32, is_named: bool) -> Delivery {
+        let first = self.sequence + 1;
+        let (mut streams, mut events) = (Vec::new(), Vec::new());
+        for _ in 0..requests {
+            let (stream, more) = self.request();
+            streams.extend(is_named.then_some(stream));
+            events.extend(more);
+        }
+        let known_until = events.iter().map(|e| e.at).max().unwrap_or(self.at);
+        Delivery {
+            instance: INSTANCE,
+            module: Module::default(),
+            node: String::new(),
+            clock: Clock { wall_nanos: 1, monotonic: known_until, wall_only: false },
+            first_sequence: Sequence(first),
+            events,
+            roots: vec![Root { context: ContextId(1), ..Root::default() }],
+            streams,
+            memory_pages: 0,
+            lost: Vec::new(),
+            open: Vec::new(),
+            known_until,
+            is_final: false,
+            newer: false,
+        }
+    }
+}
+
+fn deliver(instance: &mut Instance, delivery: Delivery) -> Vec<Update> {
+    let arrived = delivery.known_until;
+    instance.deliver(delivery, arrived)
 }
 
 fn main() {
-    let patterns = [FIXED, LOST].map(|text| {
-        let mut events = script::parse(text).map(|t| t.events).unwrap_or_default();
-        events.sort_by_key(|e| e.sequence);
-        events
-    });
     // First, while nothing that was freed can be used again.
-    open(&patterns[0]);
+    size();
     for lost_every in [100, 2] {
-        run(lost_every, &patterns);
+        speed(lost_every, 0);
+    }
+    for open in [100, 1_000, 10_000, 100_000] {
+        speed(100, open);
     }
 }
 
-/// Bytes that a timeline takes while its call is out: three events each.
-fn open(pattern: &[Event]) {
+/// Bytes that a timeline takes while its call is out, with what whoever shows it keeps.
+fn size() {
     const OPEN: u32 = 100_000;
-    let mut instance = Instance::new(InstanceId([1; 16]));
+    let mut traffic = Traffic::new([WAITING, WAITING], 2);
+    let mut instance = Instance::new(INSTANCE);
+    let mut shown = HashMap::new();
     let before = resident();
-    for number in 0..OPEN {
-        let mut delivery =
-            batch(number..number + 1, u32::MAX, &[pattern.to_vec(), pattern.to_vec()]);
-        delivery.events.truncate(3);
-        for (at, event) in delivery.events.iter_mut().enumerate() {
-            event.sequence = Sequence(u64::from(number) * 3 + at as u64 + 1);
+    let mut found = 0;
+    for _ in 0..OPEN / 50 {
+        let updates = deliver(&mut instance, traffic.batch(50, true));
+        shown.extend(updates.into_iter().map(|update| (update.id, update.kept)));
+    }
+    // Time passes, and each is found to wait.
+    for _ in 0..400 {
+        traffic.at = traffic.at.after(Micros::from_millis(10));
+        for update in deliver(&mut instance, traffic.batch(0, false)) {
+            found += update.snapshot.findings.len();
+            shown.insert(update.id, update.kept);
         }
-        delivery.first_sequence = Sequence(u64::from(number) * 3 + 1);
-        let arrived = delivery.known_until;
-        instance.deliver(delivery, arrived);
     }
     let bytes = resident().zip(before).map(|(after, before)| after.saturating_sub(before));
     println!(
-        "{} open timelines of three events: {} bytes each (an event is {} bytes before its arguments and text, a timeline {})",
+        "{} open timelines of three events, {found} findings told of {}: {} bytes each, all in",
         instance.status().open_timelines,
+        shown.len(),
         bytes.map_or("?".to_owned(), |b| (b / u64::from(OPEN)).to_string()),
-        size_of::<Event>(),
-        size_of::<timeline::Timeline>()
     );
 }
 
@@ -129,19 +194,21 @@ fn resident() -> Option<u64> {
     told.split_whitespace().nth(1)?.parse::<u64>().ok().map(|pages| pages * 4_096)
 }
 
-fn run(lost_every: u32, patterns: &[Vec<Event>; 2]) {
-    let batches: Vec<Delivery> = (0..REQUESTS)
-        .step_by(REQUESTS_PER_BATCH)
-        .map(|start| {
-            batch(start..(start + REQUESTS_PER_BATCH as u32).min(REQUESTS), lost_every, patterns)
-        })
-        .collect();
-    let mut instance = Instance::new(InstanceId([1; 16]));
+/// Whole requests while others are open.
+fn speed(lost_every: u32, open: u32) {
+    let mut instance = Instance::new(INSTANCE);
+    let mut waiting = Traffic::new([WAITING, WAITING], 2);
+    while waiting.number < open {
+        deliver(&mut instance, waiting.batch(PER_BATCH.min(open - waiting.number), true));
+    }
+    let mut traffic = Traffic::new([FIXED, LOST], lost_every).after(&waiting);
+    let batches = REQUESTS / PER_BATCH;
+    let batches: Vec<Delivery> = (0..batches).map(|_| traffic.batch(PER_BATCH, false)).collect();
+    let events: usize = batches.iter().map(|delivery| delivery.events.len()).sum();
     let (mut timelines, mut findings) = (0, 0);
     let (begun, cpu) = (time::Instant::now(), on_cpu());
     for delivery in batches {
-        let arrived = delivery.known_until;
-        for update in instance.deliver(delivery, arrived) {
+        for update in deliver(&mut instance, delivery) {
             timelines += 1;
             findings += update.snapshot.findings.len();
         }
@@ -151,11 +218,10 @@ fn run(lost_every: u32, patterns: &[Vec<Event>; 2]) {
         (Some(before), Some(after)) => after - before,
         _ => begun.elapsed(),
     };
-    let events = f64::from(REQUESTS) * 12.0;
     println!(
-        "one in {lost_every} lost: {:.2} M events/s ({:.0} ns per event; {timelines} timelines, {findings} findings)",
-        events / took.as_secs_f64() / 1e6,
-        took.as_nanos() as f64 / events
+        "one in {lost_every} lost, {open} others open: {:.2} M events/s ({:.0} ns per event; {timelines} timelines, {findings} findings)",
+        events as f64 / took.as_secs_f64() / 1e6,
+        took.as_nanos() as f64 / events as f64
     );
 }
 

@@ -12,6 +12,7 @@ use abi::{AbiVersion, Dialect, HeadersStop, Host};
 use crate::delivery::{Module, Root, StreamInfo};
 use crate::diagnose::Instant;
 use crate::event::Event;
+use crate::ids::Micros;
 use crate::timeline::{Reason, State, Timeline};
 
 use read::Reader;
@@ -50,39 +51,10 @@ pub fn encode(timeline: &Timeline) -> Vec<u8> {
     w.text(&timeline.node);
     w.root(&timeline.root);
     w.module(&timeline.module);
-    w.dialect(timeline.dialect);
-    w.number(timeline.clock.wall_nanos);
-    w.number(timeline.clock.monotonic.0);
-    w.number(timeline.clock.wall_only.into());
-    w.stream(&timeline.stream);
-    w.number(timeline.gaps.len() as u64);
-    for gap in &timeline.gaps {
-        w.number(gap.from.0);
-        w.number(gap.to.0);
-        w.text(&gap.reason);
-    }
-    w.number(timeline.events.len() as u64);
-    let mut before = Before::default();
-    for event in &timeline.events {
-        w.event(event, &mut before);
-    }
-    w.number(timeline.silence.is_some().into());
-    if let Some(silence) = timeline.silence {
-        w.number(silence.since.0);
-        w.number(silence.open.into());
-    }
-    w.number(timeline.unreached.len() as u64);
-    for unreached in &timeline.unreached {
-        w.out.extend_from_slice(&unreached.timeline.0);
-        w.text(&unreached.plugin);
-    }
+    w.lived(timeline);
+    w.told(timeline);
     w.number(timeline.root.streams);
-    w.number(timeline.memory.len() as u64);
-    for sample in &timeline.memory {
-        w.number(sample.at.0);
-        w.number(sample.pages.into());
-        w.number(sample.streams);
-    }
+    w.samples(timeline);
     w.out
 }
 
@@ -95,6 +67,7 @@ pub fn decode(bytes: &[u8]) -> Result<Timeline, CodecError> {
     }
     let mut r = Reader { rest: &bytes[1..] };
     let mut timeline = r.timeline().ok_or(CodecError::Damaged)?;
+    r.lived(&mut timeline).ok_or(CodecError::Damaged)?;
     if bytes[0] != VERSION_1 {
         timeline.silence = r.silence().ok_or(CodecError::Damaged)?;
     }
@@ -110,6 +83,35 @@ pub fn decode(bytes: &[u8]) -> Result<Timeline, CodecError> {
     }
     timeline.assess(Instant::at(timeline.known_until));
     Ok(timeline)
+}
+
+/// Writes what a timeline has for itself, for [`read_own`]: without names and state, and without what it
+/// shares with others of its instance.
+pub(crate) fn own(timeline: &Timeline) -> Box<[u8]> {
+    let mut w = Writer { out: Vec::with_capacity(256 + timeline.events.len() * 16) };
+    w.number(timeline.known_until.0);
+    w.lived(timeline);
+    w.told(timeline);
+    w.samples(timeline);
+    w.out.into()
+}
+
+/// Puts back what [`own`] wrote. None: it is cut or damaged.
+pub(crate) fn read_own(bytes: &[u8], timeline: &mut Timeline) -> Option<()> {
+    let mut r = Reader { rest: bytes };
+    timeline.known_until = Micros(r.number()?);
+    r.lived(timeline)?;
+    timeline.silence = r.silence()?;
+    timeline.unreached = r.many(Reader::unreached)?;
+    timeline.memory = r.many(Reader::sample)?;
+    Some(())
+}
+
+/// What names the stream, from what [`own`] wrote.
+pub(crate) fn stream(bytes: &[u8]) -> Option<StreamInfo> {
+    let mut r = Reader { rest: bytes };
+    r.number()?;
+    r.begun().map(|(_, _, stream)| stream)
 }
 
 fn state_number(state: State) -> u64 {
@@ -180,6 +182,49 @@ impl Writer {
         self.number(value.is_some().into());
         if let Some(value) = value {
             self.number(value);
+        }
+    }
+
+    /// What it lived through: the rules, the clock, its names, the gaps, the events.
+    fn lived(&mut self, timeline: &Timeline) {
+        self.dialect(timeline.dialect);
+        self.number(timeline.clock.wall_nanos);
+        self.number(timeline.clock.monotonic.0);
+        self.number(timeline.clock.wall_only.into());
+        self.stream(&timeline.stream);
+        self.number(timeline.gaps.len() as u64);
+        for gap in &timeline.gaps {
+            self.number(gap.from.0);
+            self.number(gap.to.0);
+            self.text(&gap.reason);
+        }
+        self.number(timeline.events.len() as u64);
+        let mut before = Before::default();
+        for event in &timeline.events {
+            self.event(event, &mut before);
+        }
+    }
+
+    /// What others say of it.
+    fn told(&mut self, timeline: &Timeline) {
+        self.number(timeline.silence.is_some().into());
+        if let Some(silence) = timeline.silence {
+            self.number(silence.since.0);
+            self.number(silence.open.into());
+        }
+        self.number(timeline.unreached.len() as u64);
+        for unreached in &timeline.unreached {
+            self.out.extend_from_slice(&unreached.timeline.0);
+            self.text(&unreached.plugin);
+        }
+    }
+
+    fn samples(&mut self, timeline: &Timeline) {
+        self.number(timeline.memory.len() as u64);
+        for sample in &timeline.memory {
+            self.number(sample.at.0);
+            self.number(sample.pages.into());
+            self.number(sample.streams);
         }
     }
 

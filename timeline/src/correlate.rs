@@ -20,6 +20,7 @@ use crate::diagnose::Instant;
 use crate::event::Event;
 use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros};
 use crate::instance::InstanceGap;
+use crate::kept::Kept;
 use crate::timeline::{Reason, Silence, Timeline, Update};
 
 use generations::Generations;
@@ -73,7 +74,7 @@ struct Held {
     /// Of a stream, not of a root; a stream's root may come to be known later.
     is_stream: bool,
     /// Shared with who shows it; copied when it changes meanwhile.
-    timeline: Arc<Timeline>,
+    kept: Kept,
     watch: [Watch; 2],
     /// Nothing follows but response callbacks: a stream was deleted; of a root what follows is another errand.
     deleted: bool,
@@ -215,16 +216,16 @@ impl Correlator {
                 self.owners.insert(event.call, key);
             }
         }
-        let of = self.held.get(&key).map(|held| self.root_id(held.timeline.stream.root));
+        let of = self.held.get(&key).map(|held| self.root_id(held.kept.root_id()));
         let Some((held, root)) = self.held.get_mut(&key).zip(of) else { return };
         let mut shown = false;
         if let Some(event) = &invocation {
             let calibration = self.calibrations.root(root);
-            shown = calibration.see(&mut held.watch, held.timeline.context, event, &hostcalls);
-            held.deleted |=
-                callback == Some(Callback::Delete) && event.context == held.timeline.context;
+            let context = held.kept.context();
+            shown = calibration.see(&mut held.watch, context, event, &hostcalls);
+            held.deleted |= callback == Some(Callback::Delete) && event.context == context;
         }
-        insert(&mut held.timeline, invocation.into_iter().chain(hostcalls));
+        insert(held.kept.open(), invocation.into_iter().chain(hostcalls));
         self.touch(key);
         // What its streams show is told of the root.
         if shown && let Some(life) = self.lives.get(&root) {
@@ -245,10 +246,10 @@ impl Correlator {
             all &= key.is_some() || self.roots.contains_key(&context);
             if let Some(key) = key.filter(|key| Some(*key) != home)
                 && let Some(held) = self.held.get_mut(&key)
-                && held.timeline.event(group[0].sequence).is_none()
+                && held.kept.read().event(group[0].sequence).is_none()
             {
                 calibrate::decided(&mut held.watch, context, group);
-                insert(&mut held.timeline, group.iter().cloned());
+                insert(held.kept.open(), group.iter().cloned());
                 self.touch(key);
             }
         }
@@ -264,7 +265,7 @@ impl Correlator {
 
     fn begin(&mut self, context: ContextId, root: ContextId) -> Key {
         let generation = match self.current.get(&context).and_then(|key| self.held.get(key)) {
-            Some(before) => before.timeline.generation + 1,
+            Some(before) => before.kept.generation() + 1,
             None => self.generations.next(context),
         };
         self.streams_seen += 1;
@@ -284,7 +285,7 @@ impl Correlator {
         self.open_streams += usize::from(is_stream);
         let held = Held {
             is_stream,
-            timeline: Arc::new(timeline),
+            kept: Kept::Whole(Arc::new(timeline)),
             watch: Default::default(),
             deleted,
             resting: false,
@@ -311,7 +312,7 @@ impl Correlator {
     fn stream(&mut self, stream: StreamInfo) {
         let Some(key) = self.current.get(&stream.context).copied() else { return };
         if let Some(held) = self.held.get_mut(&key) {
-            Arc::make_mut(&mut held.timeline).stream.merge(stream);
+            held.kept.open().stream.merge(stream);
             self.touch(key);
         }
     }
@@ -350,7 +351,7 @@ impl Correlator {
         }
         if std::mem::take(&mut self.is_refilled) {
             let with_gaps =
-                |(key, held): (&Key, &Held)| (!held.timeline.gaps.is_empty()).then_some(*key);
+                |(key, held): (&Key, &Held)| (!held.kept.read().gaps.is_empty()).then_some(*key);
             due.extend(self.held.iter().filter_map(with_gaps));
         }
         let ended_roots = std::mem::take(&mut self.ended_roots);
@@ -360,7 +361,7 @@ impl Correlator {
         let mut updates = Vec::with_capacity(due.len());
         for key in due {
             let Some(held) = self.held.get(&key) else { continue };
-            let forced = if ended_roots.contains(&held.timeline.root.context) {
+            let forced = if ended_roots.contains(&held.kept.root().context) {
                 Some(Reason::RootEnded)
             } else if is_final || self.is_dead {
                 Some(Reason::InstanceEnded)
@@ -378,8 +379,8 @@ fn is_switch(event: &Event) -> bool {
 }
 
 /// Keeps the order; nearly always the new ones come last.
-fn insert(timeline: &mut Arc<Timeline>, new: impl Iterator<Item = Event>) {
-    let events = &mut Arc::make_mut(timeline).events;
+fn insert(timeline: &mut Timeline, new: impl Iterator<Item = Event>) {
+    let events = &mut timeline.events;
     let old = events.len();
     events.extend(new);
     let start = old.saturating_sub(1);

@@ -16,6 +16,7 @@ mod heartbeat;
 pub mod hold;
 pub mod ids;
 pub mod instance;
+mod kept;
 pub mod memory;
 mod of_a_log;
 pub mod registry;
@@ -27,4 +28,5 @@ pub mod trace;
 
 pub use diagnose::{Diagnosis, Instant, diagnose};
 pub use instance::{Instance, InstanceStatus};
+pub use kept::{Folded, Kept};
 pub use timeline::{Gap, Reason, Silence, State, Timeline, Update};

@@ -10,6 +10,7 @@ use crate::diagnose::{Instant, diagnose};
 use crate::event::Event;
 use crate::finding::{Finding, Severity};
 use crate::ids::{ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
+use crate::kept::Kept;
 
 /// Everything known of one context of one plugin.
 ///
@@ -182,6 +183,21 @@ pub struct Update {
     pub state: State,
     /// All of it.
     pub snapshot: Arc<Timeline>,
+    /// The same, for who keeps it.
+    pub kept: Kept,
+}
+
+impl Update {
+    /// A timeline as it is now.
+    pub fn of(snapshot: Arc<Timeline>) -> Update {
+        Update {
+            id: snapshot.id,
+            revision: snapshot.revision,
+            state: snapshot.state,
+            kept: Kept::of(&snapshot),
+            snapshot,
+        }
+    }
 }
 
 impl Timeline {

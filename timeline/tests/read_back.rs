@@ -3,6 +3,7 @@
 mod any;
 
 use proptest::prelude::*;
+use timeline::Folded;
 use timeline::script::{ScriptError, parse, parse_all, print, print_all};
 
 use any::{any_timeline, corpus};
@@ -14,6 +15,7 @@ fn every_timeline_of_the_corpus_reads_back() {
         assert_eq!(parse(&script).unwrap_or_else(|e| panic!("{name}: {e}")), timeline, "{name}");
         let stored = timeline::codec::encode(&timeline);
         assert_eq!(timeline::codec::decode(&stored).as_ref(), Ok(&timeline), "{name}");
+        assert_eq!(Folded::of(&timeline).unfold(), timeline, "{name}");
     }
     let all: Vec<_> = corpus().into_iter().map(|(_, timeline)| timeline).collect();
     assert_eq!(parse_all(&print_all(&all)).as_ref(), Ok(&all));
@@ -37,6 +39,11 @@ proptest! {
     #[test]
     fn what_is_encoded_reads_back(timeline in any_timeline()) {
         prop_assert_eq!(timeline::codec::decode(&timeline::codec::encode(&timeline)).unwrap(), timeline);
+    }
+
+    #[test]
+    fn what_is_folded_unfolds(timeline in any_timeline()) {
+        prop_assert_eq!(Folded::of(&timeline).unfold(), timeline);
     }
 
     #[test]

@@ -34,12 +34,10 @@ impl Chains {
         }
         let mut others = Vec::new();
         for told in self.closed(&update.snapshot, now) {
-            if told.id == update.id {
-                update.snapshot = told;
-                continue;
+            match told.id == update.id {
+                true => *update = Update::of(told),
+                false => others.push(Update::of(told)),
             }
-            let (id, revision, state) = (told.id, told.revision, told.state);
-            others.push(Update { id, revision, state, snapshot: told });
         }
         others
     }

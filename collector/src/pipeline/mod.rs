@@ -5,6 +5,7 @@
 mod chains;
 mod counts;
 mod keeper;
+mod known;
 mod plugin;
 mod state;
 mod vm;

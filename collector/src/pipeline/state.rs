@@ -7,6 +7,7 @@ use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 use abi::{Callback, Kind};
+use timeline::Kept;
 use timeline::delivery::Delivery;
 use timeline::event::Event;
 use timeline::ids::{InstanceId, Micros, TimelineId};
@@ -16,6 +17,7 @@ use tokio::sync::mpsc::WeakUnboundedSender;
 
 use super::chains::Chains;
 use super::counts;
+use super::known::{Known, Now};
 use super::vm::Vm;
 use super::{Arrived, PluginReport, Question};
 use crate::clock::{Clock, wall_millis};
@@ -77,28 +79,6 @@ pub struct State {
     /// What was added of instances that were let go, and when they were last heard: one that was cut
     /// off for long comes back with all its counts.
     added: HashMap<InstanceId, (Micros, SourceCounters)>,
-}
-
-/// A timeline that is open, or closed and not stored.
-struct Known {
-    timeline: Arc<Timeline>,
-    /// Its place in lists, as of when it was first seen: clocks are read anew with each batch.
-    started_nanos: i64,
-    first: u64,
-    may_be_stored: bool,
-    /// It was closed before in this process and goes on; or, asked only where timelines are handed over,
-    /// a part of it was stored by a process before it. Elsewhere such a one counts as closed once more.
-    was_closed: bool,
-}
-
-impl Known {
-    fn place(&self) -> Cursor {
-        Cursor { started: self.started_nanos, id: self.timeline.id }
-    }
-
-    fn is_open(&self) -> bool {
-        self.timeline.state == TimelineState::Open
-    }
 }
 
 impl State {
@@ -202,13 +182,13 @@ impl State {
     pub fn stored(&mut self, stored: &[(TimelineId, u32)]) {
         for (id, revision) in stored {
             let Entry::Occupied(mut entry) = self.known.entry(*id) else { continue };
-            if entry.get().timeline.revision != *revision || entry.get().is_open() {
+            if entry.get().now.revision != *revision || entry.get().now.is_open {
                 entry.get_mut().may_be_stored = true;
                 continue;
             }
             let known = entry.remove();
             self.unstored -= 1;
-            if let Some(vm) = self.vms.get_mut(&known.timeline.instance) {
+            if let Some(vm) = self.vms.get_mut(&known.now.kept.instance()) {
                 vm.release(known.first, *id);
             }
         }
@@ -222,21 +202,19 @@ impl State {
         // Who asked may be gone.
         match question {
             Question::Timeline(id, reply) => {
-                let _ = reply.send(self.known.get(&id).map(|known| known.timeline.clone()));
+                let _ = reply.send(self.known.get(&id).map(|known| known.now.kept.whole()));
             }
             Question::List(query, after, most, reply) => {
                 let mut list: Vec<_> = self
                     .known
                     .values()
-                    .map(|known| (known.place(), known))
-                    .filter(|(place, _)| after.is_none_or(|after| *place < after))
-                    .filter(|(place, _)| query.covers(place))
-                    .filter(|(_, known)| query.matches(&known.timeline))
-                    .map(|(place, known)| (place, known.timeline.clone()))
+                    .filter(|known| after.is_none_or(|after| known.place < after))
+                    .filter(|known| known.may_match(&query))
                     .collect();
-                list.sort_unstable_by_key(|(place, _)| std::cmp::Reverse(*place));
-                list.truncate(most);
-                let _ = reply.send(list);
+                list.sort_unstable_by_key(|known| std::cmp::Reverse(known.place));
+                let list = list.into_iter().map(|known| (known.place, known.now.kept.whole()));
+                let list = list.filter(|(_, timeline)| query.matches(timeline));
+                let _ = reply.send(list.take(most).collect());
             }
             Question::Plugin(plugin, reply) => {
                 let mut counted = PluginReport::default();
@@ -313,7 +291,7 @@ impl State {
         self.count_instances();
         let metrics = &self.wiring.metrics;
         metrics.open.set((self.known.len() - self.unstored) as i64);
-        metrics.pending.set(self.known.values().map(|k| k.timeline.pending.len() as i64).sum());
+        metrics.pending.set(self.known.values().map(|known| i64::from(known.now.pending)).sum());
     }
 
     fn count_instances(&mut self) {
@@ -346,7 +324,7 @@ impl State {
 
     /// Notes a timeline's new state. A row if it is to be stored.
     fn update(&mut self, instance: InstanceId, update: Update) -> Option<Row> {
-        let mut timeline = update.snapshot;
+        let (mut timeline, mut kept) = (update.snapshot, update.kept);
         let first = timeline.events.iter().map(|e| e.sequence.0).min().unwrap_or(u64::MAX);
         let is_closed = timeline.state != TimelineState::Open;
         let vm = self.vms.get_mut(&instance)?;
@@ -354,7 +332,7 @@ impl State {
         {
             Entry::Occupied(mut entry) => {
                 let known = entry.get_mut();
-                let was_open = known.is_open();
+                let was_open = known.now.is_open;
                 let first = first.min(known.first);
                 if first != known.first {
                     vm.release(known.first, update.id);
@@ -365,12 +343,13 @@ impl State {
                 known.may_be_stored |= !was_open;
                 known.was_closed |= !was_open;
                 // Its instance does not know of the revisions that others of its request gave it.
-                if timeline.revision <= known.timeline.revision {
-                    Arc::make_mut(&mut timeline).revision = known.timeline.revision + 1;
+                if timeline.revision <= known.now.revision {
+                    Arc::make_mut(&mut timeline).revision = known.now.revision + 1;
+                    kept = Kept::of(&timeline);
                 }
-                known.timeline = timeline.clone();
+                known.now = Now::of(&timeline, kept);
                 let once = (known.may_be_stored, known.was_closed);
-                (Some(was_open), once, known.started_nanos)
+                (Some(was_open), once, known.place.started)
             }
             Entry::Vacant(entry) => {
                 // A log may be imported again when the numbers of its events are long forgotten.
@@ -382,8 +361,9 @@ impl State {
                 let is_part = self.wiring.outbox.is_some() && !timeline.begins();
                 let was_closed =
                     update.revision > 1 || is_part && is_stored(&*self.wiring.store, update.id);
-                let timeline = timeline.clone();
-                entry.insert(Known { timeline, started_nanos, first, may_be_stored, was_closed });
+                let place = Cursor { started: started_nanos, id: update.id };
+                let now = Now::of(&timeline, kept);
+                entry.insert(Known { place, now, first, may_be_stored, was_closed });
                 (None, (may_be_stored, was_closed), started_nanos)
             }
         };

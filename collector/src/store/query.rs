@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use timeline::delivery::StreamInfo;
 use timeline::finding::Severity;
 use timeline::ids::TimelineId;
 use timeline::timeline::Timeline;
@@ -35,13 +36,28 @@ impl Query {
         self.begun_nanos.is_none_or(|begun| place.started >= begun)
     }
 
+    /// May a timeline of this plugin, and this bad, match?
+    pub fn may_match(&self, plugin: &str, severity: Option<Severity>) -> bool {
+        self.plugin.as_ref().is_none_or(|of| of == plugin)
+            && (!self.found && self.finding.is_none() || severity.is_some())
+            && self.severity.is_none_or(|of| severity == Some(of))
+    }
+
+    /// Does it ask for one request, or those of one trace?
+    pub fn names_streams(&self) -> bool {
+        self.request_id.is_some() || self.trace.is_some()
+    }
+
+    /// Is a stream of the request and the trace asked for?
+    pub fn is_of(&self, stream: &StreamInfo) -> bool {
+        self.request_id.as_ref().is_none_or(|id| *id == stream.request_id)
+            && self.trace.is_none_or(|trace| trace_of(stream) == Some(trace))
+    }
+
     /// Does a timeline match, its time apart?
     pub fn matches(&self, timeline: &Timeline) -> bool {
-        self.plugin.as_ref().is_none_or(|plugin| *plugin == timeline.root.plugin)
-            && self.request_id.as_ref().is_none_or(|id| *id == timeline.stream.request_id)
-            && self.trace.is_none_or(|trace| trace_of(timeline) == Some(trace))
-            && (!self.found || !timeline.findings.is_empty())
-            && self.severity.is_none_or(|severity| timeline.severity() == Some(severity))
+        self.may_match(&timeline.root.plugin, timeline.severity())
+            && self.is_of(&timeline.stream)
             && self
                 .finding
                 .as_ref()
@@ -96,8 +112,8 @@ pub struct Page {
 }
 
 /// The trace of a timeline's request.
-fn trace_of(timeline: &Timeline) -> Option<TraceId> {
-    Traceparent::of(timeline).map(|parent| parent.trace)
+fn trace_of(stream: &StreamInfo) -> Option<TraceId> {
+    Traceparent::read(&stream.traceparent).map(|parent| parent.trace)
 }
 
 /// A request id as a number, for the index; 0 for none.

@@ -69,6 +69,7 @@ impl<'a> Reader<'a> {
         (0..self.count()?).map(|_| read(self)).collect()
     }
 
+    /// The names of a timeline, and its surroundings.
     pub fn timeline(&mut self) -> Option<Timeline> {
         let (instance, rest) = self.rest.split_first_chunk::<16>()?;
         self.rest = rest;
@@ -80,23 +81,31 @@ impl<'a> Reader<'a> {
             0 => State::Open,
             n => State::Closed(*Reason::ALL.get(usize::try_from(n).ok()? - 1)?),
         };
-        let mut timeline = Timeline {
-            id: TimelineId::of(instance, context, generation),
+        Some(Timeline {
             revision,
             state,
             known_until: Micros(self.number()?),
             node: Arc::from(self.text()?),
             root: Arc::new(self.root()?),
             module: Arc::new(self.module()?),
-            dialect: self.dialect()?,
-            clock: Clock {
-                wall_nanos: self.number()?,
-                monotonic: Micros(self.number()?),
-                wall_only: self.flag()?,
-            },
-            stream: self.stream()?,
             ..Timeline::new(instance, context, generation)
+        })
+    }
+
+    /// What stands before gaps and events.
+    pub fn begun(&mut self) -> Option<(Dialect, Clock, StreamInfo)> {
+        let dialect = self.dialect()?;
+        let clock = Clock {
+            wall_nanos: self.number()?,
+            monotonic: Micros(self.number()?),
+            wall_only: self.flag()?,
         };
+        Some((dialect, clock, self.stream()?))
+    }
+
+    /// What a timeline lived through.
+    pub fn lived(&mut self, timeline: &mut Timeline) -> Option<()> {
+        (timeline.dialect, timeline.clock, timeline.stream) = self.begun()?;
         timeline.gaps = self.many(|r| {
             Some(Gap { from: Sequence(r.number()?), to: Sequence(r.number()?), reason: r.text()? })
         })?;
@@ -107,7 +116,7 @@ impl<'a> Reader<'a> {
             let event = self.event(&mut before)?;
             timeline.events.push(event);
         }
-        Some(timeline)
+        Some(())
     }
 
     pub fn silence(&mut self) -> Option<Option<Silence>> {

@@ -10,6 +10,7 @@ use crate::delivery::{Module, Root};
 use crate::diagnose::{Instant, diagnose};
 use crate::ids::{CallId, Micros, Sequence};
 use crate::instance::InstanceGap;
+use crate::kept::Kept;
 use crate::timeline::{Gap, PendingVerdict, Reason, Silence, State, Timeline, Update};
 
 /// A timeline of which nothing is heard and nothing is awaited is closed after this.
@@ -39,9 +40,19 @@ impl Correlator {
         forced: Option<Reason>,
         touched: bool,
     ) -> Option<Update> {
-        let root = self.held.get(&key).map(|h| self.root_around(&h.timeline))?;
+        let root = self.held.get(&key).map(|held| self.root_around(&held.kept))?;
+        let is_life = self.is_life(key);
         let held = self.held.get_mut(&key)?;
-        let reach = Reach::of(&held.timeline);
+        // Untouched it may be that all stands which was said of it.
+        let folded = match &held.kept {
+            Kept::Folded(folded) if !touched => Some(folded.clone()),
+            _ => None,
+        };
+        if let Some(folded) = &folded {
+            held.kept = Kept::Whole(Arc::new(folded.unfold()));
+        }
+        let timeline = held.kept.unfold();
+        let reach = Reach::of(timeline);
         let gaps = gaps.iter().filter(|g| reach.meets(g)).map(|g| g.gap.clone());
         let around = Around {
             dialect: self.calibrations.of(root.context),
@@ -51,27 +62,34 @@ impl Correlator {
             silence: self.silence,
             gaps: gaps.collect(),
         };
-        let stands = if touched { None } else { around.stands(&held.timeline, instant) };
+        let stands = if touched { None } else { around.stands(timeline, instant) };
         let mut changed = stands.is_none();
         let pending = stands.unwrap_or_else(|| {
-            let t = Arc::make_mut(&mut held.timeline);
+            let t = Arc::make_mut(timeline);
             around.surround(t);
             t.clock = self.clock;
             t.known_until = instant.known_until;
             t.assess(instant);
             t.pending.clone()
         });
-        let ends = Ends::of(held.deleted, &held.timeline);
+        let ends = Ends::of(held.deleted, timeline);
         let reason = ends.reason(instant).or(forced);
         let state = reason.map_or(State::Open, State::Closed);
-        changed |= held.timeline.state != state;
-        let told = held.timeline.revision > 0 || is_worth_telling(&held.timeline);
+        changed |= timeline.state != state;
+        let told = timeline.revision > 0 || is_worth_telling(timeline);
         if changed {
-            let t = Arc::make_mut(&mut held.timeline);
+            let t = Arc::make_mut(timeline);
             t.state = state;
             t.revision += u32::from(told);
-            t.events.shrink_to_fit();
         }
+        let snapshot = timeline.clone();
+        // A root's life gets something with every batch.
+        held.kept = match folded {
+            Some(folded) if !changed => Kept::Folded(folded),
+            _ if is_life => Kept::Whole(snapshot.clone()),
+            _ => Kept::of(&snapshot),
+        };
+        let kept = held.kept.clone();
         if let Some(deadline) = held.deadline.take() {
             self.deadlines.remove(&(deadline, key));
         }
@@ -84,12 +102,11 @@ impl Correlator {
             self.deadlines.extend(held.deadline.map(|at| (at, key)));
             self.idle.insert((held.idle, key));
         }
-        let snapshot = held.timeline.clone();
         // A callback that may still come finds its timeline.
         match reason {
             None => {}
             // The life of a root goes on until the root is deleted.
-            Some(_) if self.is_life(key) && !is_over(&snapshot, forced) => {}
+            Some(_) if is_life && !is_over(&snapshot, forced) => {}
             Some(Reason::TimedOut | Reason::Idle) => self.rest(key),
             // And a trap may be withdrawn.
             Some(Reason::InstanceEnded) if self.is_dead => self.rest(key),
@@ -98,14 +115,14 @@ impl Correlator {
             Some(_) => self.forget(key),
         }
         let (id, revision) = (snapshot.id, snapshot.revision);
-        (changed && told).then_some(Update { id, revision, state, snapshot })
+        (changed && told).then_some(Update { id, revision, state, snapshot, kept })
     }
 
     /// The root of a timeline; that of a root's own with what it has served.
-    fn root_around(&self, timeline: &Timeline) -> Arc<Root> {
-        let mut root = self.root(timeline.stream.root);
-        if timeline.is_root()
-            && let Some(served) = self.served.get(&timeline.context).filter(|served| **served > 0)
+    fn root_around(&self, kept: &Kept) -> Arc<Root> {
+        let mut root = self.root(kept.root_id());
+        if kept.is_root()
+            && let Some(served) = self.served.get(&kept.context()).filter(|served| **served > 0)
         {
             Arc::make_mut(&mut root).streams = *served;
         }
@@ -135,7 +152,7 @@ impl Correlator {
         } else {
             self.open_streams -= usize::from(held.is_stream);
         }
-        let timeline = &held.timeline;
+        let timeline = held.kept.whole();
         let mut out = Vec::new();
         for call in timeline.calls.iter().filter(|c| c.id != CallId(0)) {
             if self.owners.get(&call.id) == Some(&key) {
@@ -151,7 +168,7 @@ impl Correlator {
             self.current.remove(&timeline.context);
             self.generations.used(timeline.context, timeline.generation);
         }
-        self.generations.give_away(timeline, held.deleted, &out);
+        self.generations.give_away(&timeline, held.deleted, &out);
     }
 }
 

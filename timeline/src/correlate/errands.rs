@@ -1,7 +1,5 @@
 //! The timelines of roots: the life of each, and an errand for every other invocation that dispatches.
 
-use std::sync::Arc;
-
 use abi::Callback;
 
 use super::closing::Ends;
@@ -54,12 +52,12 @@ impl Correlator {
         }
         let held = self.held.get_mut(&key)?;
         let is_same = |e: &Event| e.kind == event.kind && e.call == event.call;
-        let is_message = held.timeline.events.iter().any(is_same);
+        let is_message = held.kept.read().events.iter().any(is_same);
         if !is_errand(event.context, hostcalls) {
             return (!is_message).then_some(key);
         }
         if !is_message {
-            insert(&mut held.timeline, std::iter::once(event).chain(hostcalls).cloned());
+            insert(held.kept.open(), std::iter::once(event).chain(hostcalls).cloned());
             self.touch(key);
         }
         Some(self.errand(event.context, event.entry))
@@ -79,7 +77,7 @@ impl Correlator {
 
     pub(super) fn is_life(&self, key: Key) -> bool {
         let held = self.held.get(&key);
-        held.is_some_and(|held| self.life_of(held.timeline.context) == Some(key))
+        held.is_some_and(|held| self.life_of(held.kept.context()) == Some(key))
     }
 
     fn life_of(&self, root: ContextId) -> Option<Key> {
@@ -92,25 +90,26 @@ impl Correlator {
 
     fn is_full(&self, key: Option<Key>) -> bool {
         let held = key.and_then(|key| self.held.get(&key));
-        held.is_some_and(|h| h.timeline.is_root() && h.timeline.events.len() >= FULL)
+        held.is_some_and(|h| h.kept.is_root() && h.kept.read().events.len() >= FULL)
     }
 
     /// With a root ends what it has under way: whatever of it was open then is told so.
     fn root_ends(&mut self, end: &Event) {
         let mut concerned = Vec::new();
         for (key, held) in &self.held {
-            let is_its = self.root_id(held.timeline.stream.root) == end.context;
+            let is_its = self.root_id(held.kept.root_id()) == end.context;
             if is_its && !self.is_life(*key) {
-                let has = held.timeline.event(end.sequence).is_some();
-                let was_open = was_open(&held.timeline, held.deleted, end);
+                let timeline = held.kept.read();
+                let has = timeline.event(end.sequence).is_some();
+                let was_open = was_open(&timeline, held.deleted, end);
                 concerned.extend((has != was_open).then_some((*key, has)));
             }
         }
         for (key, has) in concerned {
             if let Some(held) = self.held.get_mut(&key) {
                 match has {
-                    true => Arc::make_mut(&mut held.timeline).events.retain(|e| e != end),
-                    false => insert(&mut held.timeline, std::iter::once(end.clone())),
+                    true => held.kept.open().events.retain(|e| e != end),
+                    false => insert(held.kept.open(), std::iter::once(end.clone())),
                 }
                 self.touch(key);
             }
@@ -120,8 +119,8 @@ impl Correlator {
     /// What came late may have been open when its root ended, or shows that something was not.
     pub(super) fn roots_ended(&mut self) {
         let lives = self.lives.values().filter_map(|key| self.held.get(key));
-        let ends = lives.flat_map(|held| held.timeline.events.iter().filter(|e| e.is_end()));
-        for end in ends.cloned().collect::<Vec<_>>() {
+        let events = lives.flat_map(|held| held.kept.read().into_owned().events);
+        for end in events.filter(Event::is_end).collect::<Vec<_>>() {
             self.root_ends(&end);
         }
     }

@@ -4,7 +4,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
-use std::sync::Arc;
 
 use super::{Correlator, Key};
 use crate::ids::{CallId, ContextId};
@@ -86,7 +85,7 @@ impl Correlator {
         let key = self.hold(context, generation, gone.root, gone.deleted);
         self.generations.gone.keep((context, generation), Gone { held: Some(key), ..gone });
         if let Some(held) = self.held.get_mut(&key) {
-            Arc::make_mut(&mut held.timeline).revision = gone.revision;
+            held.kept.open().revision = gone.revision;
             if held.is_stream {
                 self.current.entry(context).or_insert(key);
             }

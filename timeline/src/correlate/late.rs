@@ -2,7 +2,6 @@
 //! not at all. A half of them would be worse than none, since absence is argued from what is whole.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use abi::{Callback, Kind};
 
@@ -87,13 +86,14 @@ impl Correlator {
     fn home_of(&self, context: ContextId, entry: Entry) -> Option<Key> {
         let create = Kind::Callback(Callback::ContextCreate);
         let begun = |held: &Held| {
-            let seen = held.timeline.events.iter().find(|e| e.kind == create);
+            let timeline = held.kept.read();
+            let seen = timeline.events.iter().find(|e| e.kind == create);
             seen.is_none_or(|e| e.entry <= entry)
         };
-        let of_context = self.held.iter().filter(|(_, h)| h.timeline.context == context);
+        let of_context = self.held.iter().filter(|(_, h)| h.kept.context() == context);
         of_context
             .filter(|(_, h)| begun(h))
-            .max_by_key(|(_, h)| h.timeline.generation)
+            .max_by_key(|(_, h)| h.kept.generation())
             .map(|(key, _)| *key)
     }
 
@@ -119,7 +119,7 @@ impl Correlator {
         if let (true, Some(event), Some(held)) =
             (is_create, &invocation, home.and_then(|key| self.held.get_mut(&key)))
         {
-            Arc::make_mut(&mut held.timeline).stream.root = ContextId(event.arg(0));
+            held.kept.open().stream.root = ContextId(event.arg(0));
         }
         // Hostcalls of a response callback that waits for its dispatch wait with it.
         if !self.borrowed(home, &hostcalls) || (home.is_none() && invocation.is_none()) {
@@ -128,7 +128,8 @@ impl Correlator {
         let Some(key) = home else { return };
         let Some(held) = self.held.get_mut(&key) else { return };
         held.deleted |= callback == Some(Callback::Delete);
-        let known: BTreeSet<_> = held.timeline.events.iter().map(|e| e.sequence).collect();
+        let timeline = held.kept.open();
+        let known: BTreeSet<_> = timeline.events.iter().map(|e| e.sequence).collect();
         let new = invocation.into_iter().chain(hostcalls).filter(|e| !known.contains(&e.sequence));
         let new: Vec<Event> = new.collect();
         for event in &new {
@@ -136,15 +137,15 @@ impl Correlator {
                 self.owners.insert(event.call, key);
             }
         }
-        insert(&mut held.timeline, new.into_iter());
+        insert(timeline, new.into_iter());
         self.touch(key);
     }
 
     /// The timeline that has an invocation.
     fn with_entry(&self, entry: Entry) -> Option<Key> {
         let has = |held: &Held| {
-            let mut events = held.timeline.events.iter();
-            events.any(|e| e.entry == entry && matches!(e.kind, Kind::Callback(_)))
+            let timeline = held.kept.read();
+            timeline.events.iter().any(|e| e.entry == entry && matches!(e.kind, Kind::Callback(_)))
         };
         self.held.iter().find(|(_, held)| has(held)).map(|(key, _)| *key)
     }

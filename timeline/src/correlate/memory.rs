@@ -1,7 +1,5 @@
 //! The memory of the VM, in the life of its eldest root.
 
-use std::sync::Arc;
-
 use super::Correlator;
 use crate::delivery::MemorySample;
 use crate::ids::{ContextId, Micros};
@@ -14,7 +12,7 @@ impl Correlator {
         let sample = MemorySample { at, pages, streams: self.served.values().sum() };
         let key = self.life(eldest);
         let Some(held) = self.held.get_mut(&key) else { return };
-        let life = Arc::make_mut(&mut held.timeline);
+        let life = held.kept.open();
         memory::add(&mut life.memory, sample);
         let told = life.findings.iter().filter_map(|f| f.memory.last()).map(|s| s.pages).max();
         // Said anew when it has become worse, not with every page.

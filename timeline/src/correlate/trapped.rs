@@ -1,7 +1,5 @@
 //! What a black box and a silence mean for the timelines of an instance.
 
-use std::sync::Arc;
-
 use super::{Correlator, Key, insert};
 use crate::black_box;
 use crate::delivery::OpenInvocation;
@@ -24,10 +22,10 @@ impl Correlator {
             self.held.iter().filter(|(_, h)| !h.deleted).map(|(key, _)| *key).collect();
         for key in concerned {
             if let Some(held) = self.held.get_mut(&key)
-                && held.timeline.state == State::Open
-                && held.timeline.event(trap.sequence).is_none()
+                && held.kept.state() == State::Open
+                && held.kept.read().event(trap.sequence).is_none()
             {
-                insert(&mut held.timeline, std::iter::once(trap.clone()));
+                insert(held.kept.open(), std::iter::once(trap.clone()));
                 self.touch(key);
             }
         }
@@ -40,9 +38,8 @@ impl Correlator {
     }
 
     fn touch_open(&mut self) {
-        let open = |(key, held): (&Key, &super::Held)| {
-            (held.timeline.state == State::Open).then_some(*key)
-        };
+        let open =
+            |(key, held): (&Key, &super::Held)| (held.kept.state() == State::Open).then_some(*key);
         self.touched.extend(self.held.iter().filter_map(open));
     }
 
@@ -51,12 +48,12 @@ impl Correlator {
         self.is_dead = false;
         let is_unfinished = |e: &Event| e.marks.has(Marks::UNFINISHED);
         let concerned = |(key, held): (&Key, &super::Held)| {
-            held.timeline.events.iter().any(is_unfinished).then_some(*key)
+            held.kept.read().events.iter().any(is_unfinished).then_some(*key)
         };
         let concerned: Vec<Key> = self.held.iter().filter_map(concerned).collect();
         for key in concerned {
             if let Some(held) = self.held.get_mut(&key) {
-                Arc::make_mut(&mut held.timeline).events.retain(|e| !is_unfinished(e));
+                held.kept.open().events.retain(|e| !is_unfinished(e));
             }
             self.touch(key);
         }
@@ -82,9 +79,9 @@ impl Correlator {
         for OpenInvocation { context, root, .. } in open {
             let key = self.current.get(context);
             if let Some(held) = key.and_then(|key| self.held.get_mut(key))
-                && held.timeline.stream.root == ContextId(0)
+                && held.kept.root_id() == ContextId(0)
             {
-                Arc::make_mut(&mut held.timeline).stream.root = *root;
+                held.kept.open().stream.root = *root;
             }
         }
     }
