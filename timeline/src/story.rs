@@ -11,7 +11,7 @@ use crate::calls::{Call, Outcome};
 use crate::diagnose::Instant;
 use crate::event::Event;
 use crate::finding::Window;
-use crate::hold::Halves;
+use crate::hold::{Halves, Hold};
 use crate::ids::{Entry, Micros, Sequence};
 use crate::timeline::Timeline;
 
@@ -166,8 +166,42 @@ impl<'a> Story<'a> {
     }
 
     /// Does the stream wait for this call: was it dispatched in a phase that then stopped, or while
-    /// something was held? If not it was fire and forget.
+    /// something was held, or did a later phase stop for it? If not it was fire and forget.
     pub fn is_awaited(&self, call: &Call) -> Option<Direction> {
+        let later = || Some(self.awaited_later(call)?.0);
+        self.awaited_at_once(call).or_else(later)
+    }
+
+    /// A phase that stopped for a call which the phase of its dispatch had not waited for: nothing further
+    /// was to come in its direction, and no other call was out for which it could have stopped.
+    pub fn awaited_later(&self, call: &Call) -> Option<(Direction, &'a Event)> {
+        let dispatch = self.dispatch_step(call)?;
+        let is_phase = |e: &Event| matches!(e.kind, Kind::Callback(c) if c.phase().is_some());
+        self.invocation(dispatch).filter(|e| is_phase(e))?;
+        if self.awaited_at_once(call).is_some() {
+            return None;
+        }
+        let later = self.steps.iter().filter(|step| step.entry > dispatch.entry);
+        later.into_iter().find_map(|step| {
+            let phase = self.invocation(step).filter(|e| e.context == self.timeline.context)?;
+            let Kind::Callback(callback) = phase.kind else { return None };
+            let direction = callback.phase()?.direction();
+            let half = step.after.of(direction);
+            let is_last = half.hold == Hold::All || half.hold.is_held() && half.ended;
+            if !is_last || step.after.replied.is_some() || !self.was_out(call, phase) {
+                return None;
+            }
+            let other = |c: &Call| c.id != call.id && self.was_out(c, phase);
+            let refused = |e: &Event| e.is_dispatch() && e.result != 0;
+            let is_for_other =
+                self.calls().iter().any(other) || self.hostcalls(step).iter().any(refused);
+            // A call that is not known may be what it stopped for.
+            let is_whole = || self.gap(call.dispatch, Some(phase.sequence)).is_none();
+            (!is_for_other && is_whole()).then_some((direction, phase))
+        })
+    }
+
+    fn awaited_at_once(&self, call: &Call) -> Option<Direction> {
         let step = self.dispatch_step(call)?;
         let Kind::Callback(callback) = self.invocation(step)?.kind else { return None };
         match callback.phase() {

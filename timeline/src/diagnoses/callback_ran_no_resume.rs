@@ -131,9 +131,11 @@ fn tried<'a>(
     events.map(|e| (e, refused(e) || other_way(e))).collect()
 }
 
-/// The response callback that came last, if the stream was still there.
+/// The response callback of an awaited call that came last, if the stream was still there.
 fn last_answered<'a>(story: &Story<'a>) -> Option<(&'a Call, &'a Event)> {
-    let answered = story.calls().iter().filter_map(|call| match call.outcome {
+    // One beside the request is no answer that the stream waits for.
+    let awaited = story.calls().iter().filter(|call| story.is_awaited(call).is_some());
+    let answered = awaited.filter_map(|call| match call.outcome {
         Outcome::Answered(a) | Outcome::Failed(a) => {
             Some((call, story.timeline.event(a.callback)?))
         }

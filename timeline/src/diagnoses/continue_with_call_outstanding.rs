@@ -40,12 +40,13 @@ fn went_on<'a>(story: &Story<'a>, call: &'a Call) -> Option<LetGo<'a>> {
     let step = story.dispatch_step(call)?;
     let is_open = |direction| step.after.of(direction).hold == crate::hold::Hold::Open;
     let went = is_open(Direction::Request) && is_open(Direction::Response) && phase.result == 0;
+    let later = story.awaited_later(call).map(|(_, phase)| phase.sequence);
     went.then_some(LetGo {
         call,
         direction,
         by: phase,
         within: phase,
-        held_by: None,
+        held_by: later,
         dispatch,
         phase,
     })
@@ -61,8 +62,12 @@ const RULE: Rule = Rule {
         )
     },
     how: |case| {
+        let later = match case.held_by {
+            Some(phase) => format!(", until a later phase stopped for it (#{phase})"),
+            None => String::new(),
+        };
         format!(
-            "The phase answered Continue ({}), so nothing was held for the call.",
+            "The phase answered Continue ({}), so nothing was held for the call{later}.",
             phrases::event(case.by)
         )
     },
@@ -144,6 +149,17 @@ const NEAR_MISSES: &[NearMiss] = &[
 "#,
     },
     NearMiss {
+        because: "a later phase waited for it, and it came while the stream was there and left that alone",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 -> continue
+0.000120 #12   dispatch http "count" timeout=5s -> ok call 4
+0.000900 #14 request_body 2 size=7 end -> pause
+0.002377 #16 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.002380 #15   set_effective_context context=2 -> ok
+"#,
+    },
+    NearMiss {
         because: "the phase waited",
         script: r#"
 0.000000 #11 create 2 root 1
@@ -174,8 +190,9 @@ response. A resume there has nothing to resume; a local response comes too late,
 
 The phase with the dispatch in it answered `continue`, nothing else of the stream was held, and in the
 response callback the plugin resumed, answered or closed the stream, or tried to change its headers or its
-body after it had asked in vain for its context (`set_effective_context … -> bad_argument`). Some SDKs ask for
-the context before every handler, so that alone is no try.
+body and was refused (`replace_header_map_value … -> bad_argument`): they had gone on. Or a later phase stopped
+for the call, with nothing else to wait for, and the stream ended first. Some SDKs ask for the context before
+every handler, so that alone is no try.
 
 ## What to do
 

@@ -1,13 +1,13 @@
 //! The plugin completed a direction twice (host-semantics PW402).
 
-use abi::{Direction, Host, Hostcall, Kind};
+use abi::{Callback, Direction, Host, Hostcall, Kind};
 
 use super::phrases;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
 use crate::hold::{hostcalls_on, resumes};
-use crate::story::{Story, span};
+use crate::story::{Step, Story, span};
 
 /// See the head of this file.
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
@@ -64,9 +64,11 @@ fn second(story: &Story<'_>) -> Option<Verdict> {
         pair => pair.iter().any(|e| e.is_reply()),
     })?;
     let [first, second] = pair else { return None };
-    // A request that was held again after its resume is another wait.
+    // A request that was held again after its resume is another wait, and what its body is answered with
+    // another decision.
     let step = story.step_of(second.sequence)?;
-    let is_anew = first.entry != second.entry && step.before.request.hold.is_held();
+    let is_held_again = step.before.request.hold.is_held() || is_of_body(story, step);
+    let is_anew = first.entry != second.entry && is_held_again;
     if is_anew && !first.is_reply() {
         return None;
     }
@@ -98,6 +100,14 @@ fn second(story: &Story<'_>) -> Option<Verdict> {
     };
     let headline = format!("The plugin {what}.");
     Some(found(story, [first, second], Direction::Request, severity, headline, details))
+}
+
+/// Is it a phase of the request's body or trailers?
+fn is_of_body(story: &Story<'_>, step: &Step) -> bool {
+    let later = [Callback::RequestBody, Callback::RequestTrailers].map(Kind::Callback);
+    story
+        .invocation(step)
+        .is_some_and(|e| e.context == story.timeline.context && later.contains(&e.kind))
 }
 
 /// Which of two answers the client got, as far as the host said.
@@ -219,6 +229,20 @@ module abi 0.2.100 host higress
 0.003000 #17 request_body 2 size=7 -> pause
 0.004000 #19 request_body 2 size=9 end -> pause
 0.004100 #18   send_local_response status=400 -> ok
+"#,
+    },
+    NearMiss {
+        because: "it let the headers go, and answered when it saw the body",
+        script: r#"
+module abi 0.2.100 host higress
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 -> 4
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+0.002377 #16 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.002380 #14   set_effective_context context=2 -> ok
+0.002381 #15   continue_stream request -> ok
+0.003000 #18 request_body 2 size=9 end -> pause
+0.003010 #17   send_local_response status=400 -> ok
 "#,
     },
     NearMiss {

@@ -35,7 +35,7 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
     let waits_for_body = |stuck: &Stuck<'_>| exports_body(story, stuck.direction);
     let stuck =
         stuck::all(story).into_iter().filter(|stuck| starved(stuck) && waits_for_body(stuck));
-    let without_call = stuck.filter(|_| story.calls().is_empty());
+    let without_call = stuck.filter(|stuck| stuck.has_nothing_out(story));
     without_call
         .filter_map(|stuck| stuck.judge(story, kinds::DISPATCHES, told(story, &stuck)))
         .collect()
@@ -53,7 +53,7 @@ fn told(story: &Story<'_>, stuck: &Stuck<'_>) -> Told {
     let is_asked = stuck.phase.result != 1;
     let why = match is_known {
         true if is_asked => {
-            "that holds everything, and the stream made no call: a body that the plugin waits for \
+            "that holds everything, and no call of the stream is out: a body that the plugin waits for \
              will not come"
         }
         true => {
@@ -169,7 +169,7 @@ body back too, no body phase is called, and the plugin waits for ever for what i
 
 ## How to be sure
 
-The headers phase stopped, the end of the stream was not in the headers, no call was dispatched, and for a
+The headers phase stopped, the end of the stream was not in the headers, no call was out, and for a
 second neither a body phase nor a resume came. Where the host's rule is not known the finding says "if".
 
 ## What to do

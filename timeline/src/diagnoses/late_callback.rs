@@ -1,6 +1,6 @@
 //! The response callback of a call came after its stream had been deleted (host-semantics PW101).
 
-use abi::{CallKind, Callback, Kind};
+use abi::{CallKind, Callback, Direction, Kind};
 
 use super::let_go::idle;
 use super::resumed_with_calls_outstanding::resumed;
@@ -9,6 +9,7 @@ use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::hold::{hostcalls_on, resumes};
 use crate::story::{Story, span};
 
 /// See the head of this file.
@@ -94,12 +95,24 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
             phrases::event(response)
         )
     }));
+    let given_up = awaited.filter(|_| tried.is_none()).and_then(|d| given_up(story, call, d));
+    details.extend(given_up.map(|resume| {
+        format!(
+            "The plugin itself had let the stream go before, from its root ({}): it waited for the call \
+             no longer.",
+            phrases::event(resume)
+        )
+    }));
     // Another answer had let the stream go, and the handler ran and tried nothing: it may have been enough.
     let spare = idle(story, callback).and_then(|did| Some([resumed(story, call)?.by, did]));
     let events = [phase, dispatch, deleted, callback].into_iter().chain(tried).chain(reply);
-    let events = events.chain(upgraded).chain(spare.into_iter().flatten()).map(|e| e.sequence);
-    let severity = match (reply, upgraded, spare) {
-        (None, None, None) => Severity::Lost,
+    let events = events
+        .chain(upgraded)
+        .chain(spare.into_iter().flatten())
+        .chain(given_up)
+        .map(|e| e.sequence);
+    let severity = match (reply, upgraded, spare, given_up) {
+        (None, None, None, None) => Severity::Lost,
         _ => Severity::Note,
     };
     Some(Verdict::Found(Box::new(Finding {
@@ -115,6 +128,18 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
         ),
         ..Finding::fact(DIAGNOSIS.code, severity, Subject::Call(call.id), headline)
     })))
+}
+
+/// The resume of what was held for the call, made while that was out in an invocation of the root, which is no
+/// callback of the stream: a deadline of the plugin's own.
+fn given_up<'a>(story: &Story<'a>, call: &Call, of: Direction) -> Option<&'a Event> {
+    let own = story.timeline.context;
+    story.steps.iter().filter(|step| story.invocation(step).is_none()).find_map(|step| {
+        let lets_go = step.before.of(of).hold.is_held() && !step.after.of(of).hold.is_held();
+        let mut hostcalls = hostcalls_on(own, story.hostcalls(step)).filter(|e| e.context != own);
+        let resume = hostcalls.find(|e| resumes(e) == Some(of)).filter(|_| lets_go)?;
+        story.was_out(call, resume).then_some(resume)
+    })
 }
 
 const EXAMPLE: &str = r#"
@@ -174,6 +199,20 @@ const NEAR_MISSES: &[NearMiss] = &[
 "#,
     },
     NearMiss {
+        because: "a body was gathered meanwhile, which had not ended: nobody waited",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 -> continue
+0.000120 #12   dispatch http "audit" timeout=5s -> ok call 4
+0.000400 #14 request_body 2 size=7 -> pause
+0.005114 #15 response_headers 2 n=5 -> continue
+0.006020 #16 log 2
+0.006031 #17 done 2
+0.006040 #18 delete 2
+0.202377 #19 http_call_response root 1 call 4 headers=3 body=2 code=200
+"#,
+    },
+    NearMiss {
         because: "a call made in on_log cannot have been meant to change the stream",
         script: r#"
 0.000000 #11 create 2 root 1
@@ -228,6 +267,6 @@ that needs no answer is better made from the root context's tick.
 
 Whether the answer mattered. A call from a phase that went on, or from the end of the stream, is taken for
 fire and forget and gives no finding, unless its callback tries to resume or to answer. One that is still
-out when the plugin has answered the request itself is a note, and so is one of an upgraded connection that its
-client closed.
+out when the plugin has answered the request itself, or has let it go in a tick, is a note, and so is one of an
+upgraded connection that its client closed.
 "#;

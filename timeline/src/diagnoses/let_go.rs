@@ -9,7 +9,7 @@ use crate::event::{Event, Marks};
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict, Window};
 use crate::hold::hostcalls_on;
 use crate::ids::Sequence;
-use crate::story::{Story, span, timeout};
+use crate::story::{Ending, Story, span, timeout};
 
 /// A call that was out when its stream went on.
 pub struct LetGo<'a> {
@@ -21,7 +21,7 @@ pub struct LetGo<'a> {
     pub by: &'a Event,
     /// The invocation in which that happened.
     pub within: &'a Event,
-    /// What had been holding it; None if nothing had.
+    /// What held the direction for the call: before it went on, or later again; None if nothing did.
     pub held_by: Option<Sequence>,
     /// The dispatch.
     pub dispatch: &'a Event,
@@ -70,7 +70,13 @@ impl<'a> LetGo<'a> {
         let callback = story.answer(self.call);
         let touch = callback.and_then(|callback| touch(story, callback));
         if rule.needs_touch && touch.is_none() {
-            return None;
+            // A phase that stopped for it shows that it was awaited. An end that no hold would have kept
+            // off is another diagnosis' business.
+            let ending = story.ending();
+            let is_other = matches!(ending, Ending::ClientLeft | Ending::HostTimeout);
+            if self.held_by.is_none() || is_other {
+                return None;
+            }
         }
         // Once the plugin has answered the client itself it needs the call no more.
         let reply = story.reply();
@@ -199,9 +205,18 @@ impl<'a> LetGo<'a> {
             phrases::event(callback)
         );
         let events = [Some(callback), response, Some(touch)].into_iter().flatten();
+        let (severity, end) = match is_refused_change(touch) {
+            true => {
+                (Severity::Failed, "the host refused what its response callback would have changed")
+            }
+            false => (
+                Severity::Race,
+                "it worked this time, since its response callback came before any end",
+            ),
+        };
         Ok(Told {
-            severity: Severity::Race,
-            end: "it worked this time, since its response callback came before any end".to_owned(),
+            severity,
+            end: end.to_owned(),
             details: vec![came, did(touch)],
             events: events.map(|e| e.sequence).collect(),
             windows,
@@ -307,18 +322,23 @@ fn after_response(
 }
 
 fn did(touch: &Event) -> String {
-    format!("In it the plugin called {}.", phrases::event(touch))
+    let refused = match is_refused_change(touch) {
+        true => ", which the host refused (bad_argument): what it would have changed had gone on",
+        false => "",
+    };
+    format!("In it the plugin called {}{refused}.", phrases::event(touch))
 }
 
 /// What the plugin did to the stream in a response callback: a resume, a local response or a close, or
-/// where the host knows the stream no more the try to change its headers or its body. That a stream was
+/// the try to change its headers or its body where these, or the stream, had gone. That a stream was
 /// asked for in vain says nothing: some SDKs do so before any handler.
 pub fn touch<'a>(story: &Story<'a>, callback: &Event) -> Option<&'a Event> {
     let hostcalls = story.hostcalls_in(callback);
     let own = story.timeline.context;
     let is_late = story.first(Callback::Delete).is_some_and(|d| d.order() < callback.order());
     if !is_late {
-        return hostcalls_on(own, hostcalls).find(|e| e.decides() && e.result == 0);
+        let decided = hostcalls_on(own, hostcalls).find(|e| e.decides() && e.result == 0);
+        return decided.or_else(|| hostcalls_on(own, hostcalls).find(|e| is_refused_change(e)));
     }
     let is_unknown = |e: &&Event| {
         e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext)
@@ -341,6 +361,11 @@ pub fn idle<'a>(story: &Story<'a>, callback: &Event) -> Option<&'a Event> {
     let is_any = |e: &Event| e.is_dispatch() || e.decides() || changes_stream(e) || reads_stream(e);
     let is_idle = !callback.marks.has(Marks::UNFINISHED) && !hostcalls.iter().any(is_any);
     hostcalls.first().filter(|_| is_idle)
+}
+
+/// Is it a change of the stream's headers or body that the host refused, since they had gone on?
+fn is_refused_change(event: &Event) -> bool {
+    changes_stream(event) && Status::from_number(event.result) == Status::BadArgument
 }
 
 /// Does it change the headers, the trailers or the body of a stream, not those of a call?

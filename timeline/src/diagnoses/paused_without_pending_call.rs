@@ -4,7 +4,7 @@ use abi::Host;
 
 use super::stuck::{self, Stuck, Told};
 use super::{kinds, phrases};
-use crate::calls::Outcome;
+use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
 use crate::finding::{Severity, Verdict};
@@ -35,17 +35,20 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
 }
 
 fn of(story: &Story<'_>, stuck: &Stuck<'_>) -> Option<Verdict> {
+    let before = stuck.answered_before(story)?;
+    // After calls that went well only what the phase itself tried is what it stopped for.
+    let is_its = |call: &&Call| before.is_empty() || call.entry == stuck.phase.entry;
     let refused = story.calls().iter().filter(|call| matches!(call.outcome, Outcome::Rejected(_)));
     let refused: Vec<&Event> =
-        refused.filter_map(|call| story.timeline.event(call.dispatch)).collect();
+        refused.filter(is_its).filter_map(|call| story.timeline.event(call.dispatch)).collect();
     match refused.first() {
-        Some(first) if refused.len() == story.calls().len() => {
+        Some(first) => {
             // A body that is still to come brings the next phase, and with it another chance.
             let is_last = stuck.half.ended || stuck.is_all_held();
             let told = told_of_refused(first, refused.iter().map(|e| e.sequence).collect());
             stuck.judge(story, &[], told).filter(|_| is_last)
         }
-        None if story.calls().is_empty() && is_at_its_end(story, stuck) => {
+        None if is_at_its_end(story, stuck) => {
             stuck.judge(story, kinds::DISPATCHES, told_of_nothing())
         }
         _ => None,
@@ -72,7 +75,7 @@ fn told_of_refused(first: &Event, events: Vec<crate::ids::Sequence>) -> Told {
         ),
         details: vec![format!(
             "The host refused the dispatch ({}), so no callback will come, and no other call of the \
-             stream was accepted.",
+             stream is out.",
             phrases::event(first)
         )],
         events,
@@ -86,7 +89,7 @@ fn told_of_nothing() -> Told {
         why:
             "no call of the stream is under way and no further phase will come that could let it go"
                 .to_owned(),
-        details: vec!["No call was dispatched whose callback could resume.".to_owned()],
+        details: vec!["No call is out whose callback could resume.".to_owned()],
         events: Vec::new(),
         advice: ADVICE,
     }
@@ -138,6 +141,17 @@ known_until 0.500000
 "#,
     },
     NearMiss {
+        because: "the call was made in the headers phase, and the body waits for it",
+        script: r#"
+module abi 0.2.1 host envoy
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 -> continue
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+0.001800 #14 request_body 2 size=7 end -> pause
+"#,
+    },
+    NearMiss {
         because: "the phase went on although the dispatch was refused",
         script: r#"
 module abi 0.2.1 host envoy
@@ -162,7 +176,7 @@ resume; here nobody is left who could keep it.
 
 ## How to be sure
 
-The phase stopped. Every dispatch of the stream was answered with a status other than 0, or there was none.
+The phase stopped. Every call of the stream had been answered before it or was refused, or there was none.
 The end of the stream was seen, or the host holds everything. For a second no resume and no local response
 came.
 

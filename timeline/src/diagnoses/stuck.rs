@@ -4,6 +4,7 @@
 use abi::{Callback, Direction, Host, Kind};
 
 use super::phrases;
+use crate::calls::{Call, Outcome};
 use crate::event::Event;
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
 use crate::hold::{Half, Hold};
@@ -76,6 +77,27 @@ impl Stuck<'_> {
         matches!(self.half.hold, Hold::All | Hold::SingleOrAll)
     }
 
+    /// The calls that the host accepted, if each was answered before the phase that stopped: none of them
+    /// can let it go.
+    pub fn answered_before<'s>(&self, story: &Story<'s>) -> Option<Vec<&'s Call>> {
+        let accepted =
+            story.calls().iter().filter(|call| !matches!(call.outcome, Outcome::Rejected(_)));
+        let mut calls = Vec::new();
+        for call in accepted {
+            let answer = story.answer(call)?;
+            if answer.order() > self.phase.order() {
+                return None;
+            }
+            calls.push(call);
+        }
+        Some(calls)
+    }
+
+    /// Was no dispatch refused, and none accepted that could let it go?
+    pub fn has_nothing_out(&self, story: &Story<'_>) -> bool {
+        self.answered_before(story).is_some_and(|before| before.len() == story.calls().len())
+    }
+
     /// The verdict, now that it is known why nothing will let it go. The window shows that none of
     /// `none_of` was there, beside what would have released it.
     pub fn judge(&self, story: &Story<'_>, none_of: &[Kind], told: Told) -> Option<Verdict> {
@@ -106,13 +128,25 @@ impl Stuck<'_> {
         let mut details =
             vec![format!("The last phase that stopped it is {}.", phrases::event(self.phase))];
         details.extend(told.details);
+        let before = self.answered_before(story).unwrap_or_default();
+        details.extend(before.iter().map(|call| {
+            format!(
+                "{} was dispatched and answered before that phase (#{}).",
+                phrases::capital(&phrases::call(call)),
+                call.dispatch
+            )
+        }));
         details.extend(self.end.map(|end| format!("The stop ended with {}.", phrases::event(end))));
         let mut windows = vec![held.window.clone()];
         if !none_of.is_empty() {
-            windows.push(story.window(first.sequence, self.end.map(|end| end.sequence), none_of));
+            let from = if before.is_empty() { first } else { self.phase };
+            windows.push(story.window(from.sequence, self.end.map(|end| end.sequence), none_of));
         }
         let events = [first.sequence, self.phase.sequence].into_iter().chain(held.cited());
         let events = events.chain(told.events).chain(self.end.map(|end| end.sequence));
+        let answered =
+            before.iter().filter_map(|call| Some([call.dispatch, story.answer(call)?.sequence]));
+        let events = events.chain(answered.flatten());
         Some(Verdict::Found(Box::new(Finding {
             details,
             evidence: Evidence { events: phrases::cited(events), windows },

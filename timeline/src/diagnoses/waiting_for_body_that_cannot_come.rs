@@ -29,7 +29,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
 fn judge(story: &Story<'_>) -> Vec<Verdict> {
     let waits = |stuck: &Stuck<'_>| stuck.is_in_headers() && stuck.half.ended && !stuck.replied;
     let stuck = stuck::all(story).into_iter().filter(waits);
-    let without_call = stuck.filter(|_| story.calls().is_empty());
+    let without_call = stuck.filter(|stuck| stuck.has_nothing_out(story));
     without_call.filter_map(|stuck| stuck.judge(story, kinds::DISPATCHES, told())).collect()
 }
 
@@ -41,7 +41,7 @@ fn told() -> Told {
         details: vec![
             "The end of the stream was in the headers: there is no body and there are no trailers."
                 .to_owned(),
-            "No call was dispatched whose callback could resume.".to_owned(),
+            "No call is out whose callback could resume.".to_owned(),
         ],
         events: Vec::new(),
         advice: ADVICE,
@@ -110,7 +110,7 @@ will ever decide.
 
 ## How to be sure
 
-The headers phase was called with `end_of_stream`, it stopped, no call was dispatched, and for a second
+The headers phase was called with `end_of_stream`, it stopped, no call was out, and for a second
 nothing let it go.
 
 ## What to do

@@ -219,13 +219,17 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
             Some(is_end && out && cited.held_until(finding, to) && finding.severity == severity)
         })(),
         "continue-with-call-outstanding" => let_go(finding, cited, |dispatch| {
-            let (_, answer) = cited.answer(dispatch)?;
-            let went = |e: &Event| {
-                let is_phase = matches!(e.kind, Kind::Callback(c) if c.phase().is_some());
-                is_phase && e.result == 0 && e.entry == dispatch.entry
-            };
+            let is_phase = |e: &Event| matches!(e.kind, Kind::Callback(c) if c.phase().is_some());
+            let went = |e: &Event| is_phase(e) && e.result == 0 && e.entry == dispatch.entry;
             let (_, phase) = cited.one(went)?;
-            cited.touch(answer).then_some(phase)
+            let answer = cited.answer(dispatch).map(|(_, answer)| answer);
+            let touched = answer.is_some_and(|answer| cited.touch(answer));
+            // A later phase stopped while it was out.
+            let waits = |e: &Event| is_phase(e) && e.result != 0 && e.entry > dispatch.entry;
+            let awaited = cited
+                .one(waits)
+                .is_some_and(|(_, stop)| answer.is_none_or(|answer| stop.order() < answer.order()));
+            (touched || awaited).then_some(phase)
         }),
         "vm-trap-collateral" => trapped(finding, cited),
         "filter-order-expectation" => (|| {
@@ -274,16 +278,20 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
     holds == Some(true)
 }
 
-/// A phase so stopped, was held to the end, and no call was out that could bring it on: there was none,
-/// or each was refused.
+/// A phase so stopped, was held to the end, and no call was out that could bring it on: there was none, or
+/// each was refused or answered before.
 fn stopped(finding: &Finding, cited: &Cited, so: impl Fn(&Event) -> bool) -> Option<bool> {
     let to = cited.ended_by(finding);
     let is_stop = |e: &Event| matches!(e.kind, Kind::Callback(c) if c.phase().is_some()) && so(e);
-    cited.one(|e| is_stop(e) && e.result != 0)?;
+    let stops = cited.0.iter().filter(|e| is_stop(e) && e.result != 0);
+    let stop = stops.max_by_key(|e| e.order())?;
     let is_dispatch = |e: &&Event| matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch());
     let mut dispatches = cited.0.iter().filter(is_dispatch).peekable();
     let no_call = match dispatches.peek() {
-        Some(_) => dispatches.all(|e| e.result != 0),
+        Some(_) => dispatches.all(|e| {
+            let answered = || cited.answer(e).is_some_and(|(_, a)| a.order() < stop.order());
+            e.result != 0 || answered()
+        }),
         None => {
             cited.none(finding, cited.0.first()?, cited.at(to), Kind::Hostcall(Hostcall::HttpCall))
         }
@@ -392,9 +400,9 @@ fn let_go<'a>(
             }
             Severity::Failed
         }
-        Some(_) => Severity::Race,
-        None if none(dispatch, Callback::Delete) => Severity::Race,
-        None => return None,
+        None if !none(dispatch, Callback::Delete) => return None,
+        _ if cited.refused(answer) => Severity::Failed,
+        _ => Severity::Race,
     };
     Some(by.order() < answer.order() && finding.severity == severity)
 }
@@ -411,7 +419,11 @@ fn late(finding: &Finding, cited: &Cited) -> Option<bool> {
     let is_resume = |e: &Event| e.kind == Kind::Hostcall(Hostcall::ContinueStream);
     let resumed = cited.one(|e| is_resume(e) && e.entry != callback.entry);
     let spare = resumed.is_some_and(|(at, _)| at < deleted) && cited.idle(callback);
-    let severity = if replied || upgraded || spare { Severity::Note } else { Severity::Lost };
+    // A deadline of the plugin's own: the root resumed the stream.
+    let of_root = |e: &Event| e.context == callback.context && e.entry != callback.entry;
+    let given_up = resumed.is_some_and(|(at, resume)| at < deleted && of_root(resume));
+    let is_note = replied || upgraded || spare || given_up;
+    let severity = if is_note { Severity::Note } else { Severity::Lost };
     Some(deleted < answered && finding.severity == severity)
 }
 

@@ -84,6 +84,17 @@ impl Cited {
         self.one(ran).is_some() && !self.touch(within)
     }
 
+    /// Was a change of the stream in a callback refused, and nothing decided there?
+    pub fn refused(&self, within: &Event) -> bool {
+        let refused = |e: &Event| e.entry == within.entry && e.result == 2;
+        let changed = |e: &Event| refused(e) && matches!(e.kind, Kind::Hostcall(h) if !h.decides());
+        let decided = |e: &Event| {
+            let is_ok = e.entry == within.entry && e.result == 0;
+            is_ok && matches!(e.kind, Kind::Hostcall(h) if h.decides())
+        };
+        self.one(changed).is_some() && self.one(decided).is_none()
+    }
+
     /// The phase from which a direction was held until `to`, as a window of the finding says.
     pub fn held_until(&self, finding: &Finding, to: Option<Sequence>) -> bool {
         let stopped = |s: Sequence| {

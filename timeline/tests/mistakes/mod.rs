@@ -241,4 +241,166 @@ response code 200 flags 0x4000 details "downstream_remote_disconnect"
             ("late-callback", "lost"),
         ],
     },
+    Mistake {
+        what: "the call is made in the headers phase, which goes on, and the body waits for it: the upstream is faster",
+        script: r#"
+response code 200 details "via_upstream"
+known_until 3.000000
+0.000000 #1 create 2 root 1
+0.000113 #3 request_headers 2 n=7 -> continue
+0.000120 #2   dispatch http "auth" timeout=5s -> ok call 4
+0.000283 #4 request_body 2 size=9 -> pause
+0.000288 #5 request_body 2 size=9 end -> pause
+0.000710 #6 response_headers 2 n=2 -> continue
+0.000733 #7 response_body 2 size=5 end -> continue
+0.000745 #8 log 2
+0.000771 #9 done 2
+0.000772 #10 delete 2
+0.601550 #11 http_call_response root 1 call 4 headers=3 body=5 code=403
+"#,
+        found: &[
+            ("continue-with-call-outstanding", "lost"),
+            ("late-callback", "lost"),
+            ("response-while-request-held", "lost"),
+        ],
+    },
+    Mistake {
+        what: "the same, and the client leaves while the body waits",
+        script: r#"
+response code 0 flags 0x4000 details "downstream_remote_disconnect"
+known_until 5.000000
+0.000000 #1 create 2 root 1
+0.000113 #3 request_headers 2 n=7 -> continue
+0.000120 #2   dispatch http "auth" timeout=5s -> ok call 4
+0.000283 #4 request_body 2 size=9 end -> pause
+1.000745 #5 log 2
+1.000771 #6 done 2
+1.000772 #7 delete 2
+2.501550 #8 http_call_response root 1 call 4 headers=3 body=5 code=200
+"#,
+        found: &[("client-gone-while-waiting", "lost"), ("late-callback", "lost")],
+    },
+    Mistake {
+        what: "the same, and its callback forgets to resume",
+        script: r#"
+known_until 3.000000
+0.000000 #1 create 2 root 1
+0.000113 #3 request_headers 2 n=7 -> continue
+0.000120 #2   dispatch http "auth" timeout=5s -> ok call 4
+0.000283 #4 request_body 2 size=9 end -> pause
+0.201550 #6 http_call_response root 1 call 4 headers=3 body=5 code=200
+0.201560 #5   set_effective_context context=2 -> ok
+"#,
+        found: &[("callback-ran-no-resume", "hung")],
+    },
+    Mistake {
+        what: "a call goes out beside the request, and the response callback of another one forgets to resume",
+        script: r#"
+module abi 0.2.100 host higress
+known_until 3.000000
+0.000000 #1 create 2 root 1
+0.000113 #4 request_headers 2 n=7 -> continue
+0.000120 #2   dispatch http "audit" timeout=5s -> ok call 4
+0.000283 #6 request_body 2 size=9 end -> pause
+0.000290 #5   dispatch http "auth" timeout=5s -> ok call 8
+0.001550 #8 http_call_response root 1 call 8 headers=3 body=5 code=500
+0.001560 #7   set_effective_context context=2 -> ok
+0.401550 #10 http_call_response root 1 call 4 headers=3 body=5 code=200
+0.401560 #9   set_effective_context context=2 -> ok
+"#,
+        found: &[
+            ("callback-ran-no-resume", "hung"),
+            ("headers-forwarded-before-body-call", "race"),
+        ],
+    },
+    Mistake {
+        what: "the headers are decided by a call, and then the body is stopped for nothing",
+        script: r#"
+module abi 0.2.100 host higress
+known_until 3.000000
+0.000000 #1 create 2 root 1
+0.000113 #3 request_headers 2 n=7 -> 4
+0.000120 #2   dispatch http "auth" timeout=5s -> ok call 4
+0.031550 #6 http_call_response root 1 call 4 headers=3 body=5 code=200
+0.031560 #4   set_effective_context context=2 -> ok
+0.031570 #5   continue_stream request -> ok
+0.031700 #7 request_body 2 size=9 end -> pause
+"#,
+        found: &[("paused-without-pending-call", "hung")],
+    },
+    Mistake {
+        what: "the same, and the response is held for a body that it has not",
+        script: r#"
+module abi 0.2.100 host higress
+known_until 3.000000
+0.000000 #1 create 2 root 1
+0.000113 #3 request_headers 2 n=7 end -> 4
+0.000120 #2   dispatch http "auth" timeout=5s -> ok call 4
+0.031550 #6 http_call_response root 1 call 4 headers=3 body=5 code=200
+0.031560 #4   set_effective_context context=2 -> ok
+0.031570 #5   continue_stream request -> ok
+0.041700 #7 response_headers 2 n=3 end -> pause
+"#,
+        found: &[("waiting-for-body-that-cannot-come", "hung")],
+    },
+    Mistake {
+        what: "the headers are decided by a call, and the body is denied when it is seen: two decisions",
+        script: r#"
+module abi 0.2.100 host higress
+response code 400
+known_until 3.000000
+0.000000 #1 create 2 root 1
+0.000113 #3 request_headers 2 n=7 -> 4
+0.000120 #2   dispatch http "auth" timeout=5s -> ok call 4
+0.031550 #6 http_call_response root 1 call 4 headers=3 body=5 code=200
+0.031560 #4   set_effective_context context=2 -> ok
+0.031570 #5   continue_stream request -> ok
+0.031700 #8 request_body 2 size=9 end -> pause
+0.031710 #7   send_local_response status=400 -> ok
+0.031800 #9 response_headers 2 n=4 -> continue
+0.031900 #10 response_body 2 size=6 end -> continue
+0.032000 #11 log 2
+0.032010 #12 done 2
+0.032020 #13 delete 2
+"#,
+        found: &[],
+    },
+    Mistake {
+        what: "nothing is held for the call, and its callback would set a header of the request that has gone",
+        script: r#"
+response code 200
+known_until 3.000000
+0.000000 #1 create 2 root 1
+0.000113 #3 request_headers 2 n=6 end -> continue
+0.000120 #2   dispatch http "users" timeout=5s -> ok call 4
+0.051394 #6 http_call_response root 1 call 4 headers=3 body=5 code=200
+0.051400 #4   set_effective_context context=2 -> ok
+0.051410 #5   replace_header_map_value "x-user" value=3 -> bad_argument
+0.502053 #7 response_headers 2 n=3 -> continue
+0.502150 #8 response_body 2 size=5 end -> continue
+0.502193 #9 log 2
+0.502214 #10 done 2
+0.502216 #11 delete 2
+"#,
+        found: &[("continue-with-call-outstanding", "failed")],
+    },
+    Mistake {
+        what: "the root's tick resumes what has waited long enough: nobody waits for the call any longer",
+        script: r#"
+response code 200 details "via_upstream"
+known_until 3.000000
+0.000000 #1 create 2 root 1
+0.000009 #3 request_headers 2 n=6 end -> pause
+0.000010 #2   dispatch http "auth" timeout=3s -> ok call 4
+0.456268 #4   set_effective_context context=2 -> ok entry=40 ctx=1
+0.456294 #5   continue_stream request -> ok
+0.760809 #6 response_headers 2 n=3 -> continue entry=41
+0.760885 #7 response_body 2 size=5 end -> continue
+0.760902 #8 log 2
+0.760933 #9 done 2
+0.760934 #10 delete 2
+1.003482 #11 http_call_response root 1 call 4 headers=3 body=5 code=200
+"#,
+        found: &[("late-callback", "note")],
+    },
 ];

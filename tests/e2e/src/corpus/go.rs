@@ -16,6 +16,7 @@ const NO_RESUME: Expected = &[("callback-ran-no-resume", "hung")];
 const PANIC: Expected = &[("recovered-panic-continue", "failed")];
 const TWICE: Expected = &[("duplicate-completion", "failed")];
 const ONCE_TOO_OFTEN: Expected = &[("duplicate-completion", "note")];
+const REFUSED: Expected = &[("continue-with-call-outstanding", "failed")];
 const UNASKED: Expected = &[("continue-with-call-outstanding", "race")];
 const NOTED: Expected = &[("headers-forwarded-before-body-call", "note")];
 
@@ -90,7 +91,7 @@ pub(super) const ROWS: &[Row] = &[
     go_by_host("go-transforms", || post("/patient?misuse=transform"), NOTHING, STARVES),
     go_by_host("go-transforms-in-callback", || post("/patient?misuse=transform-in-callback&callee=after-50"),
         NOTHING, STARVES),
-    go("go-transforms-when-gone", || post("/silent?misuse=transform-when-gone&callee=after-50"), NOTHING),
+    go("go-transforms-when-gone", || post("/silent?misuse=transform-when-gone&callee=after-50"), REFUSED),
     go("go-stops-at-end", || post("/patient?misuse=stop-at-end"), UNANSWERED),
     go("go-streams", || post("/patient?misuse=stream"), NOTHING),
     go("go-streams-and-decides", || post("/silent?misuse=stream-and-decide&callee=status-500"), UNASKED),
