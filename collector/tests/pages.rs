@@ -4,6 +4,7 @@ mod support;
 
 use proto::v1;
 use support::{Collector, Recorder, bytes};
+use timeline::registry::{KNOWN_FROM, KNOWN_FROM_ZH};
 
 const PAGE: (&str, &str) = ("accept", "text/html");
 
@@ -34,6 +35,31 @@ fn the_page_of_a_diagnosis_shows_its_recent_cases_and_speaks_two_languages() {
     // Another diagnosis does not show them.
     assert!(!page(&collector, "/diagnoses/memory-growth").contains("/timelines/"));
     assert!(page(&collector, "/diagnoses").contains(&format!("href=\"{path}\"")));
+}
+
+#[test]
+fn the_threads_that_a_diagnosis_is_known_from_are_links_on_its_page_and_in_the_api() {
+    let collector = Collector::start();
+    let (status, all) = collector.get("/api/v1/diagnoses", &[]);
+    assert_eq!(status, 200, "{all}");
+    let all: serde_json::Value = serde_json::from_str(&all).expect("JSON");
+    let all = all["diagnoses"].as_array().expect("a list");
+    for diagnosis in all {
+        let path = format!("/diagnoses/{}", diagnosis["code"].as_str().expect("a code"));
+        let threads = diagnosis["known_from"].as_array().expect("a list");
+        let pages = [(path.clone(), KNOWN_FROM), (format!("{path}?lang=zh"), KNOWN_FROM_ZH)];
+        for (path, [heading, none]) in pages {
+            let page = page(&collector, &path);
+            assert!(page.contains(&format!("<h2>{heading}</h2>")), "{page}");
+            assert_eq!(page.contains(none), threads.is_empty(), "{page}");
+            for thread in threads {
+                let [name, url] = ["name", "url"].map(|field| thread[field].as_str());
+                let link = format!("<a href=\"{}\">{}</a>", url.expect("it"), name.expect("it"));
+                assert!(page.contains(&link), "{link}: {page}");
+            }
+        }
+    }
+    assert!(all.iter().any(|diagnosis| diagnosis["known_from"][0]["name"].is_string()));
 }
 
 #[test]

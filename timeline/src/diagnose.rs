@@ -39,6 +39,8 @@ pub struct Diagnosis {
     pub explanation: &'static str,
     /// The same in Chinese.
     pub explanation_zh: &'static str,
+    /// Public threads that it is known from, as `owner/repository#number`. Empty: none is known.
+    pub known_from: &'static [&'static str],
     /// A timeline in script notation that must trigger it.
     pub example: &'static str,
     /// Timelines that look like it and must not trigger it.
@@ -64,6 +66,14 @@ impl Diagnosis {
     /// Its word in API and texts: `cause` or `fact`.
     pub fn kind(&self) -> &'static str {
         finding::kind(self.is_fact)
+    }
+
+    /// The threads that it is known from, each with its address.
+    pub fn threads(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.known_from.iter().filter_map(|thread| {
+            let (repository, number) = thread.split_once('#')?;
+            Some((*thread, format!("https://github.com/{repository}/issues/{number}")))
+        })
     }
 }
 

@@ -68,6 +68,12 @@ pub const HEADINGS: [&str; 5] =
 /// The same headings on the Chinese pages.
 pub const HEADINGS_ZH: [&str; 5] = ["现象", "原因", "如何确认", "怎么办", "看不到什么"];
 
+/// Heading over the threads that a diagnosis is known from, and what stands there when none is known.
+pub const KNOWN_FROM: [&str; 2] = ["Known from", "No public thread about it is known."];
+
+/// The same on the Chinese pages.
+pub const KNOWN_FROM_ZH: [&str; 2] = ["见于", "没有已知的公开讨论。"];
+
 /// The diagnosis of a code.
 pub fn find(code: &str) -> Option<&'static Diagnosis> {
     DIAGNOSES.iter().find(|d| d.code == code)
@@ -89,7 +95,7 @@ pub fn document() -> String {
     }
     for d in DIAGNOSES {
         page += &format!("\n## {}\n\n{}.\n\n", d.code, d.title);
-        page += &section(d.explanation, "Example", d.example);
+        page += &section(d, d.explanation, KNOWN_FROM, "Example");
     }
     page
 }
@@ -108,7 +114,7 @@ pub fn document_zh() -> String {
     }
     for d in DIAGNOSES {
         page += &format!("\n## {}\n\n", d.code);
-        page += &section(d.explanation_zh, "示例", d.example);
+        page += &section(d, d.explanation_zh, KNOWN_FROM_ZH, "示例");
     }
     page
 }
@@ -117,8 +123,22 @@ fn row(diagnosis: &Diagnosis, title: &str, severity: &str) -> String {
     format!("| [{0}](#{0}) | {title} | {severity} |\n", diagnosis.code)
 }
 
-/// An explanation one level down, with its example.
-fn section(explanation: &str, heading: &str, example: &str) -> String {
+/// An explanation one level down, with the threads and the example.
+fn section(
+    diagnosis: &Diagnosis,
+    explanation: &str,
+    [known_from, unknown]: [&str; 2],
+    example: &str,
+) -> String {
     let explanation = explanation.replace("\n## ", "\n### ").replacen("## ", "### ", 1);
-    format!("{}\n\n### {heading}\n\n```text\n{}\n```\n", explanation.trim_end(), example.trim())
+    let threads = diagnosis.threads().map(|(thread, address)| format!("[{thread}]({address})"));
+    let threads = match diagnosis.known_from {
+        [] => unknown.to_owned(),
+        _ => threads.collect::<Vec<_>>().join(" · "),
+    };
+    format!(
+        "{}\n\n### {known_from}\n\n{threads}\n\n### {example}\n\n```text\n{}\n```\n",
+        explanation.trim_end(),
+        diagnosis.example.trim()
+    )
 }

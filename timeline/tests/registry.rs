@@ -2,7 +2,9 @@
 
 use timeline::Diagnosis;
 use timeline::finding::Finding;
-use timeline::registry::{DIAGNOSES, HEADINGS, HEADINGS_ZH, document, document_zh, find};
+use timeline::registry::{
+    DIAGNOSES, HEADINGS, HEADINGS_ZH, KNOWN_FROM, KNOWN_FROM_ZH, document, document_zh, find,
+};
 use timeline::timeline::{Gap, Timeline};
 use timeline::{Instant, diagnose, script};
 
@@ -80,6 +82,41 @@ fn explanations_have_all_headings_in_both_languages() {
             for needed in ["Envoy", "Higress", "```go", "```rust"] {
                 assert!(page.contains(needed), "{}: no {needed}", diagnosis.code);
             }
+        }
+    }
+}
+
+/// `owner/repository#number`.
+fn is_thread(text: &str) -> bool {
+    let is_name = |name: &str| {
+        let is_of_name = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        !name.is_empty() && name.bytes().all(is_of_name)
+    };
+    let parts = text.split_once('#').and_then(|(of, number)| Some((of.split_once('/')?, number)));
+    parts.is_some_and(|((owner, repository), number)| {
+        is_name(owner) && is_name(repository) && number.parse::<u32>().is_ok_and(|n| n > 0)
+    })
+}
+
+#[test]
+fn every_diagnosis_names_the_threads_it_is_known_from_or_says_that_none_is_known() {
+    for (page, [heading, none]) in [(document(), KNOWN_FROM), (document_zh(), KNOWN_FROM_ZH)] {
+        for Diagnosis { code, known_from, .. } in DIAGNOSES {
+            let of_code = page.split(&format!("\n## {code}\n")).nth(1).expect("it is there");
+            let said = of_code.split(&format!("\n### {heading}\n\n")).nth(1).expect("a heading");
+            let said = said.lines().next().unwrap_or_default();
+            for (at, thread) in known_from.iter().enumerate() {
+                assert!(is_thread(thread), "{code}: {thread}");
+                assert!(!known_from[..at].contains(thread), "{code}: {thread} stands twice");
+                let address = thread.replace('#', "/issues/");
+                let link = format!("[{thread}](https://github.com/{address})");
+                assert!(said.split(" · ").any(|part| part == link), "{code}: {said}");
+            }
+            assert_eq!(said == none, known_from.is_empty(), "{code}: {said}");
+            // They stand nowhere else.
+            let text = of_code.split(&format!("\n### {heading}\n")).next().unwrap_or_default();
+            let mut words = text.split(|c: char| c.is_whitespace() || "()[],.;。，、".contains(c));
+            assert!(!words.any(is_thread), "{code}: a thread stands in its text");
         }
     }
 }

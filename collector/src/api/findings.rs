@@ -62,8 +62,19 @@ pub struct DiagnosisView {
     pub kind: &'static str,
     /// Markdown.
     pub explanation: &'static str,
+    /// Public threads that it is known from; empty where none is known.
+    pub known_from: Vec<ThreadView>,
     /// A timeline with it, in script notation.
     pub example: &'static str,
+}
+
+/// A public thread.
+#[derive(Serialize, ToSchema)]
+pub struct ThreadView {
+    /// `owner/repository#number`.
+    pub name: &'static str,
+    /// Its address.
+    pub url: String,
 }
 
 /// The diagnoses that the collector knows.
@@ -85,6 +96,7 @@ pub async fn diagnoses() -> Json<DiagnosisList> {
             severity: d.severity.name(),
             kind: d.kind(),
             explanation: d.explanation,
+            known_from: d.threads().map(|(name, url)| ThreadView { name, url }).collect(),
             example: d.example,
         })
         .collect();

@@ -64,6 +64,7 @@ pub fn diagnosis_page(speech: &Speech, diagnosis: &Diagnosis, cases: &[Row]) -> 
             html.leaf("p", &[("class", "faint")], &at_worst);
             html.line();
             prose(html, "h2", explanation);
+            known_from(html, diagnosis);
             example(html, diagnosis);
             html.line();
             html.said("h2", &[], &said::RECENT_CASES);
@@ -77,6 +78,19 @@ pub fn diagnosis_page(speech: &Speech, diagnosis: &Diagnosis, cases: &[Row]) -> 
             });
         });
     })
+}
+
+fn known_from(html: &mut Html, diagnosis: &Diagnosis) {
+    html.said("h2", &[], &said::KNOWN_FROM);
+    if diagnosis.known_from.is_empty() {
+        html.said("p", &[], &said::NO_THREAD);
+        return;
+    }
+    html.english_element("ul", &[], |html| {
+        for (thread, address) in diagnosis.threads() {
+            html.element("li", &[], |html| html.leaf("a", &[("href", &address)], thread));
+        }
+    });
 }
 
 fn example(html: &mut Html, diagnosis: &Diagnosis) {

@@ -204,6 +204,8 @@ phrases! {
     A_FACT: "a fact: it supports a cause, and is named first only where no cause explains it"
         = "事实：用来支持原因，只有在没有原因能解释它时才排在最前",
     AT_WORST: "{0} · at worst {1}" = "{0} · 最严重时 {1}",
+    KNOWN_FROM: "Known from" = "见于",
+    NO_THREAD: "No public thread about it is known." = "没有已知的公开讨论。",
     EXAMPLE: "Example" = "示例",
     RECENT_CASES: "Recent cases" = "最近的案例",
     NO_CASE: "No stored or open timeline has this finding." = "没有已存储或未结束的时间线带有这一结论。",

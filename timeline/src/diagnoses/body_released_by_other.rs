@@ -18,6 +18,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("body-released-by-other.zh-CN.md"),
+    known_from: &["envoyproxy/envoy#17514", "envoyproxy/envoy#46841", "higress-group/higress#4606"],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

@@ -17,6 +17,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("call-connect-failure.zh-CN.md"),
+    known_from: &["proxy-wasm/proxy-wasm-rust-sdk#193", "proxy-wasm/proxy-wasm-rust-sdk#254"],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

@@ -17,6 +17,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("call-timeout.zh-CN.md"),
+    known_from: &["higress-group/higress#3942", "Kong/ngx_wasm_module#622"],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

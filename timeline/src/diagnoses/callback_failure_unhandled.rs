@@ -20,6 +20,13 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("callback-failure-unhandled.zh-CN.md"),
+    known_from: &[
+        "tetratelabs/proxy-wasm-go-sdk#217",
+        "tetratelabs/proxy-wasm-go-sdk#218",
+        "envoyproxy/envoy#26485",
+        "proxy-wasm/proxy-wasm-rust-sdk#82",
+        "proxy-wasm/proxy-wasm-rust-sdk#116",
+    ],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

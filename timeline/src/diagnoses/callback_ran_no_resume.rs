@@ -36,6 +36,11 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("callback-ran-no-resume.zh-CN.md"),
+    known_from: &[
+        "Kuadrant/wasm-shim#366",
+        "higress-group/higress#825",
+        "higress-group/higress#3240",
+    ],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

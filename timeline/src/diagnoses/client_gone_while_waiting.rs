@@ -23,6 +23,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("client-gone-while-waiting.zh-CN.md"),
+    known_from: &["higress-group/higress#3552", "Kuadrant/wasm-shim#425"],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &["late-callback"],

@@ -18,6 +18,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("continue-with-call-outstanding.zh-CN.md"),
+    known_from: &["tetratelabs/proxy-wasm-go-sdk#304"],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &["late-callback"],

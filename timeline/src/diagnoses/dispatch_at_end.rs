@@ -19,6 +19,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("dispatch-at-end.zh-CN.md"),
+    known_from: &["tetratelabs/proxy-wasm-go-sdk#437"],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &["late-callback"],

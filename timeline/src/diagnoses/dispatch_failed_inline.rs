@@ -15,6 +15,12 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("dispatch-failed-inline.zh-CN.md"),
+    known_from: &[
+        "istio/istio#31194",
+        "envoyproxy/envoy#14878",
+        "envoyproxy/envoy#15311",
+        "envoyproxy/envoy#22920",
+    ],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

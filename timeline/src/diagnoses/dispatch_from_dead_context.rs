@@ -18,6 +18,12 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("dispatch-from-dead-context.zh-CN.md"),
+    known_from: &[
+        "higress-group/higress#3268",
+        "higress-group/higress#3552",
+        "tetratelabs/proxy-wasm-go-sdk#159",
+        "tetratelabs/proxy-wasm-go-sdk#255",
+    ],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &["late-callback"],

@@ -17,6 +17,13 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("duplicate-completion.zh-CN.md"),
+    known_from: &[
+        "envoyproxy/envoy#23047",
+        "envoyproxy/envoy#28826",
+        "envoyproxy/envoy#36809",
+        "proxy-wasm/proxy-wasm-cpp-host#423",
+        "corazawaf/coraza-proxy-wasm#126",
+    ],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

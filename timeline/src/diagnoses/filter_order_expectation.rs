@@ -17,6 +17,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("filter-order-expectation.zh-CN.md"),
+    known_from: &["higress-group/higress#3256", "tetratelabs/proxy-wasm-go-sdk#425"],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],
@@ -218,6 +219,5 @@ fn on_log(&mut self) {
 ## What this cannot see
 
 Plugins that are not instrumented or not sampled, filters of the host between the two, and timelines that went
-to another collector or came more than a minute later. Known from higress-group/higress#3256 and
-tetratelabs/proxy-wasm-go-sdk#425.
+to another collector or came more than a minute later.
 "#;

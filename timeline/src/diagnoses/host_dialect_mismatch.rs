@@ -22,6 +22,12 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("host-dialect-mismatch.zh-CN.md"),
+    known_from: &[
+        "higress-group/higress#1677",
+        "higress-group/higress#2215",
+        "higress-group/higress#3071",
+        "Kuadrant/kuadrant-operator#1993",
+    ],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],
@@ -321,7 +327,6 @@ fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
 ## What this cannot see
 
 The flag itself: only what the host makes of number 1. Where no stream returned it, or none had a body, nothing
-is said. Whether a plugin can do without what it asked for in vain. Known from higress-group/higress#1677,
-higress-group/higress#2215 and Kuadrant/kuadrant-operator#1993; what a Higress newer than its 1.27-based Envoy
-does was not run.
+is said. Whether a plugin can do without what it asked for in vain. What a Higress
+newer than its 1.27-based Envoy does was not run.
 "#;

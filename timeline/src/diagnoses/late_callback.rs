@@ -20,6 +20,12 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: true,
     explanation: EXPLANATION,
     explanation_zh: include_str!("late-callback.zh-CN.md"),
+    known_from: &[
+        "higress-group/higress#2189",
+        "proxy-wasm/proxy-wasm-rust-sdk#54",
+        "tetratelabs/proxy-wasm-go-sdk#261",
+        "tetratelabs/proxy-wasm-go-sdk#390",
+    ],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

@@ -16,6 +16,13 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("local-reply-too-late.zh-CN.md"),
+    known_from: &[
+        "tetratelabs/proxy-wasm-go-sdk#364",
+        "tetratelabs/proxy-wasm-go-sdk#367",
+        "tetratelabs/proxy-wasm-go-sdk#390",
+        "corazawaf/coraza-proxy-wasm#26",
+        "istio/istio#27725",
+    ],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

@@ -20,6 +20,12 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("memory-growth.zh-CN.md"),
+    known_from: &[
+        "higress-group/higress#1714",
+        "tetratelabs/proxy-wasm-go-sdk#375",
+        "corazawaf/coraza-proxy-wasm#249",
+        "istio/istio#45832",
+    ],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

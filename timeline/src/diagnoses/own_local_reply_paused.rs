@@ -18,6 +18,11 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("own-local-reply-paused.zh-CN.md"),
+    known_from: &[
+        "higress-group/higress#3240",
+        "Kuadrant/wasm-shim#371",
+        "corazawaf/coraza-proxy-wasm#172",
+    ],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

@@ -19,6 +19,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("paused-without-pending-call.zh-CN.md"),
+    known_from: &["higress-group/higress#825", "Kuadrant/wasm-shim#425"],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

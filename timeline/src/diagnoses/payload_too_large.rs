@@ -17,6 +17,13 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("payload-too-large.zh-CN.md"),
+    known_from: &[
+        "higress-group/higress#3782",
+        "higress-group/higress#3986",
+        "higress-group/higress#4267",
+        "envoyproxy/envoy#36989",
+        "tetratelabs/proxy-wasm-go-sdk#414",
+    ],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

@@ -20,6 +20,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("recovered-panic-continue.zh-CN.md"),
+    known_from: &["higress-group/higress#2084", "higress-group/higress#4599"],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

@@ -18,6 +18,11 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: true,
     explanation: EXPLANATION,
     explanation_zh: include_str!("response-while-request-held.zh-CN.md"),
+    known_from: &[
+        "proxy-wasm/proxy-wasm-rust-sdk#66",
+        "istio/istio#50135",
+        "envoyproxy/envoy#36791",
+    ],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

@@ -19,6 +19,12 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("resumed-with-calls-outstanding.zh-CN.md"),
+    known_from: &[
+        "tetratelabs/proxy-wasm-go-sdk#158",
+        "tetratelabs/proxy-wasm-go-sdk#304",
+        "higress-group/higress#1810",
+        "higress-group/higress#2172",
+    ],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &["late-callback"],

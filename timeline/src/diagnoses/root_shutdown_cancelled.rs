@@ -17,6 +17,13 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("root-shutdown-cancelled.zh-CN.md"),
+    known_from: &[
+        "proxy-wasm/proxy-wasm-rust-sdk#203",
+        "istio/istio#26548",
+        "istio/istio#54490",
+        "envoyproxy/envoy#27311",
+        "envoyproxy/envoy#43751",
+    ],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

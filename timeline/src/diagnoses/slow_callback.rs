@@ -28,6 +28,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("slow-callback.zh-CN.md"),
+    known_from: &["envoyproxy/envoy#14126", "envoyproxy/envoy-wasm#599"],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],
@@ -340,5 +341,5 @@ holds all of the worker.
 Whether the thread computed or was not running: a busy machine, a container at its CPU limit (which stands still
 for up to 100 ms at a time) and a suspended VM look the same. If only one of many requests shows it, suspect the
 machine. Where the host gives no monotonic clock nothing is said. Of requests that were not sampled the time
-is not recorded, and what a root does (ticks, its configuration) is not told here. Known from envoyproxy/envoy#14126 and envoyproxy/envoy-wasm#599.
+is not recorded, and what a root does (ticks, its configuration) is not told here.
 "#;

@@ -16,6 +16,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("waiting-for-body-that-cannot-come.zh-CN.md"),
+    known_from: &["higress-group/higress#1428", "higress-group/higress#4024"],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

@@ -24,6 +24,11 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("waiting-on-call.zh-CN.md"),
+    known_from: &[
+        "higress-group/higress#2189",
+        "higress-group/higress#3552",
+        "Kuadrant/wasm-shim#425",
+    ],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

@@ -24,6 +24,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     is_fact: false,
     explanation: EXPLANATION,
     explanation_zh: include_str!("watermark-deadlock.zh-CN.md"),
+    known_from: &[],
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],

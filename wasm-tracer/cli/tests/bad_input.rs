@@ -154,9 +154,11 @@ fn every_diagnosis_is_explained_with_its_example() {
     for code in codes {
         let page = wasm_tracer(&["explain", code], folder.path());
         let page = String::from_utf8_lossy(&page.stdout).into_owned();
-        for heading in ["What you see", "Why it happens", "What to do", "Example"] {
+        for heading in ["What you see", "Why it happens", "What to do", "Known from", "Example"] {
             assert!(page.contains(heading), "{code} lacks {heading:?}");
         }
+        let names_any = page.contains("\nhttps://github.com/");
+        assert_ne!(names_any, page.contains("\nNo public thread about it is known.\n"), "{page}");
     }
 }
 

@@ -25,7 +25,15 @@ pub fn run(args: &Args) -> Result<()> {
     };
     writeln!(out, "{} ({})\n{}\n", diagnosis.code, diagnosis.severity.name(), diagnosis.title)?;
     writeln!(out, "{}\n", diagnosis.explanation.trim())?;
-    writeln!(out, "## Example\n\n{}", diagnosis.example.trim())?;
+    let [heading, none] = registry::KNOWN_FROM;
+    writeln!(out, "## {heading}\n")?;
+    for (_, address) in diagnosis.threads() {
+        writeln!(out, "{address}")?;
+    }
+    if diagnosis.known_from.is_empty() {
+        writeln!(out, "{none}")?;
+    }
+    writeln!(out, "\n## Example\n\n{}", diagnosis.example.trim())?;
     Ok(())
 }
 
