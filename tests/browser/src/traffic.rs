@@ -98,6 +98,9 @@ pub fn with_a_gap() -> anyhow::Result<Vec<Delivery>> {
     Ok(vec![delivery])
 }
 
+/// Longer texts no collector takes; some is left for what stands before them.
+const LONGEST: usize = 4_000;
+
 /// Names that would do harm or disorder if a page took them for anything but text.
 pub fn attacks() -> Vec<String> {
     vec![
@@ -109,16 +112,17 @@ pub fn attacks() -> Vec<String> {
         "\u{202e}gnp.exe\u{2066}\u{200f}שלום עולם مرحبا".to_owned(),
         "a\u{0}b\u{1b}[31m\u{7f}\u{feff}\r\nSet-Cookie: x=1".to_owned(),
         "Z\u{0351}\u{0352}\u{0353}\u{0354}\u{0355}\u{0356}".repeat(40),
-        "W".repeat(10_000),
-        "<b>&lt;i&gt;&amp;amp; {{7*7}} ${7*7} `".repeat(200),
+        "W".repeat(LONGEST),
+        "<b>&lt;i&gt;&amp;amp; {{7*7}} ${7*7} `".repeat(LONGEST / 40),
     ]
 }
 
-/// Timelines that bear the attacks wherever a plugin, a client or a callee can put a text.
+/// Timelines that bear the attacks wherever a plugin, a client or a callee can put a text; `number` tells
+/// their VMs from others.
 ///
 /// # Errors
 /// When the script cannot be read.
-pub fn hostile() -> anyhow::Result<Vec<Delivery>> {
+pub fn hostile(number: u8) -> anyhow::Result<Vec<Delivery>> {
     let all = attacks();
     let attacked = all.iter().enumerate().map(|(at, attack)| {
         let mut timeline = script::parse(CHAIN[1]).context("the chain's script")?;
@@ -143,12 +147,24 @@ pub fn hostile() -> anyhow::Result<Vec<Delivery>> {
         for event in timeline.events.iter_mut().filter(|event| !event.text.is_empty()) {
             event.text = attack.clone().into_bytes();
         }
-        let mut delivery = batch(&timeline, [0xee, 0, at as u8]);
+        let mut delivery = batch(&timeline, [0xee, number, at as u8]);
         delivery.module.sdk = attack.clone();
         delivery.module.tracer_version = attack.clone();
         Ok(delivery)
     });
     attacked.collect()
+}
+
+/// A plugin with a name of 10 kB.
+///
+/// # Errors
+/// When the script cannot be read.
+pub fn with_an_endless_name() -> anyhow::Result<Delivery> {
+    let mut delivery = batch(&script::parse(CHAIN[1]).context("the chain's script")?, [0xee; 3]);
+    for root in &mut delivery.roots {
+        root.plugin = "W".repeat(10_000);
+    }
+    Ok(delivery)
 }
 
 /// A timeline as its recorder would have sent it, just now. What the VM did besides is left out: its

@@ -128,11 +128,39 @@ function show(timeline) {
   document.getElementById("empty")?.remove();
 }
 
-if (rows && status) {
+/** Changes that are told while the list is read; null: it is not. */
+let told = null;
+
+/** Puts in place of the rows those that the server has now: what happened meanwhile was not told. */
+async function readAgain() {
+  told ??= [];
+  try {
+    const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.getElementById("rows");
+    if (fresh) {
+      rows.replaceChildren(...fresh.children);
+      document.getElementById("scroll").classList.toggle("hidden", rows.children.length === 0);
+      if (rows.children.length > 0) document.getElementById("empty")?.remove();
+    }
+  } finally {
+    const since = told ?? [];
+    told = null;
+    since.forEach(show);
+  }
+}
+
+function notUnderstood(error) {
+  console.warn("what the collector told live was not understood", error);
+}
+
+/** `again`: it was listened before, and something may have been missed. */
+function listen(again) {
   const source = new EventSource("/api/v1/live");
   source.addEventListener("open", () => {
     status.textContent = words.live;
     status.className = "live on";
+    if (again) readAgain().catch(notUnderstood);
   });
   source.addEventListener("error", () => {
     status.textContent = words.reconnecting;
@@ -140,9 +168,22 @@ if (rows && status) {
   });
   source.addEventListener("timeline", (event) => {
     try {
-      show(JSON.parse(event.data));
+      const timeline = JSON.parse(event.data);
+      if (told) told.push(timeline);
+      else show(timeline);
     } catch (error) {
-      console.warn("a live row was not understood", error);
+      notUnderstood(error);
     }
+  });
+  source.addEventListener("missed", () => readAgain().catch(notUnderstood));
+  return source;
+}
+
+// A browser has some six connections for all pages of a site: a page that nobody sees keeps none of them.
+if (rows && status) {
+  let source = listen(false);
+  document.addEventListener("visibilitychange", () => {
+    source.close();
+    if (!document.hidden) source = listen(true);
   });
 }
