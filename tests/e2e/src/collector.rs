@@ -156,6 +156,16 @@ impl Collector {
         ids.map(|id| self.json(&format!("/api/v1/timelines/{id}"))).collect()
     }
 
+    /// The timelines of what a plugin's roots do, as they stand in the list.
+    ///
+    /// # Errors
+    /// When the collector does not answer.
+    pub fn roots(&self, plugin: &str) -> anyhow::Result<Vec<Value>> {
+        let mut list = self.json(&format!("/api/v1/timelines?plugin={plugin}&limit=200"))?;
+        let all = list["timelines"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        Ok(all.into_iter().filter(|timeline| timeline["kind"] == "root").collect())
+    }
+
     /// Waits for the one timeline of a request to be closed, and answers it.
     ///
     /// # Panics

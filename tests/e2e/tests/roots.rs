@@ -1,9 +1,9 @@
-//! What roots do on a real Envoy: calls of their ticks, resumes that name no stream, memory, and the end of
-//! a root that has a call out. Beside each misuse what looks like it and is none.
+//! What roots do on a real Envoy: calls of their ticks, and resumes that name no stream. Beside each misuse what
+//! looks like it and is none. The end of a root that has a call out, and memory, are in the soak.
 
 use std::time::Duration;
 
-use e2e::{Door, Finding, Lives, Plugin, Request, Settings, Stack, is_closed, soon, until};
+use e2e::{Finding, Plugin, Request, Stack, is_closed, soon, until};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -20,10 +20,7 @@ fn start(roots: &[&'static str]) -> Stack {
 
 /// The timelines of a plugin's roots.
 fn of_roots(collector: &e2e::Collector, plugin: &str) -> Vec<Value> {
-    let list = collector.json(&format!("/api/v1/timelines?plugin={plugin}&limit=200"));
-    let list = list.unwrap_or_else(|error| panic!("{error:#}"))["timelines"].take();
-    let all = list.as_array().cloned().unwrap_or_default();
-    all.into_iter().filter(|timeline| timeline["kind"] == "root").collect()
+    collector.roots(plugin).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// Waits until so many timelines of the plugin's roots are closed.
@@ -74,66 +71,4 @@ fn a_resume_in_a_tick_that_names_no_stream_is_told_and_one_that_does_is_not() {
     let hung = Finding::told(&hung);
     assert!(hung.iter().any(|(_, severity)| *severity == "hung"), "{hung:?}");
     assert_eq!(of_roots(stack.collector(), "tick-resumes"), Vec::<Value>::new());
-}
-
-#[test]
-fn a_vm_that_keeps_something_of_each_request_is_told_and_one_that_keeps_some_is_not() {
-    let stack = start(&["keep", "keep-some"]);
-    let grown = |plugin: &str| {
-        let path = format!("/api/v1/timelines?plugin={plugin}&finding=memory-growth");
-        let list = stack.collector().json(&path).unwrap_or_else(|error| panic!("{error:#}"));
-        list["timelines"].as_array().cloned().unwrap_or_default()
-    };
-    let told = until("the growth is told", Duration::from_secs(60), || {
-        for _ in 0..10 {
-            for plugin in ["keep", "keep-some"] {
-                assert_eq!(stack.send(plugin, &Request::get("/patient")).status, 200);
-            }
-        }
-        std::thread::sleep(Duration::from_millis(150));
-        Ok(grown("keep").pop())
-    });
-    let told = told.unwrap_or_else(|error| {
-        let metrics = stack.collector().text("/metrics").unwrap_or_default();
-        let memory: Vec<&str> = metrics.lines().filter(|l| l.contains("memory")).collect();
-        panic!("{error:#}: {memory:#?}")
-    });
-    assert_eq!(Finding::told(&told), [("memory-growth", "race")]);
-    assert_eq!(told["kind"], "root");
-    let id = told["id"].as_str().unwrap_or_default();
-    let detail = stack.collector().json(&format!("/api/v1/timelines/{id}")).expect("it is told");
-    let samples = detail["memory"].as_array().map_or(&[][..], Vec::as_slice);
-    let cited = &detail["findings"][0]["evidence"]["memory"];
-    assert!(cited.as_array().is_some_and(|all| all.iter().all(|s| samples.contains(s))));
-    assert_eq!(grown("keep-some"), Vec::<Value>::new());
-}
-
-#[test]
-fn a_root_that_is_pushed_away_with_a_call_out_is_told_and_one_whose_call_was_answered_is_not() {
-    let door = |does| [Door::new("door").plugin("gate", Plugin::misuse().traced().root(does))];
-    let settings = Settings { drain_seconds: 1, ..Settings::default() };
-    let lives = Lives::start(settings, &door("tick-calls")).expect("Envoy serves");
-    let request = Request::get("/patient");
-    let push = |does| assert!(lives.push(&door(does)).expect("Envoy answers"), "it takes the push");
-    assert_eq!(lives.send("door", &request).status, 200);
-    for root in closed(lives.collector(), "gate", 2) {
-        assert_eq!(Finding::told(&root), []);
-    }
-    let before = lives.calls();
-    push("tick-waits");
-    assert_eq!(lives.send("door", &request).status, 200);
-    soon("both VMs have called", || (lives.calls() >= before + 2).then_some(()));
-    push("tick-resumes");
-    let cancelled = until("the old roots have ended", LIMIT, || {
-        let all = of_roots(lives.collector(), "gate");
-        let ended = all.iter().filter(|t| t["reason"] == "root_ended").count();
-        Ok((ended == 2).then_some(all))
-    });
-    let cancelled =
-        cancelled.unwrap_or_else(|e| panic!("{e:#}: {:#?}", of_roots(lives.collector(), "gate")));
-    let mut all: Vec<_> = cancelled.iter().map(Finding::told).collect();
-    all.sort();
-    let cancelled = |severity| vec![("root-shutdown-cancelled", severity)];
-    // The main thread's VM has seen no stream.
-    assert_eq!(all, [Vec::new(), Vec::new(), cancelled("lost"), cancelled("note")]);
 }

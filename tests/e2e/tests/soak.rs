@@ -1,10 +1,10 @@
 //! The soak's short form: the whole corpus at random, fifty clients at a time. Everything that is to be
 //! found is found, nothing else, and the numbers add up; and where batches are lost on the way nothing
-//! is found that is not so. `cargo xtask soak` goes on for longer.
+//! is found that is not so. What takes a whole VM is played once. `cargo xtask soak` goes on for longer.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use e2e::soak::{self, Plan};
+use e2e::soak::{self, Plan, Score};
 
 fn soak(at_least: usize, loss: u64) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
@@ -24,4 +24,12 @@ fn everything_is_found_and_nothing_else() {
 #[test]
 fn where_batches_are_lost_nothing_wrong_is_found() {
     soak(3, 5);
+}
+
+#[test]
+fn what_takes_a_whole_vm_is_told_and_nothing_else() {
+    let mut score = Score::default();
+    let wrong = soak::vms(1, &mut score);
+    println!("{score}");
+    assert!(wrong.is_empty(), "{} times:\n{}", wrong.len(), wrong.join("\n\n"));
 }

@@ -45,8 +45,12 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     println!("seed {seed}, {} minutes, {} % of the batches are lost", args.minutes, args.loss);
     let plan = Plan { seed, lasts, at_least: args.at_least, loss: args.loss };
     let mut outcome = soak::run(&plan)?;
-    outcome.wrong.extend(soak::vms(args.vms, &mut outcome.score)?);
-    println!("{}\n\n{}", outcome.numbers, outcome.score);
+    outcome.wrong.extend(soak::vms(args.vms, &mut outcome.score));
+    println!(
+        "{}\n{} times each what takes a whole VM, in an Envoy of its own",
+        outcome.numbers, args.vms
+    );
+    println!("\n{}", outcome.score);
     for wrong in outcome.wrong.iter().take(20) {
         println!("wrong: {wrong}\n");
     }

@@ -75,6 +75,25 @@ pub(super) fn every_timeline(
     }
 }
 
+/// Holds all stored timelines of a run that is no row's against what must be found of each; answers those
+/// of which something else is.
+pub(super) fn every(
+    collector: &Collector,
+    score: &mut Score,
+    mut expected: impl FnMut(&Judged) -> Expected,
+) -> anyhow::Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    every_timeline(collector, |timeline| {
+        let expected = expected(&timeline);
+        if !score.count(&timeline.findings, expected) {
+            let shown = shown(collector, &timeline)?;
+            wrong.push(format!("wanted {expected:?}, not what stands here\n{shown}"));
+        }
+        Ok(())
+    })?;
+    Ok(wrong)
+}
+
 /// It as a person wants to see it, with its script.
 pub(super) fn shown(collector: &Collector, timeline: &Judged) -> anyhow::Result<String> {
     let script = collector.script(&timeline.id)?;
@@ -148,9 +167,7 @@ impl Score {
             right += usize::from(is_so);
             is_right &= is_so;
         }
-        for (code, _) in expected {
-            self.tallies.entry((*code).to_owned()).or_default().expected += 1;
-        }
+        self.miss(expected);
         let is_whole = right == expected.len();
         Ok(match (is_right, is_whole) {
             (false, _) => Verdict::Wrong,
@@ -185,10 +202,16 @@ impl Score {
             tally.found += 1;
             tally.right += u64::from(is_so(finding));
         }
+        self.miss(expected);
+        self.timelines += 1;
+        findings.len() == expected.len() && findings.into_iter().all(is_so)
+    }
+
+    /// Counts what was to be found.
+    pub(super) fn miss(&mut self, expected: Expected) {
         for (code, _) in expected {
             self.tallies.entry((*code).to_owned()).or_default().expected += 1;
         }
-        findings.len() == expected.len() && findings.into_iter().all(is_so)
     }
 
     /// Counts what is said to be unknown of a timeline.

@@ -2,9 +2,11 @@
 //! likes. At the end every stored timeline is judged by the label in its path, and the numbers have to
 //! add up: what was sent, what recorders counted, what is stored.
 
+mod growth;
 mod judge;
 mod ledger;
 mod load;
+mod shutdown;
 mod traps;
 
 use std::collections::BTreeMap;
@@ -120,19 +122,23 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     Ok(Outcome { score, wrong, numbers })
 }
 
-/// Plays what takes a whole VM so often, each time in an Envoy of its own; answers what was not as it must
-/// be, and adds to the score.
-///
-/// # Errors
-/// When something does not start, or does not answer.
-pub fn vms(times: usize, score: &mut Score) -> anyhow::Result<Vec<String>> {
+/// Plays what takes a whole VM so often (traps, roots that end, memory that grows), each time in an Envoy of
+/// its own; answers what was not as it must be, and adds to the score.
+pub fn vms(times: usize, score: &mut Score) -> Vec<String> {
     let mut wrong = Vec::new();
+    let mut take = |played: anyhow::Result<Vec<String>>| {
+        wrong.extend(played.unwrap_or_else(|error| vec![format!("{error:#}")]));
+    };
     for _ in 0..times {
         for case in &corpus::traps::ALL {
-            wrong.extend(traps::play(case, score)?);
+            take(traps::play(case, score));
         }
+        for end in shutdown::End::ALL {
+            take(shutdown::play(end, score));
+        }
+        take(growth::play(score));
     }
-    Ok(wrong)
+    wrong
 }
 
 /// Since when nothing has been added to any timeline.

@@ -31,24 +31,15 @@ pub(super) fn play(case: &Case, score: &mut Score) -> anyhow::Result<Vec<String>
     if let Err(error) = told {
         wrong.push(format!("{}: {error:#}", case.name));
     }
-    for (request_id, wanted) in &expected {
-        let found = found(collector, request_id)?;
-        let is_right = score.count(&found, wanted);
-        if !is_right {
-            let what = found.iter().map(|f| format!("{} {}", f.severity, f.code));
-            let what: Vec<_> = what.collect();
-            wrong.push(format!("{}, {request_id}: wanted {wanted:?}, found {what:?}", case.name));
-        }
+    let mut awaited = expected.to_vec();
+    wrong.extend(judge::every(collector, score, |timeline| {
+        let at = awaited.iter().position(|(id, _)| *id == timeline.request_id);
+        at.map_or(&[], |at| awaited.swap_remove(at).1)
+    })?);
+    for (request_id, missing) in awaited {
+        score.miss(missing);
+        wrong.push(format!("{}: there is no timeline of {request_id}", case.name));
     }
-    judge::every_timeline(collector, |timeline| {
-        if !expected.iter().any(|(id, _)| *id == timeline.request_id) {
-            let is_right = score.count(&timeline.findings, &[]);
-            if !is_right {
-                wrong.push(judge::shown(collector, &timeline)?);
-            }
-        }
-        Ok(())
-    })?;
     Ok(wrong)
 }
 
