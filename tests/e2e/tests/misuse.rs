@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use e2e::corpus::{self, Holding, Row, SUBJECTS};
+use e2e::corpus::{self, Holding, Row, SUBJECTS, Seen};
 use e2e::{Finding, Request, Stack};
 
 /// Requests at a time: most of them wait for something.
@@ -19,7 +19,7 @@ const TRIES: usize = 3;
 /// The timeline of a row's request. Envoy reads nothing more of a client whose body is held back by a
 /// watermark, and now and then does not notice that it has gone: a stream without an answer may have
 /// neither an end nor a name. Then it is asked again.
-fn timeline(stack: &Stack, row: &Row, holding: Holding) -> serde_json::Value {
+fn timeline(stack: &Stack, row: &Row, holding: Holding) -> (Seen, serde_json::Value) {
     let mut tries = 0;
     loop {
         let answer = stack.send(&row.listener(holding), &row.request());
@@ -32,7 +32,7 @@ fn timeline(stack: &Stack, row: &Row, holding: Holding) -> serde_json::Value {
             named.is_ok()
         };
         if answer.status != 0 || tries == TRIES || is_named() {
-            return stack.collector().closed_timeline(id);
+            return (Seen::of(&answer), stack.collector().closed_timeline(id));
         }
     }
 }
@@ -40,20 +40,22 @@ fn timeline(stack: &Stack, row: &Row, holding: Holding) -> serde_json::Value {
 /// Plays a row; answers what was not as it says.
 fn play(stack: &Stack, row: &Row, holding: Holding, keep: bool) -> Option<String> {
     let ask = || timeline(stack, row, holding);
-    let is_busy = |timeline: &serde_json::Value| {
-        Finding::all(timeline).iter().any(|finding| row.is_busy_machine(holding, finding))
+    // What a machine that is busy makes of it is not kept: then it is asked again.
+    let is_busy = |seen: Seen, timeline: &serde_json::Value| {
+        let all = Finding::all(timeline);
+        row.expected_of(holding, seen) != row.expected(holding)
+            || all.iter().any(|finding| row.is_busy_machine(holding, seen, finding))
     };
-    let mut timeline = ask();
-    // What a machine adds that is busy is not kept: then it is asked again.
-    while keep && is_busy(&timeline) {
-        timeline = ask();
+    let (mut seen, mut timeline) = ask();
+    while keep && is_busy(seen, &timeline) {
+        (seen, timeline) = ask();
     }
     if keep {
         let id = timeline["id"].as_str().unwrap_or_default();
         let script = stack.collector().script(id);
         row.keep(holding, &script.expect("a timeline as text")).expect("it is kept");
     }
-    let differs = row.differs(holding, &Finding::all(&timeline))?;
+    let differs = row.differs(holding, seen, &Finding::all(&timeline))?;
     Some(format!("{differs}\n{timeline:#}"))
 }
 

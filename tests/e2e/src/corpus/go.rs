@@ -55,7 +55,8 @@ pub(super) const ROWS: &[Row] = &[
     go("go-awaits-body-if-any", || get("/patient?misuse=await-body-if-any"), NOTHING),
     // Timeouts.
     go("go-default-timeout", || get("/patient?misuse=default-timeout&callee=after-2000"), TIMEOUT),
-    go("go-default-timeout-suffices", || get("/patient?misuse=default-timeout&callee=after-50"), NOTHING),
+    go("go-default-timeout-suffices", || get("/patient?misuse=default-timeout&callee=after-50"), NOTHING)
+        .if_denied(TIMEOUT),
     go("go-no-timeout", || get("/patient?misuse=no-timeout&callee=after-4000"),
         &[("client-gone-while-waiting", "lost"), ("late-callback", "lost")]),
     go("go-no-timeout-needed", || get("/patient?misuse=no-timeout&callee=after-50"), NOTHING),
@@ -84,7 +85,7 @@ pub(super) const ROWS: &[Row] = &[
     go("go-retries", || get("/patient?misuse=retry&callee=status-500"), NOTHING),
     // Request bodies.
     go("go-calls-in-body", || post("/patient?misuse=call-in-body&callee=after-50"), RACE),
-    go("go-calls-in-body-early", || post("/early-200?misuse=call-in-body&callee=after-1000,status-403"), LOST),
+    go("go-calls-in-body-early", || post("/early-200?misuse=call-in-body&callee=after-2000,status-403"), LOST),
     go_by_host("go-calls-in-body-held", || post("/early-200?misuse=call-in-body-held&callee=after-1000"),
         NOTHING, STARVES),
     go("go-gathers", || post("/patient?misuse=gather"), NOTHING),

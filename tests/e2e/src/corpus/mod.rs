@@ -13,7 +13,7 @@ pub mod traps;
 
 use std::time::Duration;
 
-use crate::client::Request;
+use crate::client::{Answer, Request};
 use crate::collector::Finding;
 use crate::stack::Builder;
 
@@ -32,6 +32,17 @@ pub struct Row {
     pub subject: &'static Subject,
     request: fn() -> Request,
     finds: Finds,
+    /// What must be found instead where the client was denied: a busy machine outlasted a timeout that
+    /// cannot be longer.
+    if_denied: Option<Expected>,
+}
+
+/// What the client of a request saw: what is to be found follows what happened, which a busy machine may make
+/// another thing than was planned.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    status: u16,
+    took: Duration,
 }
 
 /// All of them.
@@ -42,6 +53,10 @@ pub fn rows() -> impl Iterator<Item = &'static Row> + Clone {
 /// What a busy machine adds to any row: it takes the CPU away within an invocation for 50 ms and more, and
 /// nobody can see that it was not the plugin that computed.
 const BUSY: (&str, &str) = ("slow-callback", "note");
+/// Such an invocation of a second and more is a failure.
+const BLOCKED: (&str, &str, Duration) = ("slow-callback", "failed", Duration::from_secs(1));
+/// What a plugin of the corpus denies with.
+const DENIED: u16 = 403;
 
 /// Codes and severities.
 pub type Expected = &'static [(&'static str, &'static str)];
@@ -103,14 +118,27 @@ impl Row {
         }
     }
 
+    /// All that must be found of a request whose client saw that.
+    pub fn expected_of(&self, holding: Holding, seen: Seen) -> Expected {
+        match self.if_denied {
+            Some(expected) if seen.status == DENIED => expected,
+            _ => self.expected(holding),
+        }
+    }
+
+    /// The same row, where that is found instead when the client is denied.
+    pub(crate) const fn if_denied(self, expected: Expected) -> Row {
+        Row { if_denied: Some(expected), ..self }
+    }
+
     /// The plugin that it goes through.
     pub fn listener(&self, holding: Holding) -> String {
         self.subject.listener(holding)
     }
 
-    /// [`is_busy_machine`], of this row.
-    pub fn is_busy_machine(&self, holding: Holding, finding: &Finding) -> bool {
-        is_busy_machine(finding, self.expected(holding))
+    /// [`Seen::is_busy_machine`], of this row.
+    pub fn is_busy_machine(&self, holding: Holding, seen: Seen, finding: &Finding) -> bool {
+        seen.is_busy_machine(finding, self.expected_of(holding, seen))
     }
 
     /// Keeps its timeline, in script notation, for the tests of `timeline`.
@@ -122,11 +150,11 @@ impl Row {
     }
 
     /// What is found beyond what must be, and what is missing; None when it is exactly as it must be.
-    pub fn differs(&self, holding: Holding, findings: &[Finding]) -> Option<String> {
-        let of_row = findings.iter().filter(|finding| !self.is_busy_machine(holding, finding));
+    pub fn differs(&self, holding: Holding, seen: Seen, findings: &[Finding]) -> Option<String> {
+        let mut expected = self.expected_of(holding, seen).to_vec();
+        let of_row = findings.iter().filter(|finding| !seen.is_busy_machine(finding, &expected));
         let mut found: Vec<(&str, &str)> =
-            of_row.map(|finding| (&*finding.code, &*finding.severity)).collect();
-        let mut expected = self.expected(holding).to_vec();
+            of_row.map(|finding| (&*finding.code, seen.severity(finding))).collect();
         found.sort_unstable();
         expected.sort_unstable();
         (found != expected).then(|| {
@@ -136,9 +164,27 @@ impl Row {
     }
 }
 
-/// Is that finding none of those that must be found, but one that a busy machine adds to any?
-pub fn is_busy_machine(finding: &Finding, expected: Expected) -> bool {
-    (&*finding.code, &*finding.severity) == BUSY && !expected.contains(&BUSY)
+impl Seen {
+    /// No client was there, or it is not known which one.
+    pub const NOTHING: Seen = Seen { status: 0, took: Duration::ZERO };
+
+    /// Of an answer.
+    pub fn of(answer: &Answer) -> Seen {
+        Seen { status: answer.status, took: answer.took }
+    }
+
+    /// The severity of a finding as the rows have it: no row holds its worker for a second, but a machine may that
+    /// makes its client wait as long.
+    pub fn severity(self, finding: &Finding) -> &str {
+        let (code, severity, least) = BLOCKED;
+        let is_blocked = (&*finding.code, &*finding.severity) == (code, severity);
+        if is_blocked && self.took >= least { BUSY.1 } else { &finding.severity }
+    }
+
+    /// Is that finding none of those that must be found, but one that a busy machine adds to any?
+    pub fn is_busy_machine(self, finding: &Finding, expected: &[(&str, &str)]) -> bool {
+        (&*finding.code, self.severity(finding)) == BUSY && !expected.contains(&BUSY)
+    }
 }
 
 /// Forgets the kept timelines of rows that there are no more.
@@ -162,7 +208,9 @@ pub fn builder(subjects: &[&Subject]) -> Builder {
 
 #[cfg(test)]
 mod tests {
-    use super::{Holding, Row, SUBJECTS, rows};
+    use std::time::Duration;
+
+    use super::{Finding, Holding, Row, SUBJECTS, Seen, rows};
 
     #[test]
     fn labels_are_unique_and_kebab_case() {
@@ -180,6 +228,28 @@ mod tests {
             let path = row.request().path().split('?').next().unwrap_or_default().to_owned();
             assert_eq!(Row::of_path(&path).map(|found| found.label), Some(row.label), "{path}");
         }
+    }
+
+    #[test]
+    fn what_must_be_found_follows_what_the_client_saw() {
+        let row = Row::of("go-default-timeout-suffices").expect("a row with a short timeout");
+        let after = |status, millis| Seen { status, took: Duration::from_millis(millis) };
+        assert_eq!(row.expected_of(Holding::All, after(200, 60)), []);
+        let timeout = Finding {
+            code: "call-timeout".to_owned(),
+            severity: "failed".to_owned(),
+            headline: String::new(),
+            is_cause: true,
+        };
+        let slow = Finding { code: "slow-callback".to_owned(), ..timeout.clone() };
+        let all = [timeout, slow];
+        let differs = |seen| row.differs(Holding::All, seen, &all).is_some();
+        assert!(differs(after(200, 1_100)), "a timeout, and the client was let in");
+        assert!(differs(after(403, 900)), "held for a second, and the client did not wait so long");
+        assert!(!differs(after(403, 1_100)));
+        let computes = Row::of("computes").expect("a row that holds its worker");
+        let differs = |seen| computes.differs(Holding::All, seen, &all[1..]).is_some();
+        assert!(differs(after(200, 900)) && !differs(after(200, 1_100)));
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub(super) const fn row(
     request: fn() -> Request,
     expected: Expected,
 ) -> Row {
-    Row { label, subject, request, finds: Always(expected) }
+    Row { label, subject, request, finds: Always(expected), if_denied: None }
 }
 
 /// Found where the body phase is called while the headers are held, and where it is not.
@@ -67,7 +67,7 @@ pub(super) const fn by_host(
     calls_body: Expected,
     holds_all: Expected,
 ) -> Row {
-    Row { label, subject, request, finds: ByHost { calls_body, holds_all } }
+    Row { label, subject, request, finds: ByHost { calls_body, holds_all }, if_denied: None }
 }
 
 /// Those of the older plugins. Beside each misuse stands what looks like it and is none.
@@ -137,15 +137,15 @@ pub(super) const ROWS: &[Row] = &[
     row("checks-first", &MISUSE, || get("/patient?misuse=check-first"), BROKEN),
     // The case of the report.
     row("rust-upstream-answers-early", &RUST,
-        || post("/early-400?callee=after-1000"), LOST),
+        || post("/early-400?callee=after-2000"), LOST),
     row("rust-upstream-lets-in", &RUST,
-        || post("/early-200?callee=after-1000,status-403"), LOST),
-    row("rust-upstream-closes", &RUST, || post("/close?callee=after-1000"), LOST),
+        || post("/early-200?callee=after-2000,status-403"), LOST),
+    row("rust-upstream-closes", &RUST, || post("/close?callee=after-2000"), LOST),
     row("rust-upstream-is-patient", &RUST, || post("/patient?callee=after-50"), RACE),
     row("rust-has-no-body", &RUST, || get("/patient?callee=after-50"), NOTHING),
-    row("go-upstream-answers-early", &GO, || post("/early-400?callee=after-1000"), LOST),
-    row("go-upstream-lets-in", &GO, || post("/early-200?callee=after-1000,status-403"), LOST),
-    row("go-upstream-closes", &GO, || post("/close?callee=after-1000"), LOST),
+    row("go-upstream-answers-early", &GO, || post("/early-400?callee=after-2000"), LOST),
+    row("go-upstream-lets-in", &GO, || post("/early-200?callee=after-2000,status-403"), LOST),
+    row("go-upstream-closes", &GO, || post("/close?callee=after-2000"), LOST),
     row("go-upstream-is-patient", &GO, || post("/patient?callee=after-50"), RACE),
     row("go-has-no-body", &GO, || get("/patient?callee=after-50"), NOTHING),
     // Its fix, which needs a host that calls the body phase.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use timeline::finding::Severity;
 
 use crate::collector::{Collector, Finding, is_closed};
-use crate::corpus::{Expected, Holding, Row, is_busy_machine, rows};
+use crate::corpus::{Expected, Holding, Row, Seen, rows};
 
 /// A stored timeline, as far as it is judged.
 pub(super) struct Judged {
@@ -142,15 +142,17 @@ impl Score {
         &mut self,
         timeline: &Judged,
         row: &Row,
+        seen: Seen,
         is_lossy: bool,
     ) -> anyhow::Result<Verdict> {
         let holding = Holding::of_listener(&timeline.plugin).context("a plugin of the corpus")?;
-        let expected = row.expected(holding);
+        let expected = row.expected_of(holding, seen);
         self.timelines += 1;
         let mut is_right = true;
         let mut right = 0;
-        for finding @ Finding { code, severity, .. } in &timeline.findings {
-            if row.is_busy_machine(holding, finding) {
+        for finding @ Finding { code, .. } in &timeline.findings {
+            let severity = seen.severity(finding);
+            if row.is_busy_machine(holding, seen, finding) {
                 self.busy += 1;
                 continue;
             }
@@ -159,7 +161,7 @@ impl Score {
                 continue;
             }
             let is_so = of.is_some_and(|(_, worst)| {
-                severity == worst || is_lossy && badness(severity) < badness(worst)
+                severity == *worst || is_lossy && badness(severity) < badness(worst)
             });
             let tally = self.tallies.entry(code.clone()).or_default();
             tally.found += 1;
@@ -195,7 +197,7 @@ impl Score {
     pub(super) fn count(&mut self, findings: &[Finding], expected: Expected) -> bool {
         let is_so = |f: &Finding| expected.contains(&(&*f.code, &*f.severity));
         let (busy, findings): (Vec<_>, Vec<_>) =
-            findings.iter().partition(|finding| is_busy_machine(finding, expected));
+            findings.iter().partition(|finding| Seen::NOTHING.is_busy_machine(finding, expected));
         self.busy += busy.len() as u64;
         for finding in &findings {
             let tally = self.tallies.entry(finding.code.clone()).or_default();

@@ -1,6 +1,6 @@
 //! The load: rounds of the whole corpus, each in a random order of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::ScopedJoinHandle;
@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 
 use super::{CONCURRENCY, Plan};
-use crate::corpus::{self, Holding, Row, SUBJECTS};
+use crate::client::Answer;
+use crate::corpus::{self, Holding, Row, SUBJECTS, Seen};
 use crate::random::Random;
 use crate::stack::Stack;
 
@@ -25,6 +26,8 @@ pub(super) struct Sent {
     pub(super) rows: BTreeMap<(&'static str, Holding), u64>,
     /// Through each plugin.
     pub(super) plugins: BTreeMap<String, u64>,
+    /// What their clients saw, by the request's id.
+    seen: HashMap<String, Seen>,
 }
 
 impl Sent {
@@ -32,7 +35,13 @@ impl Sent {
         self.plugins.values().sum()
     }
 
-    fn count(&mut self, row: &'static Row, holding: Holding, plugin: String) {
+    /// What the client of a request saw; nothing where the collector has not heard of its id.
+    pub(super) fn seen(&self, request_id: &str) -> Seen {
+        self.seen.get(request_id).copied().unwrap_or(Seen::NOTHING)
+    }
+
+    fn count(&mut self, row: &'static Row, holding: Holding, plugin: String, answer: Answer) {
+        self.seen.insert(answer.request_id.clone(), Seen::of(&answer));
         *self.rows.entry((row.label, holding)).or_default() += 1;
         *self.plugins.entry(plugin).or_default() += 1;
     }
@@ -72,8 +81,9 @@ pub(super) fn send(
             }
             let (row, holding) = pick(plan.seed, number);
             let plugin = row.listener(holding);
-            stack.send(&plugin, &row.request());
-            sent.lock().unwrap_or_else(PoisonError::into_inner).count(row, holding, plugin);
+            let answer = stack.send(&plugin, &row.request());
+            let mut sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
+            sent.count(row, holding, plugin, answer);
         }
     };
     std::thread::scope(|scope| {
@@ -95,7 +105,7 @@ fn begin(stack: &Stack, sent: &mut Sent) -> anyhow::Result<()> {
             let plugin = subject.listener(holding);
             let answer = stack.send(&plugin, &request);
             ensure!(answer.status == 200, "{plugin} answers {}", answer.status);
-            sent.count(row, holding, plugin);
+            sent.count(row, holding, plugin, answer);
         }
     }
     Ok(())

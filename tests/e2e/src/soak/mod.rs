@@ -91,7 +91,9 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
             ledger.name(&mut timeline);
             *stored.entry(timeline.plugin.clone()).or_default() += 1;
             match Row::of_path(&timeline.path) {
-                Some(row) => score.judge(&timeline, row, is_lossy)?,
+                Some(row) => {
+                    score.judge(&timeline, row, sent.seen(&timeline.request_id), is_lossy)?
+                }
                 None => score.judge_nameless(&timeline),
             }
         } else {
