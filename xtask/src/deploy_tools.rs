@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::go_tool::{self, GoTool};
+use crate::npm::Node;
 use crate::prerequisites::Need;
 use crate::wheel::{Wheel, make_executable};
 
@@ -71,6 +72,9 @@ pub fn all() -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     let operator = "github.com/prometheus-operator/prometheus-operator";
     let operator = go_tool::module("prometheus-operator", operator)?;
     tools.push(("PROMETHEUS_OPERATOR_CRDS", operator.join("example/prometheus-operator-crd")));
+    let node = Node::found()?;
+    tools.push(("GRAFANA_SCHEMA", node.packages("tests/tools/grafana-schema")?));
+    tools.push(("NODE", node.program));
     for (variable, tool) in &GO_TOOLS {
         tools.push((variable, tool.binary()?));
     }

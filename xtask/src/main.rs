@@ -10,6 +10,7 @@ mod deploy_tools;
 mod examples;
 mod r#gen;
 mod go_tool;
+mod npm;
 mod places;
 mod prerequisites;
 mod setup;

@@ -3,6 +3,7 @@
 
 pub mod compose;
 pub mod dashboards;
+pub mod grafana;
 pub mod native;
 pub mod resources;
 pub mod schemas;

