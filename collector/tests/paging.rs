@@ -46,3 +46,25 @@ fn open_and_stored_timelines_share_pages_and_none_is_skipped_or_repeated() {
         assert_eq!(listed, ids, "{limit} a page");
     }
 }
+
+#[test]
+fn a_list_since_a_time_has_what_is_open_and_what_was_closed_then_or_later() {
+    let collector = Collector::start();
+    let mut recorder = Recorder::new(1);
+    assert_eq!(collector.send(&bytes(&recorder.requests(2))).0, 200);
+    assert_eq!(collector.send(&bytes(&recorder.beginning())).0, 200);
+    collector.closed(2);
+    let count = |list: &serde_json::Value| list["timelines"].as_array().expect("a list").len();
+    let list = |since: &str| collector.json(&format!("/api/v1/timelines?since={since}"));
+    for since in ["1m", "2d", "0", "2023-11-14T22:13:20Z"] {
+        assert_eq!(count(&list(since)), 3, "{since}");
+    }
+    // What was closed just now is told apart once it is stored.
+    collector.until("/api/v1/timelines?since=2100-01-01T00:00:00Z", |list| count(list) == 1);
+    let (status, page) = collector.get("/?since=15m", &[]);
+    assert_eq!((status, page.matches("data-id=").count()), (200, 3));
+    assert!(page.contains("<option value=\"15m\" selected=\"\">"), "{page}");
+    let (status, problem) = collector.get("/api/v1/timelines?since=lately", &[]);
+    assert_eq!(status, 400, "{problem}");
+    assert!(problem.contains("15m"), "{problem}");
+}

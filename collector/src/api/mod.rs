@@ -3,6 +3,7 @@
 mod access;
 mod chrome;
 mod diagnosis_pages;
+mod duration;
 mod findings;
 mod instance_pages;
 mod instance_view;

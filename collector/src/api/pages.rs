@@ -42,6 +42,7 @@ pub async fn list(
             plugin: word(&filter.plugin),
             finding: word(&filter.finding),
             severity: word(&filter.severity),
+            since: word(&filter.since),
             request_id: word(&filter.request_id),
         },
         plugins,

@@ -18,7 +18,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Asked;
 use super::view::{Detail, Summary};
-use super::{Api, Problem, chrome};
+use super::{Api, Problem, chrome, duration};
+use crate::clock::wall_millis;
 use crate::store::{Cursor, Query};
 
 const MOST: usize = 500;
@@ -34,7 +35,8 @@ pub struct Filter {
     pub finding: Option<String>,
     /// With a headline of this severity.
     pub severity: Option<String>,
-    /// Open, or closed at or after this time: milliseconds since 1970, or RFC 3339.
+    /// Open, or closed at or after this time: so long ago, like `15m`, or milliseconds since 1970, or RFC
+    /// 3339.
     pub since: Option<String>,
     /// Of this request.
     pub request_id: Option<String>,
@@ -74,7 +76,9 @@ impl Filter {
             finding: given(&self.finding),
             severity,
             found: false,
-            since_millis: given(&self.since).map(|since| since_millis(&since)).transpose()?,
+            since_millis: given(&self.since)
+                .map(|at| since_millis(&at, wall_millis()))
+                .transpose()?,
             request_id: given(&self.request_id),
             ..Query::default()
         })
@@ -99,17 +103,20 @@ impl Filter {
     }
 }
 
-/// Milliseconds since 1970, written so or in RFC 3339.
-fn since_millis(since: &str) -> Result<i64, Problem> {
-    since
-        .parse::<i64>()
-        .ok()
-        .or_else(|| since.parse::<jiff::Timestamp>().ok().map(|at| at.as_millisecond()))
-        .ok_or_else(|| {
-            Problem::BadParameter(format!(
-                "since must be milliseconds since 1970, or RFC 3339, not {since:?}"
-            ))
-        })
+/// Milliseconds since 1970: written so, in RFC 3339, or as how long ago it is `now`.
+fn since_millis(since: &str, now: i64) -> Result<i64, Problem> {
+    let written = || since.parse::<i64>().ok();
+    let rfc3339 = || since.parse::<jiff::Timestamp>().ok().map(|at| at.as_millisecond());
+    let ago = || {
+        let millis = i64::try_from(duration::nanos(since)? / 1_000_000).ok()?;
+        Some(now.saturating_sub(millis))
+    };
+    written().or_else(rfc3339).or_else(ago).ok_or_else(|| {
+        Problem::BadParameter(format!(
+            "since must be so long ago, like 15m, or milliseconds since 1970, or RFC 3339, not \
+             {since:?}"
+        ))
+    })
 }
 
 /// Timelines, latest begun first
@@ -171,4 +178,29 @@ pub async fn one(
 /// Reads an id.
 pub fn parse_id<T: FromStr<Err = BadId>>(id: &str) -> Result<T, Problem> {
     id.parse().map_err(|error: BadId| Problem::BadParameter(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::since_millis;
+
+    #[test]
+    fn a_time_is_read_in_each_of_its_forms() {
+        let now = 1_700_000_000_000;
+        for (text, millis) in [
+            ("1699999999999", 1_699_999_999_999),
+            ("0", 0),
+            ("2023-11-14T22:13:19Z", 1_699_999_999_000),
+            ("2023-11-15T00:13:19.5+02:00", 1_699_999_999_500),
+            ("15m", now - 900_000),
+            ("1h30m", now - 5_400_000),
+            ("2d", now - 172_800_000),
+        ] {
+            assert_eq!(since_millis(text, now).ok(), Some(millis), "{text}");
+        }
+        for text in ["yesterday", "15", "15 m", "-15m", "2023-11-14"] {
+            let read = since_millis(text, now).ok();
+            assert_eq!(read, text.parse().ok(), "{text}");
+        }
+    }
 }

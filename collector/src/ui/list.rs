@@ -42,6 +42,8 @@ pub struct Filter {
     pub finding: String,
     /// Word of a severity.
     pub severity: String,
+    /// How long ago it was closed at most, or since when, as the API reads it.
+    pub since: String,
     /// A request id.
     pub request_id: String,
 }
@@ -106,12 +108,23 @@ impl Filter {
             ("plugin", &self.plugin),
             ("finding", &self.finding),
             ("severity", &self.severity),
+            ("since", &self.since),
             ("request_id", &self.request_id),
         ];
         let parts = named.iter().filter(|(_, value)| !value.is_empty());
         parts.map(|(name, value)| format!("{name}={}&", encoded(value))).collect()
     }
 }
+
+/// Times to choose from: as the API reads them, and for people.
+static SINCE: [(&str, &Phrase); 6] = [
+    ("1m", &said::LAST_MINUTE),
+    ("5m", &said::LAST_5_MINUTES),
+    ("15m", &said::LAST_15_MINUTES),
+    ("1h", &said::LAST_HOUR),
+    ("6h", &said::LAST_6_HOURS),
+    ("24h", &said::LAST_24_HOURS),
+];
 
 /// The page.
 pub fn list_page(speech: &Speech, view: &ListView) -> String {
@@ -151,6 +164,8 @@ fn filters(html: &mut Html, view: &ListView) {
         let severities =
             Severity::ALL.iter().rev().map(|one| (one.name(), severity(*one).of(language)));
         choice(html, "severity", &said::SEVERITY, &filter.severity, severities);
+        let since = SINCE.iter().map(|(ago, shown)| (*ago, shown.of(language)));
+        choice(html, "since", &said::OPEN_OR_ENDED_IN, &filter.since, since);
         html.element("label", &[], |html| {
             html.said("span", &[], &said::REQUEST_ID);
             html.void(

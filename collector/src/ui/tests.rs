@@ -62,6 +62,7 @@ fn no_data_of_a_plugin_becomes_markup() {
         plugin: attack.clone(),
         finding: attack.clone(),
         severity: attack.clone(),
+        since: attack.clone(),
         request_id: attack.clone(),
     };
     view.plugins = vec![attack.clone()];
@@ -133,11 +134,13 @@ fn filters_are_a_form_that_keeps_what_was_asked() {
     let mut view = list_of(&[fixture::seed_bug()]);
     view.plugins = vec!["body-call".to_owned(), "other".to_owned()];
     view.filter.plugin = "other".to_owned();
+    view.filter.since = "15m".to_owned();
     view.cursor = Some("17&x".to_owned());
     let page = list_page(&english(), &view);
     assert!(page.contains("<form method=\"get\" action=\"/\""));
     assert!(page.contains("<option value=\"other\" selected=\"\">other</option>"));
-    assert!(page.contains("href=\"/?plugin=other&amp;cursor=17%26x\""));
+    assert!(page.contains("<option value=\"15m\" selected=\"\">the last 15 minutes</option>"));
+    assert!(page.contains("href=\"/?plugin=other&amp;since=15m&amp;cursor=17%26x\""));
 }
 
 #[test]
