@@ -202,7 +202,7 @@ fn send_all(address: SocketAddr, load: Vec<Vec<Vec<u8>>>) -> Result<()> {
 }
 
 /// One sender's batch: requests that follow each other.
-fn batch(
+pub(crate) fn batch(
     sender: u64,
     number: u64,
     requests: u64,
@@ -250,7 +250,8 @@ fn stream(context: u32) -> v1::Stream {
     }
 }
 
-fn request(context: u32) -> Vec<v1::Event> {
+/// Events of one request with a call that is answered in time.
+pub(crate) fn request(context: u32) -> Vec<v1::Event> {
     use abi::{Callback as C, Hostcall};
     let callback = |kind: C, args: &[u32], result| v1::Event {
         kind: kind.number(),
@@ -293,7 +294,8 @@ fn request(context: u32) -> Vec<v1::Event> {
     ]
 }
 
-fn send(address: SocketAddr, batches: &[Vec<u8>]) -> Result<()> {
+/// Sends batches over one connection, again where the collector has no room yet.
+pub(crate) fn send(address: SocketAddr, batches: &[Vec<u8>]) -> Result<()> {
     let mut connection = TcpStream::connect(address)?;
     connection.set_nodelay(true)?;
     connection.set_read_timeout(Some(Duration::from_secs(60)))?;

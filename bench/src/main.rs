@@ -3,6 +3,7 @@
 mod ingest;
 mod instrument;
 mod overhead;
+mod pages;
 
 use clap::Parser;
 
@@ -13,6 +14,7 @@ enum Bench {
     Ingest(ingest::Args),
     Instrument(instrument::Args),
     Overhead(overhead::Args),
+    Pages(pages::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -20,5 +22,6 @@ fn main() -> anyhow::Result<()> {
         Bench::Ingest(args) => ingest::run(&args),
         Bench::Instrument(args) => instrument::run(&args),
         Bench::Overhead(args) => overhead::run(&args),
+        Bench::Pages(args) => pages::run(&args),
     }
 }
