@@ -21,7 +21,7 @@ use super::{Row, StoreError};
 const WHAT: &str = "slice";
 pub(super) const FORMAT: Format = Format {
     what: WHAT,
-    version: 3,
+    version: 4,
     schema: "
         CREATE TABLE blocks(id INTEGER PRIMARY KEY, size INTEGER NOT NULL, bytes BLOB NOT NULL);
         CREATE TABLE timelines(
@@ -33,8 +33,11 @@ pub(super) const FORMAT: Format = Format {
         CREATE TABLE traces(block INTEGER PRIMARY KEY, list BLOB NOT NULL);
         CREATE TABLE plugins(name TEXT PRIMARY KEY) WITHOUT ROWID;
         CREATE INDEX by_start ON timelines(started, id);
+        CREATE INDEX by_plugin ON timelines(plugin, started, id);
+        CREATE INDEX by_close ON timelines(closed);
         CREATE INDEX by_request ON timelines(request) WHERE request != 0;
-        CREATE INDEX by_severity ON timelines(severity) WHERE severity > 0;",
+        CREATE INDEX by_finding ON timelines(started, id, severity, plugin, codes)
+            WHERE severity > 0;",
     writing: "
         PRAGMA page_size = 8192;
         PRAGMA journal_mode = WAL;
@@ -44,6 +47,8 @@ pub(super) const FORMAT: Format = Format {
 };
 /// Bytes of encoded timelines that are compressed together.
 const BLOCK_BYTES: usize = 64 << 10;
+/// So few rows are sooner sorted than searched for from the latest begun on.
+const FEW: i64 = 1_000;
 /// Timelines that an answer about a trace reads of one slice, at most.
 const OF_TRACE: usize = 500;
 /// No block is larger: what a damaged row may make us allocate.
@@ -92,8 +97,9 @@ impl Slice {
             return Ok(Vec::new());
         }
         let (filter, values) = filter(query, &of_trace.unwrap_or_default(), after);
+        let index = self.index(&reader, query).map_err(failed(WHAT, &self.path))?;
         let sql = format!(
-            "SELECT block, place, length, closed, started, id FROM timelines WHERE {filter}
+            "SELECT block, place, length, closed, started, id FROM timelines {index} WHERE {filter}
              ORDER BY started DESC, id DESC LIMIT {limit}"
         );
         let read = |row: &rusqlite::Row<'_>| {
@@ -104,6 +110,28 @@ impl Slice {
             .prepare_cached(&sql)
             .and_then(|mut s| s.query_map(params_from_iter(values), read)?.collect())
             .map_err(failed(WHAT, &self.path))
+    }
+
+    /// The index by which the fewest rows are looked at. SQLite knows nothing of what is in the table.
+    fn index(&self, reader: &Connection, query: &Query) -> rusqlite::Result<&'static str> {
+        if query.trace.is_some() || query.request_id.is_some() {
+            return Ok("");
+        }
+        if let Some(since) = query.since_millis {
+            let mut count = reader.prepare_cached(
+                "SELECT count(*) FROM (SELECT 1 FROM timelines WHERE closed >= ?1 LIMIT ?2)",
+            )?;
+            if count.query_row([since, FEW], |row| row.get::<_, i64>(0))? < FEW {
+                return Ok("INDEXED BY by_close");
+            }
+        }
+        Ok(if query.found || query.finding.is_some() || query.severity.is_some() {
+            "INDEXED BY by_finding"
+        } else if query.plugin.is_some() {
+            "INDEXED BY by_plugin"
+        } else {
+            "INDEXED BY by_start"
+        })
     }
 
     /// Those that may be of a trace, each between two ids; latest stored first, not endlessly many.
@@ -211,11 +239,11 @@ fn filter(
     if let Some(severity) = query.severity {
         add("severity = ? AND severity > 0", (severity as i64 + 1).into());
     }
-    if query.found {
-        add("severity > ?", 0.into());
-    }
     if let Some(since) = query.since_millis {
         add("closed >= ?", since.into());
+    }
+    if query.found {
+        terms.push("severity > 0".to_owned());
     }
     (terms.join(" AND "), values)
 }
