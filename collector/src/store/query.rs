@@ -26,6 +26,8 @@ pub struct Query {
     pub request_id: Option<String>,
     /// Of a request of this trace.
     pub trace: Option<TraceId>,
+    /// With something that took at least so long, in microseconds. Those not stored yet are not judged by it.
+    pub longest_micros: Option<u64>,
     /// Begun at or after this time; nanoseconds since 1970.
     pub begun_nanos: Option<i64>,
 }

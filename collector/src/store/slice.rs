@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
+use timeline::calls::Call;
 use timeline::codec;
-use timeline::ids::TimelineId;
+use timeline::ids::{Micros, TimelineId};
 use timeline::timeline::Timeline;
 use timeline::trace::TraceId;
 
@@ -29,11 +30,11 @@ pub(super) const FORMAT: Format = Format {
             closed INTEGER NOT NULL,
             plugin TEXT NOT NULL, severity INTEGER NOT NULL, codes TEXT NOT NULL,
             request INTEGER NOT NULL, block INTEGER NOT NULL, place INTEGER NOT NULL,
-            length INTEGER NOT NULL);
+            length INTEGER NOT NULL, longest INTEGER NOT NULL);
         CREATE TABLE traces(block INTEGER PRIMARY KEY, list BLOB NOT NULL);
         CREATE TABLE plugins(name TEXT PRIMARY KEY) WITHOUT ROWID;
-        CREATE INDEX by_start ON timelines(started, id);
-        CREATE INDEX by_plugin ON timelines(plugin, started, id);
+        CREATE INDEX by_start ON timelines(started, id, longest);
+        CREATE INDEX by_plugin ON timelines(plugin, started, id, longest);
         CREATE INDEX by_close ON timelines(closed);
         CREATE INDEX by_request ON timelines(request) WHERE request != 0;
         CREATE INDEX by_finding ON timelines(started, id, severity, plugin, codes)
@@ -230,6 +231,9 @@ fn filter(
     if let Some(begun) = query.begun_nanos {
         add("started >= ?", begun.into());
     }
+    if let Some(longest) = query.longest_micros {
+        add("longest >= ?", i64::try_from(longest).unwrap_or(i64::MAX).into());
+    }
     if let Some(plugin) = &query.plugin {
         add("plugin = ?", plugin.clone().into());
     }
@@ -373,10 +377,10 @@ fn upsert(
         codes.push(' ');
     }
     db.prepare_cached(
-        "INSERT INTO timelines(id, closed, plugin, severity, codes, request, block, place, length, started)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+        "INSERT INTO timelines(id, closed, plugin, severity, codes, request, block, place, length, started, longest)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
          ON CONFLICT(id) DO UPDATE SET plugin = ?3, severity = ?4, codes = ?5, request = ?6,
-            block = ?7, place = ?8, length = ?9",
+            block = ?7, place = ?8, length = ?9, longest = ?11",
     )?
     .execute(params![
         timeline.id.0,
@@ -389,6 +393,20 @@ fn upsert(
         place as i64,
         length as i64,
         row.started_nanos,
+        i64::try_from(longest_micros(timeline)).unwrap_or(i64::MAX),
     ])?;
     Ok(())
+}
+
+/// Nothing of it took longer: of what did not end, as far as it can be told.
+fn longest_micros(timeline: &Timeline) -> u64 {
+    let started = timeline.started();
+    let mut end = started.after(timeline.span());
+    let is_answered = |call: &Call| call.outcome.answer().is_some();
+    if timeline.deleted().is_none() || !timeline.calls.iter().all(is_answered) {
+        let deadline = |call: &Call| call.dispatched_at.after(call.timeout.unwrap_or_default());
+        let deadlines = timeline.calls.iter().map(deadline);
+        end = deadlines.chain([timeline.known_until]).fold(end, Micros::max);
+    }
+    end.since(started).0
 }

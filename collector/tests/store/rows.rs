@@ -109,6 +109,13 @@ fn filters_choose_and_combine() {
         (Query { found: true, ..all.clone() }, vec![4, 2]),
         (Query { since_millis: Some(begun + 1), ..all.clone() }, vec![5, 4]),
         (Query { request_id: text("request-3"), ..all.clone() }, vec![3]),
+        (Query { longest_micros: Some(1_500_000), ..all.clone() }, vec![5, 4, 3, 2]),
+        (
+            Query { longest_micros: Some(1_500_000), plugin: text("auth"), ..all.clone() },
+            vec![3, 2],
+        ),
+        (Query { longest_micros: Some(3_600_000_000), ..all.clone() }, vec![]),
+        (Query { since_millis: Some(begun + 1), found: true, ..all.clone() }, vec![4]),
         (Query { request_id: text(""), ..all.clone() }, vec![]),
         (Query { plugin: text("quota"), found: true, ..all.clone() }, vec![4]),
         (Query { plugin: text("auth"), since_millis: Some(begun + 1), ..all.clone() }, vec![]),
@@ -116,6 +123,29 @@ fn filters_choose_and_combine() {
     ];
     for (query, expected) in cases {
         assert_eq!(place.listed(&query), expected, "{query:?}");
+    }
+}
+
+#[test]
+fn a_list_since_a_time_is_the_same_whether_few_or_many_are_left() {
+    let place = Place::new();
+    let begun = now_millis();
+    let many: Vec<_> = (10..1_610).map(fine).collect();
+    place.put_at(&many[..100], begun);
+    place.put_at(&many[100..], begun + 1);
+    place.put_at(&[fine(2), of_plugin("auth", fine(3)), lost(4)], begun + 5_000);
+    let since = |at: i64| Query { since_millis: Some(at), ..Query::default() };
+    let first = |query: &Query| {
+        let page = place.store().list(query, None, 4).expect("a list");
+        page.found.iter().map(|found| found.timeline.context.0).collect::<Vec<_>>()
+    };
+    assert_eq!(first(&since(begun + 2)), [4, 3, 2]);
+    assert_eq!(first(&since(begun + 1)), [4, 3, 2, 1_609]);
+    assert!(first(&since(begun + 5_001)).is_empty());
+    for at in [begun, begun + 2] {
+        let of = |query: Query| first(&Query { since_millis: Some(at), ..query });
+        assert_eq!(of(Query { plugin: Some("auth".to_owned()), ..Query::default() }), [3]);
+        assert_eq!(of(Query { found: true, ..Query::default() }), [4]);
     }
 }
 

@@ -22,15 +22,18 @@ use crate::store::{Cursor, Query};
 use search::Search;
 use view::{Answer, DependencyView, ErrorView, OperationView, TraceView};
 
-/// Timelines that one answer looks at, at most: what is older is not found.
-const LOOKED_AT: usize = 20_000;
+/// Timelines that one answer looks at, at most, of those that the store cannot rule out: what is older is
+/// not found.
+const LOOKED_AT: usize = 4_000;
+/// Timelines whose calls make the dependencies.
+const COUNTED: usize = 2_000;
 /// Timelines read at first, which often is enough, and then at a time: each time the pipeline is asked too.
 const FIRST_PAGE: usize = 200;
-const PAGE: usize = 2_000;
+const PAGE: usize = 1_000;
 /// Timelines of one trace in an answer.
 const PARTS: usize = 500;
 /// Latest timelines whose spans name the operations of a service.
-const SAMPLED: usize = 500;
+const SAMPLED: usize = 200;
 /// Names of services of one stretch of time.
 const SERVICES: usize = 1_000;
 /// How far back dependencies look, unless told: 24 hours.
@@ -128,7 +131,7 @@ pub async fn one(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Shown<T
     Ok(Json(Answer::of(vec![trace])))
 }
 
-/// Which plugin called which cluster how often, in Jaeger's form
+/// Which plugin called which cluster how often in its latest 2,000 timelines, in Jaeger's form
 #[utoipa::path(get, path = "/api/dependencies", tag = "jaeger",
     params(("endTs" = Option<i64>, Query, description = "Milliseconds since 1970; default: now"),
         ("lookback" = Option<i64>, Query, description = "Milliseconds before it; default: a day"),
@@ -155,7 +158,7 @@ pub async fn dependencies(State(api): State<Arc<Api>>, pairs: Pairs) -> Shown<De
         }
         true
     };
-    let counts = api.each(query, first, BTreeMap::new(), count).await?;
+    let counts = api.each(query, first, COUNTED, BTreeMap::new(), count).await?;
     let links = counts
         .into_iter()
         .map(|((parent, child), call_count)| DependencyView { parent, child, call_count })
@@ -176,13 +179,14 @@ impl Api {
         self: &Arc<Self>,
         query: Query,
         first: Cursor,
+        most: usize,
         mut made: T,
         each: impl Fn(&mut T, &Arc<Timeline>) -> bool + Clone + Send + 'static,
     ) -> Result<T, Problem> {
         let mut after = Some(first);
         let (mut looked_at, mut size) = (0, FIRST_PAGE);
-        while after.is_some() && looked_at < LOOKED_AT {
-            let page = self.list(query.clone(), after, size).await?;
+        while after.is_some() && looked_at < most {
+            let page = self.list(query.clone(), after, size.min(most - looked_at)).await?;
             size = PAGE;
             looked_at += page.timelines.len();
             let each = each.clone();
@@ -201,7 +205,7 @@ impl Api {
         let of = Arc::new((self.clone(), search));
         let made = (HashSet::new(), Vec::new());
         let (_, found) = self
-            .each(query, first, made, move |(known, found), timeline| {
+            .each(query, first, LOOKED_AT, made, move |(known, found), timeline| {
                 let (api, search) = &*of;
                 let spans = Spans::of(timeline, &api.config.naming);
                 if found.len() < search.limit && search.finds(&spans) && known.insert(spans.trace) {

@@ -129,6 +129,7 @@ impl Search {
             finding: tag("proxy_wasm.diagnosis"),
             found: ["proxy_wasm.diagnosis", "proxy_wasm.severity"].iter().any(has_finding),
             request_id: tag("guid:x-request-id"),
+            longest_micros: self.min_nanos.map(|nanos| nanos / 1_000),
             begun_nanos: Some(self.start_micros.saturating_mul(1_000)),
             ..Query::default()
         })
