@@ -26,6 +26,8 @@ const WIRE_MINOR: u32 = 1;
 pub struct Decoded {
     /// What it says to the domain.
     pub delivery: Delivery,
+    /// SHA-256 of the module that was instrumented, as its recorder says.
+    pub original: Option<[u8; 32]>,
     /// What the recorder counted since the instance began.
     pub counters: Option<SourceCounters>,
     /// Why and since when it records nothing; None: it does.
@@ -58,6 +60,7 @@ pub fn decode(body: &[u8], limits: &Limits, wall_nanos: u64) -> Result<Decoded, 
     let newer = batch.wire_minor > WIRE_MINOR;
     let (events, unknown_kind) = events(&mut batch)?;
     let counters = SourceCounters::of(&batch);
+    let original = batch.module.as_ref().and_then(|m| m.original_sha256.as_slice().try_into().ok());
     let fuse = Fuse::of(&batch);
     let delivery = Delivery {
         instance: InstanceId(instance),
@@ -75,7 +78,7 @@ pub fn decode(body: &[u8], limits: &Limits, wall_nanos: u64) -> Result<Decoded, 
         lost: batch.lost.into_iter().map(lost).collect(),
         open: batch.open.into_iter().map(open).collect(),
     };
-    Ok(Decoded { delivery, counters, fuse })
+    Ok(Decoded { delivery, original, counters, fuse })
 }
 
 /// The body of a 2xx. There are no orders yet.
@@ -95,6 +98,7 @@ fn check_counts(batch: &v1::Batch, limits: &Limits) -> Result<(), BadBatch> {
         ("lost", batch.lost.len()),
         ("open", batch.open.len()),
         ("counters.calls", batch.counters.as_ref().map_or(0, |counters| counters.calls.len())),
+        ("counters.phases", batch.counters.as_ref().map_or(0, |counters| counters.phases.len())),
     ];
     for (name, count) in counts {
         if count > limits.items {

@@ -3,6 +3,7 @@
 mod support;
 
 use proto::v1;
+use serde_json::Value;
 use support::{Collector, Recorder, bytes};
 use timeline::registry::{KNOWN_FROM, KNOWN_FROM_ZH};
 
@@ -42,7 +43,7 @@ fn the_threads_that_a_diagnosis_is_known_from_are_links_on_its_page_and_in_the_a
     let collector = Collector::start();
     let (status, all) = collector.get("/api/v1/diagnoses", &[]);
     assert_eq!(status, 200, "{all}");
-    let all: serde_json::Value = serde_json::from_str(&all).expect("JSON");
+    let all: Value = serde_json::from_str(&all).expect("JSON");
     let all = all["diagnoses"].as_array().expect("a list");
     for diagnosis in all {
         let path = format!("/diagnoses/{}", diagnosis["code"].as_str().expect("a code"));
@@ -180,8 +181,12 @@ fn the_page_of_a_plugin_tells_its_calls_by_the_recorders_counts() {
         let mut batch = Recorder::named(number, "auth/one").requests(2);
         // Root 9 is of another plugin, or of none that was told.
         let calls = vec![call(1, 21, 7), call(9, 1_000, 3)];
-        let counters = v1::Counters { events: 18, memory_pages: 32, calls, ..Default::default() };
+        let phase = |root, action, count| v1::PhaseCount { root, kind: 12, action, count };
+        let phases = vec![phase(1, 0, 17), phase(1, 1, 4), phase(9, 0, 1_000)];
+        let counters =
+            v1::Counters { events: 18, memory_pages: 32, calls, phases, ..Default::default() };
         batch.counters = Some(counters);
+        batch.module.as_mut().expect("a module").original_sha256 = vec![0xc0 + number; 32];
         assert_eq!(collector.send(&bytes(&batch)).0, 200);
     }
     assert_eq!(collector.send(&bytes(&Recorder::named(3, "other").requests(1))).0, 200);
@@ -189,6 +194,8 @@ fn the_page_of_a_plugin_tells_its_calls_by_the_recorders_counts() {
     let link = "href=\"/plugins/auth%2Fone\"";
     assert!(page(&collector, "/plugins").contains(link));
     assert!(page(&collector, &format!("/instances/{}", "01".repeat(16))).contains(link));
+    let instances = collector.json("/api/v1/instances");
+    assert_eq!(instances["instances"][0]["original_sha256"], "c1".repeat(32).as_str());
     let its = closed.iter().find(|timeline| timeline["plugin"] == "auth/one").expect("its");
     let timeline = format!("/timelines/{}", its["id"].as_str().expect("an id"));
     assert!(page(&collector, &timeline).contains(link));
@@ -197,6 +204,10 @@ fn the_page_of_a_plugin_tells_its_calls_by_the_recorders_counts() {
         "<td class=\"duration\">42</td><td class=\"duration\">5.00 ms</td>\
          <td class=\"duration\">8.19 ms</td>",
         "<td class=\"duration\">2.0 MiB</td>",
+        "<td><code>continue</code></td><td class=\"duration\">34</td>",
+        "<td><code>pause</code></td><td class=\"duration\">8</td>",
+        "<code>c1c1c1c1c1c1</code>",
+        "<code>c2c2c2c2c2c2</code>",
         "Of its latest 4 timelines in which something was found",
         "/diagnoses/headers-forwarded-before-body-call",
         timeline.as_str(),
@@ -207,6 +218,32 @@ fn the_page_of_a_plugin_tells_its_calls_by_the_recorders_counts() {
     let (status, none) = collector.get("/plugins/%3Cscript%3E", &[PAGE]);
     assert_eq!(status, 404);
     assert!(none.contains("has been heard of") && !none.contains("<script"), "{none}");
+}
+
+#[test]
+fn live_traffic_is_told_by_plugin_and_finding() {
+    let collector = Collector::start();
+    assert!(page(&collector, "/traffic").contains("Nothing came."));
+    assert_eq!(collector.send(&bytes(&Recorder::named(1, "auth").requests(3))).0, 200);
+    assert_eq!(collector.send(&bytes(&Recorder::named(2, "quota").requests(1))).0, 200);
+    collector.closed(4);
+    let traffic = collector.json("/api/v1/traffic");
+    let streams =
+        |at: usize| (&traffic["plugins"][at]["plugin"], &traffic["plugins"][at]["streams"]);
+    assert_eq!(streams(0), (&"auth".into(), &3.into()), "{traffic}");
+    assert_eq!(streams(1), (&"quota".into(), &1.into()), "{traffic}");
+    let is_lost =
+        |f: &&Value| f["plugin"] == "auth" && f["code"] == "headers-forwarded-before-body-call";
+    let findings = traffic["findings"].as_array().expect("a list");
+    let lost = findings.iter().find(is_lost).expect("it is found");
+    assert_eq!(lost["findings"], 3);
+    let seconds = traffic["seconds"].as_f64().expect("seconds");
+    let rate = lost["findings_per_second"].as_f64().expect("a rate");
+    assert!(seconds >= 1.0 && (rate * seconds - 3.0).abs() < 1e-6, "{traffic}");
+    let shown = page(&collector, "/traffic");
+    for link in ["/plugins/auth", "/diagnoses/headers-forwarded-before-body-call"] {
+        assert!(shown.contains(&format!("href=\"{link}\"")), "{link} is missing in {shown}");
+    }
 }
 
 #[test]

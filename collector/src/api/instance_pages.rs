@@ -42,6 +42,7 @@ fn shown(speech: &Speech, report: &Report) -> ui::Instance {
         status: report.status.clone(),
         troubles: wrong(speech.language, &InstanceView::of(report)),
         at_source: report.at_source,
+        original: report.original,
     }
 }
 

@@ -23,6 +23,8 @@ pub struct InstanceView {
     pub tracer_version: String,
     /// Guess.
     pub sdk: String,
+    /// SHA-256 of the module that was instrumented, 64 hex digits; absent: its recorder does not say.
+    pub original_sha256: Option<String>,
     /// ABI version.
     pub abi: Option<&'static str>,
     /// Host it was instrumented for.
@@ -110,6 +112,7 @@ impl InstanceView {
             node: status.node.to_string(),
             tracer_version: status.module.tracer_version.clone(),
             sdk: status.module.sdk.clone(),
+            original_sha256: report.original.map(|hash| ui::hex(&hash)),
             abi: status.module.abi.map(|abi| abi.name()),
             host: status.module.host.map(|host| host.name()),
             plugins: names(&status.roots),

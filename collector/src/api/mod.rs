@@ -18,6 +18,7 @@ pub mod recording;
 mod requests;
 mod speech;
 mod timelines;
+mod traffic;
 pub mod view;
 
 use std::collections::HashSet;
@@ -145,6 +146,7 @@ fn guarded() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/", get(pages::list)),
         ("/timelines/{id}", get(pages::timeline)),
         ("/requests/{request_id}", get(pages::request)),
+        ("/traffic", get(traffic::page)),
         ("/plugins", get(plugin_pages::list)),
         ("/plugins/{name}", get(plugin_pages::one)),
         ("/instances", get(instance_pages::list)),
@@ -159,6 +161,7 @@ fn guarded() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/api/v1/instances", get(operate::instances)),
         ("/api/v1/plugins", get(operate::plugins)),
         ("/api/v1/diagnoses", get(findings::diagnoses)),
+        ("/api/v1/traffic", get(traffic::traffic)),
         ("/api/services", get(jaeger::services)),
         ("/api/services/{service}/operations", get(jaeger::operations_of)),
         ("/api/operations", get(jaeger::operations)),

@@ -17,6 +17,7 @@ use utoipa::OpenApi;
         super::findings::list,
         super::findings::diagnoses,
         super::live::live,
+        super::traffic::traffic,
         super::jaeger::services,
         super::jaeger::operations_of,
         super::jaeger::operations,

@@ -10,6 +10,7 @@ use timeline::timeline::{State, Timeline};
 use utoipa::ToSchema;
 
 use super::recording::RecordingView;
+use crate::ui::hex;
 
 /// A timeline in a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -455,10 +456,6 @@ fn kind_name(kind: Kind) -> String {
         Kind::Hostcall(hostcall) => hostcall.row().name.to_owned(),
         Kind::Unknown(number) => format!("kind_{number}"),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn rfc3339(nanos: u64) -> Option<String> {

@@ -24,6 +24,8 @@ pub struct SourceCounters {
     pub log_lines_dropped: u64,
     /// How often the recorder turned itself down.
     pub fuse_trips: u64,
+    /// Invocations by root context, number of the callback and number returned.
+    pub phases: BTreeMap<(u32, u32, u32), u64>,
     /// Calls of the plugins by what became of them.
     pub calls: BTreeMap<CallKey, u64>,
     /// How long these took.
@@ -87,6 +89,12 @@ impl SourceCounters {
             };
             pauses.entry((pause.root, direction)).or_default().add(&buckets(duration));
         }
+        let mut phases = BTreeMap::new();
+        for phase in &counters.phases {
+            let counted: &mut u64 =
+                phases.entry((phase.root, phase.kind, phase.action)).or_default();
+            *counted = counted.saturating_add(phase.count);
+        }
         Some(SourceCounters {
             events: counters.events,
             events_lost: counters.events_lost,
@@ -100,6 +108,7 @@ impl SourceCounters {
             dispatches_rejected: counters.dispatches_rejected,
             log_lines_dropped: counters.log_lines_dropped,
             fuse_trips: counters.fuse_trips,
+            phases,
             calls,
             call_times,
             pauses,
@@ -134,6 +143,10 @@ impl SourceCounters {
         self.dispatches_rejected = self.dispatches_rejected.max(other.dispatches_rejected);
         self.log_lines_dropped = self.log_lines_dropped.max(other.log_lines_dropped);
         self.fuse_trips = self.fuse_trips.max(other.fuse_trips);
+        for (key, count) in other.phases {
+            let known = self.phases.entry(key).or_default();
+            *known = count.max(*known);
+        }
         for (key, count) in other.calls {
             let known = self.calls.entry(key).or_default();
             *known = count.max(*known);

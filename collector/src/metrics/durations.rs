@@ -57,6 +57,11 @@ impl Buckets {
             so_far += u128::from(*count);
             all > 0 && so_far * 100 >= all * u128::from(percent)
         })?;
+        self.bound(at)
+    }
+
+    /// The bound of a bucket; None: of the one beyond every bound.
+    pub fn bound(&self, at: usize) -> Option<Micros> {
         (at < BOUNDS).then(|| Micros(64 << at))
     }
 

@@ -8,6 +8,7 @@ mod keeper;
 mod known;
 mod plugin;
 mod state;
+mod traffic;
 mod vm;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::store::{BatchId, Cursor, Query};
 pub use keeper::Keeper;
 pub use plugin::{PluginReport, PluginVm};
 pub use state::{State, Wiring};
+pub use traffic::TrafficReport;
 
 /// How often batches are let go and bounds are looked at.
 const SWEEP: Duration = Duration::from_millis(500);
@@ -61,6 +63,8 @@ pub enum Question {
     List(Query, Option<Cursor>, usize, oneshot::Sender<Placed>),
     /// All instances.
     Instances(oneshot::Sender<Vec<Report>>),
+    /// What came in the last minute.
+    Traffic(oneshot::Sender<TrafficReport>),
     /// What the recorders of a plugin counted.
     Plugin(String, oneshot::Sender<PluginReport>),
 }
@@ -69,6 +73,8 @@ pub enum Question {
 pub struct Report {
     /// The instance.
     pub status: InstanceStatus,
+    /// SHA-256 of the module that was instrumented; None: its recorder does not say.
+    pub original: Option<[u8; 32]>,
     /// Why its recorder records nothing now; None: it does.
     pub fuse: Option<Fuse>,
     /// What its recorder counted; None: no count of it has come.

@@ -14,6 +14,8 @@ use crate::metrics::Buckets;
 pub struct PluginReport {
     /// The VMs that run it, or did.
     pub vms: Vec<PluginVm>,
+    /// Invocations by number of the callback and number returned.
+    pub phases: BTreeMap<(u32, u32), u64>,
     /// Calls by cluster and outcome, and how long they took.
     pub calls: BTreeMap<(String, &'static str), (u64, Buckets)>,
     /// How long streams were held.
@@ -27,6 +29,10 @@ pub struct PluginVm {
     pub instance: InstanceId,
     /// Envoy's node id.
     pub node: String,
+    /// SHA-256 of the module that was instrumented; None: its recorder does not say.
+    pub original: Option<[u8; 32]>,
+    /// Hashes of the configurations that the plugin runs with, or ran; 0: not known.
+    pub configurations: Vec<u64>,
     /// Streams seen, of all its plugins.
     pub streams_seen: u64,
     /// Is a root of the plugin alive in it?
@@ -42,16 +48,26 @@ impl PluginReport {
             return;
         }
         let report = vm.report();
-        let mut its = report.status.roots.iter().filter(|root| root.plugin == plugin);
+        let its = || report.status.roots.iter().filter(|root| root.plugin == plugin);
+        let mut configurations: Vec<u64> = its().map(|root| root.configuration_hash).collect();
+        configurations.sort_unstable();
+        configurations.dedup();
         self.vms.push(PluginVm {
             instance: report.status.id,
             node: report.status.node.to_string(),
+            original: report.original,
+            configurations,
             streams_seen: report.status.streams_seen,
-            runs: its.any(|root| !root.ended),
+            runs: its().any(|root| !root.ended),
             at_source: report.at_source,
         });
         let Some(counted) = &vm.counted else { return };
         let is_its = |root: u32| vm.plugins.get(&root).is_some_and(|name| name == plugin);
+        let phases = counted.phases.iter().filter(|((root, _, _), _)| is_its(*root));
+        for ((_, kind, action), count) in phases {
+            let known = self.phases.entry((*kind, *action)).or_default();
+            *known = known.saturating_add(*count);
+        }
         for (key, count) in counted.calls.iter().filter(|(key, _)| is_its(key.root)) {
             let known = self.calls.entry((key.cluster.clone(), key.outcome)).or_default();
             known.0 = known.0.saturating_add(*count);

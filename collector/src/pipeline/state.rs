@@ -18,6 +18,7 @@ use tokio::sync::mpsc::WeakUnboundedSender;
 use super::chains::Chains;
 use super::counts;
 use super::known::{Known, Now};
+use super::traffic::Traffic;
 use super::vm::Vm;
 use super::{Arrived, PluginReport, Question};
 use crate::clock::{Clock, wall_millis};
@@ -73,6 +74,7 @@ pub struct State {
     waiting: Vec<OwnedSemaphorePermit>,
     chains: Chains,
     names: Names,
+    traffic: Traffic,
     is_replay: bool,
     /// Where instances go on that a process before this one knew.
     resume: HashMap<InstanceId, Resume>,
@@ -93,6 +95,7 @@ impl State {
             waiting: Vec::new(),
             chains: Chains::default(),
             names: Names::new(),
+            traffic: Traffic::default(),
             is_replay: true,
             resume,
             added: HashMap::new(),
@@ -110,6 +113,7 @@ impl State {
     pub fn batch(&mut self, arrived: Arrived) {
         let begun = Instant::now();
         let Arrived { id, decoded, arrived, permit } = arrived;
+        let original = decoded.original;
         let delivery = decoded.delivery;
         let instance = delivery.instance;
         self.meet(instance);
@@ -117,6 +121,7 @@ impl State {
         let Some(vm) = self.vms.get_mut(&instance) else { return };
         vm.hold(id, delivery.first_sequence.0, delivery.events.len() as u64, arrived);
         vm.heard = vm.heard.max(arrived);
+        vm.original = original.or(vm.original);
         for root in delivery.roots.iter().filter(|root| !root.plugin.is_empty()) {
             vm.plugins.insert(root.context.0, root.plugin.clone());
         }
@@ -215,6 +220,9 @@ impl State {
                 let list = list.into_iter().map(|known| (known.place, known.now.kept.whole()));
                 let list = list.filter(|(_, timeline)| query.matches(timeline));
                 let _ = reply.send(list.take(most).collect());
+            }
+            Question::Traffic(reply) => {
+                let _ = reply.send(self.traffic.report(self.wiring.clock.now()));
             }
             Question::Plugin(plugin, reply) => {
                 let mut counted = PluginReport::default();
@@ -372,8 +380,16 @@ impl State {
             (Some(false), false) => self.unstored -= 1,
             _ => {}
         }
+        if before.is_none() && !self.is_replay && !timeline.is_root() {
+            let plugin = self.names.plugin(&timeline.root.plugin);
+            self.traffic.began(self.wiring.clock.now(), plugin);
+        }
         if is_closed && !self.is_replay {
             if !was_closed {
+                for finding in &timeline.findings {
+                    let plugin = self.names.plugin(&timeline.root.plugin);
+                    self.traffic.found(self.wiring.clock.now(), plugin, &finding.code);
+                }
                 counts::count_close(&self.wiring.metrics, &mut self.names, &timeline);
             }
             match &self.wiring.outbox {

@@ -23,6 +23,8 @@ pub(super) struct Vm {
     /// What its recorder had counted at its last batch, as far as it was added. None: what was added,
     /// if anything, was added by the process before this one.
     pub counted: Option<SourceCounters>,
+    /// SHA-256 of the module that was instrumented.
+    pub original: Option<[u8; 32]>,
     /// Why its recorder records nothing now; None: it does.
     pub fuse: Option<Fuse>,
     /// When its recorder last said so, on its own clock: batches come in any order.
@@ -57,6 +59,7 @@ impl Vm {
         let came = |counted: &&SourceCounters| **counted != SourceCounters::default();
         Report {
             status: self.instance.status(),
+            original: self.original,
             fuse: self.fuse,
             at_source: self.counted.as_ref().filter(came).map(SourceCounters::totals),
         }
@@ -72,6 +75,7 @@ impl Vm {
             deadline: None,
             heard: Micros(0),
             counted: resumes_at.is_none().then(SourceCounters::default),
+            original: None,
             fuse: None,
             told: Micros(0),
             plugins: BTreeMap::new(),

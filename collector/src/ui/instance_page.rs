@@ -20,6 +20,8 @@ pub struct Instance {
     pub status: InstanceStatus,
     /// What is wrong with it, clauses.
     pub troubles: Vec<String>,
+    /// SHA-256 of the module that was instrumented; None: its recorder does not say.
+    pub original: Option<[u8; 32]>,
     /// What its recorder counted; None: no count of it has come.
     pub at_source: Option<SourceTotals>,
 }
@@ -124,6 +126,10 @@ fn facts(html: &mut Html, instance: &Instance) {
         (&said::STATE, html.words(instance.state()).to_owned()),
         (&said::NODE, status.node.to_string()),
         (&said::RECORDER, module.tracer_version.clone()),
+        (
+            &said::ORIGINAL_MODULE,
+            instance.original.map(|hash| words::hex(&hash)).unwrap_or_default(),
+        ),
         (&said::SDK, module.sdk.clone()),
         (&said::ABI, module.abi.map(|abi| abi.name().to_owned()).unwrap_or_default()),
         (&said::INSTRUMENTED_FOR, host.unwrap_or_default().to_owned()),

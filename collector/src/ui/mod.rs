@@ -5,6 +5,7 @@
 //! live rows. The drawing of a timeline ([`svg::draw`]) stands alone too.
 
 mod assets;
+mod bars;
 mod diagnosis_page;
 mod escape;
 mod evidence;
@@ -14,6 +15,7 @@ mod list;
 mod page;
 pub(crate) mod phrases;
 mod plugin_page;
+mod plugin_versions;
 mod problem;
 mod prose;
 mod request_page;
@@ -21,6 +23,7 @@ pub mod svg;
 mod table;
 mod timeline_page;
 mod token;
+mod traffic_page;
 mod troubles;
 mod words;
 
@@ -39,9 +42,10 @@ pub use problem::problem_page;
 pub use request_page::request_page;
 pub use timeline_page::timeline_page;
 pub use token::{TOKEN_PATH, token_form};
+pub use traffic_page::traffic_page;
 pub use troubles::Trouble;
 pub(crate) use words::fuse;
-pub use words::{count, shortened};
+pub use words::{count, hex, shortened};
 
 /// The policy that pages are to be served under.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; base-uri 'none'; object-src 'none'; \

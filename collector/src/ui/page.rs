@@ -49,6 +49,7 @@ fn header(html: &mut Html) {
         let label = html.words(&said::MAIN);
         html.element("nav", &[("aria-label", label)], |html| {
             html.said("a", &[("href", "/")], &said::TIMELINES);
+            html.said("a", &[("href", "/traffic")], &said::TRAFFIC);
             html.said("a", &[("href", "/plugins")], &said::PLUGINS);
             html.said("a", &[("href", "/instances")], &said::INSTANCES);
             html.said("a", &[("href", "/diagnoses")], &said::DIAGNOSES);

@@ -218,6 +218,15 @@ phrases! {
     NO_CASE: "No stored or open timeline has this finding." = "没有已存储或未结束的时间线带有这一结论。",
     ALL_CASES: "All timelines with this finding" = "带有这一结论的所有时间线",
 
+    // Live traffic.
+    TRAFFIC: "Live traffic" = "实时流量",
+    TRAFFIC_HOW: "Recorded streams that began, and findings of timelines that were closed, in the last {0} second.\
+                  |Recorded streams that began, and findings of timelines that were closed, in the last {0} seconds."
+        = "最近 {0} 秒内开始的流（仅计已记录的），以及已关闭时间线的结论。",
+    NO_TRAFFIC: "Nothing came." = "没有流量。",
+    STREAMS: "Streams" = "流",
+    A_SECOND: "A second" = "每秒",
+
     // Plugins.
     PLUGINS: "Plugins" = "插件",
     NO_PLUGIN: "No plugin has been heard of yet." = "还没有听到过任何插件。",
@@ -238,6 +247,20 @@ phrases! {
     AS_COUNTED: "As its recorders counted, recorded or not, in the instances heard of lately and \
                  since each began. The mean is exact, the other times are upper bounds."
         = "由它的记录器计数（无论是否记录），取自最近有消息的实例，自各实例启动起。平均值是精确的，其他时间是上界。",
+    BY_VERSION: "By version" = "按版本",
+    BY_VERSION_HOW: "A version is a module and a configuration. Findings are those of the timelines above; \
+                     of an instance that is forgotten the module is not known."
+        = "一个版本由模块和配置组成。结论取自上述时间线；已被遗忘的实例，其模块不得而知。",
+    ORIGINAL_MODULE: "Original module (SHA-256)" = "原始模块（SHA-256）",
+    CONFIGURATION: "Configuration" = "配置",
+    WHAT_RETURNED: "What its phases returned" = "各阶段的返回值",
+    COUNTED_EACH: "As its recorders counted, recorded or not, in the instances heard of lately and since \
+                   each began."
+        = "由记录器计数（无论是否记录），取自最近有消息的各实例，自其启动起。",
+    PHASE: "Phase" = "阶段",
+    RETURNED: "Returned" = "返回值",
+    DISTRIBUTION: "Distribution" = "分布",
+    TIMES_BY_LENGTH: "by how long they took: {0}" = "按时长：{0}",
     CALLS: "Calls" = "调用",
     NO_CALL: "Its recorders have counted no call." = "它的记录器没有计到调用。",
     CLUSTER: "Cluster" = "集群",

@@ -7,13 +7,15 @@ use ::timeline::Timeline;
 use ::timeline::event::Event;
 use ::timeline::finding::Severity;
 use ::timeline::ids::Micros;
-use abi::{Callback, Kind};
+use abi::{Callback, Kind, Returns};
 
+use super::bars::{bars, histogram};
 use super::escape::{Html, encoded};
 use super::language::Speech;
 use super::list::{self, Row};
 use super::page::{badge, page, text_or_dash};
 use super::phrases as said;
+use super::plugin_versions::{SHOWN, versions};
 use super::table::{first_rows, table};
 use super::{diagnosis_page, instance_page, words};
 use crate::metrics::Buckets;
@@ -22,7 +24,7 @@ use crate::pipeline::{PluginReport, PluginVm};
 /// Timelines shown as recent findings.
 const RECENT: usize = 20;
 /// Stretches of time that findings are counted in.
-const SLOTS: usize = 24;
+pub const SLOTS: usize = 24;
 
 /// A plugin in the list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,8 +80,10 @@ pub fn plugin_page(speech: &Speech, view: &PluginView) -> String {
             html.said("a", &[("href", &all)], &said::ITS_TIMELINES);
         });
         findings(html, view);
+        versions(html, view);
         calls(html, &view.counted);
         pauses(html, &view.counted);
+        actions(html, &view.counted);
         phases(html, &view.latest);
         vms(html, &view.counted);
         let rows: Vec<Row> = view.found.iter().take(RECENT).map(|t| Row::of(t)).collect();
@@ -95,7 +99,32 @@ struct Found {
     severity: Severity,
     count: usize,
     latest: Option<u64>,
-    over_time: [usize; SLOTS],
+    over_time: [u64; SLOTS],
+}
+
+/// The time in which some timelines began, in [`SLOTS`] equal parts.
+pub struct Stretch {
+    first: u64,
+    last: u64,
+}
+
+impl Stretch {
+    /// Of these.
+    pub fn of(timelines: &[Arc<Timeline>]) -> Stretch {
+        let times = timelines.iter().filter_map(|timeline| began(timeline));
+        Stretch { first: times.clone().min().unwrap_or(0), last: times.max().unwrap_or(0) }
+    }
+
+    /// The part in which one of them began; None: no clock was read.
+    pub fn slot(&self, timeline: &Timeline) -> Option<usize> {
+        let since = began(timeline)?.saturating_sub(self.first);
+        let share = since as f64 / self.last.saturating_sub(self.first).max(1) as f64;
+        Some(((share * SLOTS as f64) as usize).min(SLOTS - 1))
+    }
+}
+
+fn began(timeline: &Timeline) -> Option<u64> {
+    timeline.wall_nanos(timeline.started())
 }
 
 fn findings(html: &mut Html, view: &PluginView) {
@@ -104,9 +133,7 @@ fn findings(html: &mut Html, view: &PluginView) {
         html.said("p", &[("class", "faint")], &said::NONE_IN_ITS);
         return;
     }
-    let at = |timeline: &Timeline| timeline.wall_nanos(timeline.started());
-    let times = view.found.iter().filter_map(|timeline| at(timeline));
-    let (first, last) = (times.clone().min().unwrap_or(0), times.max().unwrap_or(0));
+    let stretch = Stretch::of(&view.found);
     let mut by_code: BTreeMap<&str, Found> = BTreeMap::new();
     for timeline in &view.found {
         for finding in &timeline.findings {
@@ -118,16 +145,15 @@ fn findings(html: &mut Html, view: &PluginView) {
             });
             found.severity = found.severity.max(finding.severity);
             found.count += 1;
-            found.latest = found.latest.max(at(timeline));
-            if let Some(at) = at(timeline) {
-                let share = (at - first) as f64 / (last - first).max(1) as f64;
-                found.over_time[((share * SLOTS as f64) as usize).min(SLOTS - 1)] += 1;
+            found.latest = found.latest.max(began(timeline));
+            if let Some(slot) = stretch.slot(timeline) {
+                found.over_time[slot] += 1;
             }
         }
     }
     let time = |nanos: u64| words::rfc3339(nanos).map(|time| words::readable_time(&time));
     let unknown = || html.words(&said::UNKNOWN_TIME).to_owned();
-    let since = time(first).filter(|_| first > 0).unwrap_or_else(unknown);
+    let since = time(stretch.first).filter(|_| stretch.first > 0).unwrap_or_else(unknown);
     let count = view.found.len().to_string();
     let how = html.filled(&said::OF_LATEST_FOUND, &[&count, &since]);
     html.leaf("p", &[("class", "faint")], &how);
@@ -144,32 +170,10 @@ fn findings(html: &mut Html, view: &PluginView) {
         html.element("td", &[], |html| badge(html, Some(found.severity), false));
         html.element("td", &[("class", "path")], |html| diagnosis_page::named(html, code));
         html.leaf("td", &[("class", "duration")], &found.count.to_string());
-        html.element("td", &[], |html| bars(html, &found.over_time));
+        let label = html.filled(&said::BARS, &[&format!("{:?}", found.over_time)]);
+        html.element("td", &[], |html| bars(html, "wt-lost", &found.over_time, &label));
         let latest = found.latest.and_then(time).unwrap_or_default();
         html.element("td", &[("class", "started")], |html| text_or_dash(html, &latest));
-    });
-}
-
-/// A bar for each stretch of time, the tallest one full.
-fn bars(html: &mut Html, counts: &[usize; SLOTS]) {
-    let most = counts.iter().max().copied().unwrap_or(0).max(1);
-    let label = html.filled(&said::BARS, &[&format!("{counts:?}")]);
-    let shape: [(&'static str, &str); 5] = [
-        ("viewBox", "0 0 120 24"),
-        ("width", "120"),
-        ("height", "24"),
-        ("role", "img"),
-        ("aria-label", &label),
-    ];
-    html.element("svg", &shape, |html| {
-        for (at, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            let height = (24 * count).div_ceil(most);
-            let (x, y) = ((at * 5).to_string(), (24 - height).to_string());
-            let height = height.to_string();
-            let bar: [(&'static str, &str); 5] =
-                [("class", "wt-lost"), ("x", &x), ("y", &y), ("width", "4"), ("height", &height)];
-            html.void("rect", &bar);
-        }
     });
 }
 
@@ -187,6 +191,7 @@ fn calls(html: &mut Html, counted: &PluginReport) {
         &said::MEAN,
         &said::HALF_WITHIN,
         &said::MOST_WITHIN,
+        &said::DISTRIBUTION,
     ];
     first_rows(html, &said::CALLS, &columns, counted.calls.iter(), |html, (key, counted)| {
         let (cluster, outcome) = key;
@@ -204,7 +209,14 @@ fn pauses(html: &mut Html, counted: &PluginReport) {
     }
     html.said("h2", &[], &said::HOW_LONG_HELD);
     html.said("p", &[("class", "faint")], &said::AS_COUNTED);
-    let columns = [&said::HELD, &said::TIMES, &said::MEAN, &said::HALF_WITHIN, &said::MOST_WITHIN];
+    let columns = [
+        &said::HELD,
+        &said::TIMES,
+        &said::MEAN,
+        &said::HALF_WITHIN,
+        &said::MOST_WITHIN,
+        &said::DISTRIBUTION,
+    ];
     table(html, &said::HOLDS, &columns, counted.pauses.iter(), |html, (direction, times)| {
         html.said("td", &[], words::direction(*direction));
         html.leaf("td", &[("class", "duration")], &times.count().to_string());
@@ -212,7 +224,7 @@ fn pauses(html: &mut Html, counted: &PluginReport) {
     });
 }
 
-/// Mean, and within what time half and 99 % of them were.
+/// Mean, within what time half and 99 % of them were, and all of them as bars.
 fn durations(html: &mut Html, times: &Buckets) {
     let within = |percent| times.within(percent).map(words::span);
     for shown in [times.mean().map(words::span), within(50), within(99)] {
@@ -220,6 +232,39 @@ fn durations(html: &mut Html, times: &Buckets) {
             text_or_dash(html, &shown.unwrap_or_default());
         });
     }
+    html.element("td", &[], |html| match times.count() {
+        0 => text_or_dash(html, ""),
+        _ => histogram(html, times),
+    });
+}
+
+/// What its phases returned, in the words of the script notation.
+fn actions(html: &mut Html, counted: &PluginReport) {
+    let mut returned: Vec<(Callback, u32, u64)> = Vec::new();
+    for ((kind, action), count) in &counted.phases {
+        if let Some(callback) = Callback::from_number(*kind)
+            && callback.row().returns == Returns::Action
+        {
+            returned.push((callback, *action, *count));
+        }
+    }
+    if returned.is_empty() {
+        return;
+    }
+    html.said("h2", &[], &said::WHAT_RETURNED);
+    html.said("p", &[("class", "faint")], &said::COUNTED_EACH);
+    let columns = [&said::PHASE, &said::RETURNED, &said::TIMES];
+    first_rows(html, &said::WHAT_RETURNED, &columns, returned.iter(), |html, line| {
+        let (callback, action, count) = line;
+        let action = match action {
+            0 => "continue".to_owned(),
+            1 => "pause".to_owned(),
+            other => other.to_string(),
+        };
+        html.element("td", &[], |html| html.leaf("code", &[], callback.row().name));
+        html.element("td", &[], |html| html.leaf("code", &[], &action));
+        html.leaf("td", &[("class", "duration")], &count.to_string());
+    });
 }
 
 fn phases(html: &mut Html, latest: &[Arc<Timeline>]) {
@@ -270,8 +315,14 @@ fn vms(html: &mut Html, counted: &PluginReport) {
         html.said("p", &[("class", "faint")], &said::NO_VM);
         return;
     }
-    let columns =
-        [&said::INSTANCE, &said::NODE, &said::RUNS_IT, &said::STREAMS_SEEN, &said::VM_MEMORY];
+    let columns = [
+        &said::INSTANCE,
+        &said::NODE,
+        &said::ORIGINAL_MODULE,
+        &said::RUNS_IT,
+        &said::STREAMS_SEEN,
+        &said::VM_MEMORY,
+    ];
     first_rows(html, &said::INSTANCES, &columns, counted.vms.iter(), vm_row);
 }
 
@@ -284,6 +335,10 @@ fn vm_row(html: &mut Html, vm: &PluginVm) {
     });
     let node = words::shortened(&vm.node, 120);
     html.element("td", &[("class", "path")], |html| text_or_dash(html, &node));
+    html.element("td", &[("class", "path")], |html| match vm.original {
+        Some(hash) => html.leaf("code", &[], &words::hex(&hash[..SHOWN])),
+        None => text_or_dash(html, ""),
+    });
     html.said("td", &[], if vm.runs { &said::YES } else { &said::NO_LONGER });
     html.leaf("td", &[("class", "duration")], &vm.streams_seen.to_string());
     let memory = vm.at_source.filter(|counted| counted.memory_bytes > 0);

@@ -12,7 +12,8 @@ use super::{
     Language, Speech, asset, diagnoses_page, diagnosis_page, instance_page, instances_page,
     list_page, timeline_page, token_form,
 };
-use super::{plugin_page, plugins_page};
+use super::{plugin_page, plugins_page, traffic_page};
+use crate::pipeline::TrafficReport;
 
 fn english() -> Speech {
     Speech::default()
@@ -210,7 +211,7 @@ fn hostile_instance(attack: &str) -> super::Instance {
         since: Micros(5),
         last_log: attack.clone(),
     }];
-    super::Instance { status, troubles: vec![attack], at_source: None }
+    super::Instance { status, troubles: vec![attack], at_source: None, original: None }
 }
 
 #[test]
@@ -236,6 +237,16 @@ fn the_page_of_a_plugin_counts_draws_and_keeps_attacks_as_text() {
     }
     view.latest = vec![fixture::seed_bug().into(), fixture::fixed_run().into()];
     view.found = vec![fixture::seed_bug().into()];
+    view.counted.phases.extend([
+        ((12, 0), 5),
+        ((12, 1), 2),
+        ((12, 9), 1),
+        ((20, 0), 4),
+        ((0, 0), 3),
+    ]);
+    let mut times = crate::metrics::Buckets { sum_micros: 9_000, ..Default::default() };
+    (times.counts[1], times.counts[3]) = (3, 1);
+    view.counted.calls.insert(("slow".to_owned(), "answered"), (4, times));
     let page = plugin_page(&english(), &view);
     check_harmless(&page);
     for part in [
@@ -245,6 +256,12 @@ fn the_page_of_a_plugin_counts_draws_and_keeps_attacks_as_text() {
         "<rect class=\"wt-lost\" x=\"0\" y=\"0\" width=\"4\" height=\"24\"/>",
         "<code>request_headers</code></td><td class=\"duration\">2</td>",
         "href=\"/?plugin=body-call\"",
+        "<code>request_headers</code></td><td><code>continue</code></td><td class=\"duration\">5</td>",
+        "<td><code>pause</code></td><td class=\"duration\">2</td>",
+        "<td><code>9</code></td><td class=\"duration\">1</td>",
+        "aria-label=\"by how long they took: ≤ 128 µs: 3, ≤ 256 µs: 0, ≤ 512 µs: 1\"",
+        "<rect class=\"wt-call\" x=\"10\" y=\"16\" width=\"4\" height=\"8\"/>",
+        "By version",
     ] {
         assert!(page.contains(part), "{part} is missing in {page}");
     }
@@ -256,19 +273,50 @@ fn the_page_of_a_plugin_counts_draws_and_keeps_attacks_as_text() {
     view.counted.vms.push(crate::pipeline::PluginVm {
         instance: InstanceId([1; 16]),
         node: attack.clone(),
+        original: Some([0xab; 32]),
+        configurations: vec![0, 7],
         streams_seen: 1,
         runs: true,
         at_source: None,
     });
     let page = plugin_page(&english(), &view);
     check_harmless(&page);
+    assert!(
+        page.contains("<code>abababababab</code>")
+            && page.contains("<code>0000000000000007</code>")
+    );
     assert!(page.contains("&lt;script&gt;alert(1)"));
     check_harmless(&plugins_page(&english(), &[PluginLine { plugin: attack, instances: 1 }]));
     check_harmless(&plugins_page(&english(), &[]));
     assert!(!page.contains("more are not shown here."));
     let many = (0..500).map(|n| ((format!("cluster-{n}"), "answered"), Default::default()));
     view.counted.calls.extend(many);
-    assert!(plugin_page(&english(), &view).contains("201 more are not shown here."));
+    assert!(plugin_page(&english(), &view).contains("202 more are not shown here."));
+}
+
+#[test]
+fn the_page_of_live_traffic_tells_rates_and_keeps_attacks_as_text() {
+    let mut report = TrafficReport { seconds: 60, ..TrafficReport::default() };
+    let page = traffic_page(&english(), &report);
+    check_harmless(&page);
+    assert!(page.contains("Nothing came."));
+    let attack = "\"><script>alert(1)</script>".to_owned();
+    report.begun.extend([("auth".to_owned(), 90), (attack.clone(), 120)]);
+    report.found.insert(("auth".to_owned(), "late-callback".to_owned()), 3);
+    report.found.insert((attack.clone(), attack), 1);
+    let page = traffic_page(&english(), &report);
+    check_harmless(&page);
+    for part in [
+        "in the last 60 seconds.",
+        "<a href=\"/plugins/auth\">auth</a></td><td class=\"duration\">90</td>\
+         <td class=\"duration\">1.50</td>",
+        "<a href=\"/diagnoses/late-callback\">",
+        "<td class=\"duration\">3</td><td class=\"duration\">0.05</td>",
+        "&lt;script&gt;alert(1)",
+    ] {
+        assert!(page.contains(part), "{part} is missing in {page}");
+    }
+    assert!(page.find("120</td>") < page.find("90</td>"), "the most first");
 }
 
 #[test]

@@ -108,6 +108,11 @@ pub fn count(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
+/// Two digits a byte.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The first characters of a text, and an ellipsis where it was cut.
 pub fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most {

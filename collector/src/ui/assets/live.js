@@ -1,5 +1,6 @@
 // Live rows of the first page: the collector's stream of timelines, put into the table that the server
 // rendered. All data is inserted as text. Without this script the page works, only not live.
+// And of the page of live traffic the part that is fetched anew as the server renders it.
 
 const MOST_ROWS = 200;
 const SIGNS = { lost: "✕", hung: "‖", failed: "!", race: "≈", note: "i", clear: "✓", watched: "…" };
@@ -187,3 +188,24 @@ if (rows && status) {
     if (!document.hidden) source = listen(true);
   });
 }
+
+/** Every so many milliseconds. */
+const FRESH_EVERY = 2000;
+
+async function freshen(part) {
+  if (document.hidden) return;
+  try {
+    const answer = await fetch(location.href);
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.getElementById(part.id);
+    // Who reads in a table by keyboard, or marks a text, is not interrupted.
+    const isRead = part.contains(document.activeElement) || !document.getSelection().isCollapsed;
+    if (fresh && !isRead) part.replaceChildren(...fresh.childNodes);
+  } catch (error) {
+    console.warn("the live traffic could not be fetched", error);
+  }
+}
+
+const fresh = document.getElementById("fresh");
+if (fresh) setInterval(() => freshen(fresh), FRESH_EVERY);

@@ -10,6 +10,7 @@ use ::timeline::request::Request;
 use super::super::*;
 use super::{fixture, hostile_instance};
 use crate::decode::SourceTotals;
+use crate::pipeline::TrafficReport;
 
 /// In every language the same.
 const NAMES: [&str; 15] = [
@@ -167,6 +168,7 @@ fn plugins_instances_diagnoses_and_problems_are_in_chinese() {
     for outcome in ["answered", "failed", "late", "rejected", "unknown", "cancelled", "pending"] {
         view.counted.calls.insert(("слово".to_owned(), outcome), Default::default());
     }
+    view.counted.phases.extend([((12, 0), 7), ((12, 1), 1), ((13, 9), 1)]);
     for direction in [abi::Direction::Request, abi::Direction::Response] {
         view.counted.pauses.insert(direction, Default::default());
     }
@@ -174,12 +176,20 @@ fn plugins_instances_diagnoses_and_problems_are_in_chinese() {
         view.counted.vms.push(crate::pipeline::PluginVm {
             instance: InstanceId([7; 16]),
             node: "слово".to_owned(),
+            original: Some([0xab; 32]),
+            configurations: vec![0, 7],
             streams_seen: 1,
             runs,
             at_source: None,
         });
     }
     check("a plugin", &plugin_page(&chinese(), &view));
+
+    let mut traffic = TrafficReport { seconds: 60, ..TrafficReport::default() };
+    check("no traffic", &traffic_page(&chinese(), &traffic));
+    traffic.begun.insert("слово".to_owned(), 7);
+    traffic.found.insert(("слово".to_owned(), "late-callback".to_owned()), 7);
+    check("traffic", &traffic_page(&chinese(), &traffic));
 
     let mut instance = hostile_instance("слово");
     instance.troubles = vec!["слово".to_owned()];

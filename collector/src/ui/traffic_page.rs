@@ -1,0 +1,64 @@
+//! Live traffic: what plugins do and what is found in the last minute. It works without a script; with one it
+//! is fetched anew every few seconds.
+
+use super::escape::Html;
+use super::language::Speech;
+use super::page::{page, text_or_dash};
+use super::table::first_rows;
+use super::{diagnosis_page, phrases as said, plugin_page};
+use crate::pipeline::TrafficReport;
+
+/// The page.
+pub fn traffic_page(speech: &Speech, report: &TrafficReport) -> String {
+    page(speech, said::TRAFFIC.of(speech.language), true, |html| {
+        html.said("h1", &[], &said::TRAFFIC);
+        html.element("section", &[("id", "fresh")], |html| {
+            let how = html.filled(&said::TRAFFIC_HOW, &[&report.seconds.to_string()]);
+            html.leaf("p", &[("class", "faint")], &how);
+            if report.begun.is_empty() && report.found.is_empty() {
+                html.said("p", &[], &said::NO_TRAFFIC);
+            }
+            streams(html, report);
+            findings(html, report);
+        });
+    })
+}
+
+fn streams(html: &mut Html, report: &TrafficReport) {
+    let mut plugins: Vec<(&String, u64)> = report.begun.iter().map(|(p, n)| (p, *n)).collect();
+    plugins.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let columns = [&said::PLUGIN, &said::STREAMS, &said::A_SECOND];
+    first_rows(html, &said::TRAFFIC, &columns, plugins.iter(), |html, (plugin, count)| {
+        named(html, plugin);
+        counted(html, *count, report.seconds);
+    });
+}
+
+fn findings(html: &mut Html, report: &TrafficReport) {
+    if report.found.is_empty() {
+        return;
+    }
+    html.said("h2", &[], &said::FINDINGS);
+    let mut found: Vec<_> = report.found.iter().collect();
+    found.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let columns = [&said::DIAGNOSIS, &said::PLUGIN, &said::FINDINGS, &said::A_SECOND];
+    first_rows(html, &said::FINDINGS, &columns, found.iter(), |html, (key, count)| {
+        let (plugin, code) = key;
+        html.element("td", &[("class", "path")], |html| diagnosis_page::named(html, code));
+        named(html, plugin);
+        counted(html, **count, report.seconds);
+    });
+}
+
+fn named(html: &mut Html, plugin: &str) {
+    html.element("td", &[("class", "path")], |html| match plugin {
+        "" => text_or_dash(html, ""),
+        plugin => html.leaf("a", &[("href", &plugin_page::link(plugin))], plugin),
+    });
+}
+
+fn counted(html: &mut Html, count: u64, seconds: u64) {
+    html.leaf("td", &[("class", "duration")], &count.to_string());
+    let rate = format!("{:.2}", count as f64 / seconds.max(1) as f64);
+    html.leaf("td", &[("class", "duration")], &rate);
+}
