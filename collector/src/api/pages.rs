@@ -72,7 +72,8 @@ pub async fn timeline(
     speech: Speech,
 ) -> Result<Html<String>, Problem> {
     let timeline = api.timeline(parse_id(&id)?).await?;
-    Ok(Html(ui::timeline_page(&speech, &timeline, &script::print(&timeline))))
+    let script = script::print(&timeline);
+    Ok(Html(ui::timeline_page(&speech, &api.config.links, &timeline, &script)))
 }
 
 /// `GET /requests/{request_id}`

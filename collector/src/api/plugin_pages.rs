@@ -42,7 +42,7 @@ pub async fn one(
     }
     let found = api.list(with_findings, None, LATEST).await?.timelines;
     let view = ui::PluginView { plugin, counted, latest, found };
-    Ok(Html(ui::plugin_page(&speech, &view)))
+    Ok(Html(ui::plugin_page(&speech, &api.config.links, &view)))
 }
 
 impl Api {

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Otlp, Settings, Token, file};
+use super::{Links, Otlp, Settings, Token, file};
 use crate::export::Naming;
 
 /// Settings that were checked.
@@ -26,6 +26,8 @@ pub struct Config {
     pub retention: Retention,
     /// What trace backends are told of all timelines.
     pub naming: Naming,
+    /// Where else people look.
+    pub links: Links,
     /// Which trace backend timelines are sent to.
     pub otlp: Option<Otlp>,
 }
@@ -118,6 +120,14 @@ pub enum BadSettings {
         /// What it says.
         value: String,
     },
+    /// A base URL of links that is none.
+    #[error("{name} must be a URL like http://localhost:3000, not {value:?}")]
+    BadBase {
+        /// The setting.
+        name: &'static str,
+        /// What it says.
+        value: String,
+    },
     /// What TLS needs.
     #[error("{name}: {what}")]
     Tls {
@@ -189,6 +199,7 @@ impl Settings {
                 slice_age: Duration::from_secs(3600),
                 marks: Duration::from_secs(24 * 3600),
             },
+            links: Links::of(&settings)?,
             naming: Naming::from_environment(environment),
             otlp: Otlp::of(&settings, environment)?,
             data: settings.data.or_else(default_folder).ok_or(BadSettings::NoFolder)?,

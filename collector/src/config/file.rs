@@ -55,6 +55,8 @@ impl Settings {
             journal_mib: self.journal_mib.or(other.journal_mib),
             retention_hours: self.retention_hours.or(other.retention_hours),
             retention_mib: self.retention_mib.or(other.retention_mib),
+            grafana_url: self.grafana_url.or(other.grafana_url),
+            jaeger_url: self.jaeger_url.or(other.jaeger_url),
             otlp_endpoint: self.otlp_endpoint.or(other.otlp_endpoint),
             otlp_protocol: self.otlp_protocol.or(other.otlp_protocol),
             otlp_sample: self.otlp_sample.or(other.otlp_sample),

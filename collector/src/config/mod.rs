@@ -3,6 +3,7 @@
 mod address;
 mod check;
 mod file;
+mod links;
 mod otlp;
 mod tls;
 mod token;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 
 pub use check::{BadSettings, Config, Limits, Retention};
 pub use file::refuse_unknown_environment;
+pub use links::Links;
 pub use otlp::{Otlp, Protocol, Sample};
 pub use token::Token;
 
@@ -97,6 +99,12 @@ pub struct Settings {
     /// Bytes of timelines kept, in MiB [default: 2048]
     #[arg(long, value_name = "MIB", env = "WASM_TRACER_COLLECTOR_RETENTION_MIB")]
     pub retention_mib: Option<u32>,
+    /// Base URL of Grafana with the dashboards of this project, for links of the pages
+    #[arg(long, value_name = "URL", env = "WASM_TRACER_COLLECTOR_GRAFANA_URL")]
+    pub grafana_url: Option<String>,
+    /// Base URL of a Jaeger UI that shows the timelines, for links of the pages
+    #[arg(long, value_name = "URL", env = "WASM_TRACER_COLLECTOR_JAEGER_URL")]
+    pub jaeger_url: Option<String>,
     /// Base URL of a trace backend to send timelines to by OTLP [default: OTEL_EXPORTER_OTLP_ENDPOINT, else none]
     #[arg(long, value_name = "URL", env = "WASM_TRACER_COLLECTOR_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,

@@ -1,4 +1,4 @@
-//! The few files that pages load: style sheet, script of live rows, icon.
+//! The few files that pages load: style sheet, scripts of live rows and of copying, icon.
 
 use std::sync::LazyLock;
 
@@ -11,7 +11,7 @@ struct File {
     bytes: &'static [u8],
 }
 
-const FILES: [File; 3] = [
+const FILES: [File; 4] = [
     File {
         name: "style.css",
         content_type: "text/css; charset=utf-8",
@@ -21,6 +21,11 @@ const FILES: [File; 3] = [
         name: "live.js",
         content_type: "text/javascript; charset=utf-8",
         bytes: include_bytes!("assets/live.js"),
+    },
+    File {
+        name: "copy.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("assets/copy.js"),
     },
     File {
         name: "icon.svg",

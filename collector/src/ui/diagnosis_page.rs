@@ -28,7 +28,7 @@ pub fn named(html: &mut Html, code: &str) {
 
 /// The list of all that can be found.
 pub fn diagnoses_page(speech: &Speech) -> String {
-    page(speech, said::DIAGNOSES.of(speech.language), false, |html| {
+    page(speech, said::DIAGNOSES.of(speech.language), None, |html| {
         html.said("h1", &[], &said::DIAGNOSES);
         html.said("p", &[], &said::CAN_FIND);
         let columns =
@@ -49,7 +49,7 @@ pub fn diagnosis_page(speech: &Speech, diagnosis: &Diagnosis, cases: &[Row]) -> 
         Language::English => diagnosis.explanation,
         Language::Chinese => diagnosis.explanation_zh,
     };
-    page(speech, diagnosis.code, false, |html| {
+    page(speech, diagnosis.code, None, |html| {
         html.element("article", &[("class", "diagnosis")], |html| {
             html.element("div", &[("class", "heading")], |html| {
                 html.element("h1", &[], |html| {

@@ -70,7 +70,7 @@ const COLUMNS: [&Phrase; 8] = [
 
 /// The list.
 pub fn instances_page(speech: &Speech, instances: &[Instance]) -> String {
-    page(speech, said::INSTANCES.of(speech.language), false, |html| {
+    page(speech, said::INSTANCES.of(speech.language), None, |html| {
         html.said("h1", &[], &said::INSTANCES);
         html.said("p", &[], &said::ABOUT_INSTANCES);
         if instances.is_empty() {
@@ -106,7 +106,7 @@ pub fn instances_page(speech: &Speech, instances: &[Instance]) -> String {
 pub fn instance_page(speech: &Speech, instance: &Instance) -> String {
     let status = &instance.status;
     let id = status.id.to_string();
-    page(speech, &said::INSTANCE_OF.with(speech.language, &[&id]), false, |html| {
+    page(speech, &said::INSTANCE_OF.with(speech.language, &[&id]), None, |html| {
         let head = html.filled(&said::INSTANCE_OF, &[&id]);
         html.leaf("h1", &[("class", "path")], &head);
         facts(html, instance);

@@ -128,7 +128,7 @@ static SINCE: [(&str, &Phrase); 6] = [
 
 /// The page.
 pub fn list_page(speech: &Speech, view: &ListView) -> String {
-    page(speech, said::TIMELINES.of(speech.language), true, |html| {
+    page(speech, said::TIMELINES.of(speech.language), Some("live.js"), |html| {
         html.element("div", &[("class", "heading")], |html| {
             html.said("h1", &[], &said::TIMELINES);
             let words = words_of_script(html);

@@ -6,8 +6,13 @@ use super::escape::{Attributes, Html};
 use super::language::Speech;
 use super::phrases::{self as said, Phrase};
 
-/// A whole page. `live` adds the script of live rows.
-pub fn page(speech: &Speech, title: &str, live: bool, main: impl FnOnce(&mut Html)) -> String {
+/// A whole page. `script`: what it is more with scripts, a file of the assets.
+pub fn page(
+    speech: &Speech,
+    title: &str,
+    script: Option<&str>,
+    main: impl FnOnce(&mut Html),
+) -> String {
     let mut html = Html::page(speech.clone());
     html.element("html", &[("lang", speech.language.tag())], |html| {
         html.element("head", &[], |html| {
@@ -20,9 +25,9 @@ pub fn page(speech: &Speech, title: &str, live: bool, main: impl FnOnce(&mut Htm
             html.leaf("title", &[], &format!("{title} · wasm-tracer"));
             html.void("link", &[("rel", "icon"), ("href", "/assets/icon.svg")]);
             html.void("link", &[("rel", "stylesheet"), ("href", "/assets/style.css")]);
-            if live {
-                let script: Attributes = &[("type", "module"), ("src", "/assets/live.js")];
-                html.leaf("script", script, "");
+            if let Some(name) = script {
+                let source = format!("/assets/{name}");
+                html.leaf("script", &[("type", "module"), ("src", &source)], "");
             }
         });
         html.line();

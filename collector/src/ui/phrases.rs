@@ -170,6 +170,12 @@ phrases! {
     AS_JSON: "download as JSON" = "下载 JSON",
     AS_TRACE: "download as a trace for Perfetto" = "下载 Perfetto 追踪",
 
+    COPY: "copy" = "复制",
+    COPIED: "copied" = "已复制",
+    NOT_COPIED: "not copied" = "未能复制",
+    GRAFANA: "in Grafana" = "在 Grafana 中查看",
+    JAEGER: "in Jaeger" = "在 Jaeger 中查看",
+
     // Findings.
     FINDINGS: "Findings" = "结论",
     NONE_HOLDS: "No diagnosis holds." = "没有一项诊断成立。",

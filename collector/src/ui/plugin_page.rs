@@ -18,6 +18,7 @@ use super::phrases as said;
 use super::plugin_versions::{SHOWN, versions};
 use super::table::{first_rows, table};
 use super::{diagnosis_page, instance_page, words};
+use crate::config::Links;
 use crate::metrics::Buckets;
 use crate::pipeline::{PluginReport, PluginVm};
 
@@ -55,7 +56,7 @@ pub fn link(plugin: &str) -> String {
 
 /// The list.
 pub fn plugins_page(speech: &Speech, plugins: &[PluginLine]) -> String {
-    page(speech, said::PLUGINS.of(speech.language), false, |html| {
+    page(speech, said::PLUGINS.of(speech.language), None, |html| {
         html.said("h1", &[], &said::PLUGINS);
         if plugins.is_empty() {
             html.said("p", &[("class", "faint")], &said::NO_PLUGIN);
@@ -71,13 +72,17 @@ pub fn plugins_page(speech: &Speech, plugins: &[PluginLine]) -> String {
 }
 
 /// The page of a plugin.
-pub fn plugin_page(speech: &Speech, view: &PluginView) -> String {
+pub fn plugin_page(speech: &Speech, links: &Links, view: &PluginView) -> String {
     let shown = words::shortened(&view.plugin, 80);
-    page(speech, &said::PLUGIN_OF.with(speech.language, &[&shown]), false, |html| {
+    page(speech, &said::PLUGIN_OF.with(speech.language, &[&shown]), None, |html| {
         html.element("h1", &[("class", "path")], |html| text_or_dash(html, &view.plugin));
         let all = format!("/?plugin={}", encoded(&view.plugin));
         html.element("p", &[("class", "links")], |html| {
             html.said("a", &[("href", &all)], &said::ITS_TIMELINES);
+            if let Some(there) = links.grafana_of_plugin(&encoded(&view.plugin)) {
+                html.text(" · ");
+                html.said("a", &[("href", &there)], &said::GRAFANA);
+            }
         });
         findings(html, view);
         versions(html, view);

@@ -1,5 +1,6 @@
 //! A request: the plugins that it passed, in chain order, and in whose hands it is.
 
+use ::timeline::Timeline;
 use ::timeline::request::Request;
 
 use super::escape::{Html, encoded};
@@ -7,7 +8,7 @@ use super::language::Speech;
 use super::list::{Row, table};
 use super::page::{badge, page};
 use super::phrases as said;
-use super::words;
+use super::{svg, words};
 
 /// Link to the page of a request.
 pub fn link(request_id: &str) -> String {
@@ -18,7 +19,7 @@ pub fn link(request_id: &str) -> String {
 pub fn request_page(speech: &Speech, request_id: &str, requests: &[Request]) -> String {
     let shown = words::shortened(request_id, 80);
     let title = said::REQUEST_OF.with(speech.language, &[&shown]);
-    page(speech, &title, false, |html| {
+    page(speech, &title, None, |html| {
         let head = html.filled(&said::REQUEST_OF, &[request_id]);
         html.leaf("h1", &[("class", "path")], &head);
         for request in requests {
@@ -46,5 +47,20 @@ fn pass(html: &mut Html, request: &Request) {
         }
         let rows: Vec<Row> = request.timelines.iter().map(|t| Row::of(t)).collect();
         table(html, &rows);
+        for timeline in &request.timelines {
+            lane(html, timeline);
+        }
     });
+}
+
+/// What one of its plugins did.
+fn lane(html: &mut Html, timeline: &Timeline) {
+    let link = format!("/timelines/{}", timeline.id);
+    html.element("h3", &[("class", "lane path")], |html| {
+        html.element("a", &[("href", &link)], |html| match timeline.root.plugin.as_str() {
+            "" => html.text(&timeline.id.to_string()),
+            plugin => html.text(plugin),
+        });
+    });
+    svg::figure(html, timeline);
 }

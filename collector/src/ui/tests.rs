@@ -13,6 +13,7 @@ use super::{
     list_page, timeline_page, token_form,
 };
 use super::{plugin_page, plugins_page, traffic_page};
+use crate::config::Links;
 use crate::pipeline::TrafficReport;
 
 fn english() -> Speech {
@@ -20,7 +21,7 @@ fn english() -> Speech {
 }
 
 fn rendered(timeline: &Timeline) -> String {
-    timeline_page(&english(), timeline, &script::print(timeline))
+    timeline_page(&english(), &Links::default(), timeline, &script::print(timeline))
 }
 
 fn list_of(timelines: &[Timeline]) -> ListView {
@@ -30,7 +31,9 @@ fn list_of(timelines: &[Timeline]) -> ListView {
 /// No element and no attribute that the policy forbids, and no data as markup.
 fn check_harmless(page: &str) {
     let lower = page.to_lowercase();
-    assert_eq!(lower.matches("<script").count(), lower.matches("src=\"/assets/live.js\"").count());
+    let own = ["live.js", "copy.js"].map(|name| format!("src=\"/assets/{name}\""));
+    let own: usize = own.iter().map(|own| lower.matches(own.as_str()).count()).sum();
+    assert_eq!(lower.matches("<script").count(), own);
     for forbidden in [" style=", "<style", "<img src=x", " onerror=\"", "javascript:", "http-equiv"]
     {
         assert!(!lower.contains(forbidden), "{forbidden} in {page}");
@@ -230,7 +233,7 @@ fn pages_of_instances_keep_attacks_as_text_and_lists_short() {
 #[test]
 fn the_page_of_a_plugin_counts_draws_and_keeps_attacks_as_text() {
     let mut view = PluginView { plugin: "body-call".to_owned(), ..PluginView::default() };
-    let page = plugin_page(&english(), &view);
+    let page = plugin_page(&english(), &Links::default(), &view);
     check_harmless(&page);
     for none in ["Nothing was found", "has no timeline", "counted no call", "No instance"] {
         assert!(page.contains(none), "{none} is missing in {page}");
@@ -247,7 +250,7 @@ fn the_page_of_a_plugin_counts_draws_and_keeps_attacks_as_text() {
     let mut times = crate::metrics::Buckets { sum_micros: 9_000, ..Default::default() };
     (times.counts[1], times.counts[3]) = (3, 1);
     view.counted.calls.insert(("slow".to_owned(), "answered"), (4, times));
-    let page = plugin_page(&english(), &view);
+    let page = plugin_page(&english(), &Links::default(), &view);
     check_harmless(&page);
     for part in [
         "Of its latest 1 timeline in which something was found",
@@ -279,7 +282,7 @@ fn the_page_of_a_plugin_counts_draws_and_keeps_attacks_as_text() {
         runs: true,
         at_source: None,
     });
-    let page = plugin_page(&english(), &view);
+    let page = plugin_page(&english(), &Links::default(), &view);
     check_harmless(&page);
     assert!(
         page.contains("<code>abababababab</code>")
@@ -291,7 +294,9 @@ fn the_page_of_a_plugin_counts_draws_and_keeps_attacks_as_text() {
     assert!(!page.contains("more are not shown here."));
     let many = (0..500).map(|n| ((format!("cluster-{n}"), "answered"), Default::default()));
     view.counted.calls.extend(many);
-    assert!(plugin_page(&english(), &view).contains("202 more are not shown here."));
+    assert!(
+        plugin_page(&english(), &Links::default(), &view).contains("202 more are not shown here.")
+    );
 }
 
 #[test]

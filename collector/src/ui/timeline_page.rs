@@ -11,23 +11,24 @@ use ::timeline::script;
 use ::timeline::{State, Timeline};
 use abi::Kind;
 
-use super::escape::Html;
+use super::escape::{Attributes, Html};
 use super::language::Speech;
 use super::page::{badge, page, text_or_dash};
 use super::phrases::{self as said, Phrase};
 use super::{evidence, instance_page, plugin_page, request_page, svg, words};
+use crate::config::Links;
 
 /// Rows of the table of events; the script has them all.
 const MOST_ROWS: usize = 2_000;
 
 /// The page. `script` is the timeline in script notation.
-pub fn timeline_page(speech: &Speech, timeline: &Timeline, script: &str) -> String {
+pub fn timeline_page(speech: &Speech, links: &Links, timeline: &Timeline, script: &str) -> String {
     let plugin = words::shortened(&timeline.root.plugin, 80);
     let title = match timeline.headline() {
         Some(finding) => format!("{} · {plugin}", finding.code),
         None => said::TIMELINE_OF.with(speech.language, &[&plugin]),
     };
-    page(speech, &title, false, |html| {
+    page(speech, &title, Some("copy.js"), |html| {
         heading(html, timeline);
         facts(html, timeline);
         html.line();
@@ -38,6 +39,7 @@ pub fn timeline_page(speech: &Speech, timeline: &Timeline, script: &str) -> Stri
                 html.line();
                 events(html, timeline);
                 source(html, timeline, script);
+                elsewhere(html, links, timeline);
             });
             html.line();
             let label = html.words(&said::FINDINGS);
@@ -237,10 +239,38 @@ fn source(html: &mut Html, timeline: &Timeline, script: &str) {
     });
     let api = format!("/api/v1/timelines/{}", timeline.id);
     html.element("p", &[("class", "links")], |html| {
-        html.said("a", &[("href", &format!("{api}?as=text"))], &said::AS_SCRIPT);
-        html.text(" · ");
-        html.said("a", &[("href", &format!("{api}?as=json"))], &said::AS_JSON);
-        html.text(" · ");
-        html.said("a", &[("href", &format!("{api}?as=chrome"))], &said::AS_TRACE);
+        let words = [&said::COPY, &said::COPIED, &said::NOT_COPIED].map(|word| html.words(word));
+        let files =
+            [("text", &said::AS_SCRIPT), ("json", &said::AS_JSON), ("chrome", &said::AS_TRACE)];
+        for (at, (form, name)) in files.into_iter().enumerate() {
+            if at > 0 {
+                html.text(" · ");
+            }
+            let file: Attributes = &[
+                ("href", &format!("{api}?as={form}")),
+                ("data-copy", words[0]),
+                ("data-copied", words[1]),
+                ("data-failed", words[2]),
+            ];
+            html.said("a", file, name);
+        }
+    });
+}
+
+/// The same trace where else people look.
+fn elsewhere(html: &mut Html, links: &Links, timeline: &Timeline) {
+    let there =
+        [(links.grafana(timeline), &said::GRAFANA), (links.jaeger(timeline), &said::JAEGER)];
+    let there: Vec<_> = there.into_iter().filter_map(|(link, name)| Some((link?, name))).collect();
+    if there.is_empty() {
+        return;
+    }
+    html.element("p", &[("class", "links")], |html| {
+        for (at, (link, name)) in there.iter().enumerate() {
+            if at > 0 {
+                html.text(" · ");
+            }
+            html.said("a", &[("href", link)], name);
+        }
     });
 }

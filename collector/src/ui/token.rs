@@ -9,7 +9,7 @@ pub const TOKEN_PATH: &str = "/token";
 
 /// The page. `wrong`: a token was given and did not fit.
 pub fn token_form(speech: &Speech, wrong: bool) -> String {
-    page(speech, said::TOKEN.of(speech.language), false, |html| {
+    page(speech, said::TOKEN.of(speech.language), None, |html| {
         html.element("section", &[("class", "token")], |html| {
             html.said("h1", &[], &said::ASKS_FOR_TOKEN);
             html.said("p", &[], &said::HOW_TOKEN);

@@ -10,7 +10,7 @@ use crate::pipeline::TrafficReport;
 
 /// The page.
 pub fn traffic_page(speech: &Speech, report: &TrafficReport) -> String {
-    page(speech, said::TRAFFIC.of(speech.language), true, |html| {
+    page(speech, said::TRAFFIC.of(speech.language), Some("live.js"), |html| {
         html.said("h1", &[], &said::TRAFFIC);
         html.element("section", &[("id", "fresh")], |html| {
             let how = html.filled(&said::TRAFFIC_HOW, &[&report.seconds.to_string()]);

@@ -29,7 +29,7 @@ await visit(async ({ open }) => {
   await follow(page, page.locator(".finding h3 a").first());
   assert.equal(await language(page), "zh-CN");
   assert.ok(await page.getByRole("heading", { name: "怎么办" }).isVisible());
-  for (const name of ["插件", "实例", "诊断", "时间线"]) {
+  for (const name of ["实时流量", "插件", "实例", "诊断", "时间线"]) {
     await follow(page, page.getByRole("navigation").getByRole("link", { name, exact: true }));
     assert.equal(await language(page), "zh-CN", name);
   }

@@ -46,11 +46,23 @@ await visit(async ({ open }) => {
   await page.getByText("Script notation", { exact: true }).click();
   assert.match(await notation.innerText(), /dispatch http "auth"/);
 
+  // Elsewhere, by the request's own trace.
+  const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+  for (const [name, there] of [
+    ["in Grafana", `http://grafana.invalid/d/wasm-tracer-request?var-trace=${trace}`],
+    ["in Jaeger", `http://jaeger.invalid/trace/${trace}`],
+  ]) {
+    assert.equal(await page.getByRole("link", { name }).getAttribute("href"), there);
+  }
+
   // To the request, and from it to the other plugin of it.
   await follow(page, page.locator(".facts").getByRole("link", { name: "007f3c-pay" }));
   assert.equal(at(page), "/requests/007f3c-pay");
   const order = await page.locator("#rows tr .plugin").allInnerTexts();
   assert.deepEqual(order, ["add-header", "body-call"]);
+  const lanes = page.getByRole("img", { name: /^Timeline of POST \/pay in/ });
+  assert.equal(await lanes.count(), 2);
+  assert.match(await lanes.first().innerHTML(), /in add-header/);
   await follow(page, page.getByRole("link", { name: "nothing found" }));
   assert.ok(await page.getByText("No diagnosis holds.").isVisible());
 
@@ -58,6 +70,8 @@ await visit(async ({ open }) => {
   await page.goto(site + timeline);
   await follow(page, page.locator(".facts").getByRole("link", { name: "body-call" }));
   assert.equal(at(page), "/plugins/body-call");
+  const dashboard = await page.getByRole("link", { name: "in Grafana" }).getAttribute("href");
+  assert.equal(dashboard, "http://grafana.invalid/d/wasm-tracer-plugin?var-plugin=body-call");
   await follow(page, page.getByRole("link", { name: "headers-forwarded-before-body-call" }).first());
   assert.equal(at(page), "/diagnoses/headers-forwarded-before-body-call");
   assert.ok((await page.locator("#rows tr.lost").count()) > 1, "no recent cases");

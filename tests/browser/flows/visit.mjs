@@ -122,6 +122,7 @@ export async function everyKindOfPage() {
     "/?request_id=nobody-has-it",
     `/timelines/${lost.id}`,
     "/requests/007f3c-pay",
+    "/traffic",
     "/plugins",
     "/plugins/body-call",
     "/instances",

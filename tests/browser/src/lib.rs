@@ -37,6 +37,9 @@ impl Site {
         let settings = Settings {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
             data: Some(folder.path().join("data")),
+            // Nobody answers there: what counts is where the links lead.
+            grafana_url: Some("http://grafana.invalid/".to_owned()),
+            jaeger_url: Some("http://jaeger.invalid".to_owned()),
             ..Settings::default()
         };
         Ok(Self { running: collector::start(settings)?, folder })

@@ -40,6 +40,11 @@ fn a_timeline_says_what_happened_and_leads_on_and_needs_no_script() {
 }
 
 #[test]
+fn a_timeline_is_copied_in_every_form() {
+    walk("copy", &few(), &[]);
+}
+
+#[test]
 fn the_list_is_live_where_scripts_run() {
     let later = traffic::chain(1).expect("a request through two plugins");
     walk("live", &busy(), &later);

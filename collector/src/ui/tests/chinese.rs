@@ -9,6 +9,7 @@ use ::timeline::request::Request;
 
 use super::super::*;
 use super::{fixture, hostile_instance};
+use crate::config::{Links, Settings};
 use crate::decode::SourceTotals;
 use crate::pipeline::TrafficReport;
 
@@ -27,12 +28,21 @@ const NAMES: [&str; 15] = [
     "min",
     "MiB",
     "authority",
-    "panic",
-    "trap",
+    "Grafana",
+    "Jaeger",
 ];
 
 fn chinese() -> Speech {
     Speech::at("/", "lang=zh", None)
+}
+
+fn links() -> Links {
+    let settings = Settings {
+        grafana_url: Some("http://127.0.0.1:3000".to_owned()),
+        jaeger_url: Some("http://127.0.0.1:16686".to_owned()),
+        ..Settings::default()
+    };
+    Links::of(&settings).expect("links")
 }
 
 /// Words in Latin letters that a reader of Chinese meets outside code and outside what is marked as
@@ -49,7 +59,7 @@ fn latin(page: &str) -> Vec<String> {
             // A Chinese text with names from the ABI in it.
             || tag.contains("class=\"explanation\"");
         if !is_skipped {
-            for attribute in ["aria-label=\"", "alt=\""] {
+            for attribute in ["aria-label=\"", "alt=\"", "data-copy=\""] {
                 let value = tag.split_once(attribute).and_then(|(_, rest)| rest.split_once('"'));
                 met.extend(value.map(|(value, _)| value));
             }
@@ -150,7 +160,7 @@ fn a_timeline_is_in_chinese() {
         ("a long one", fixture::many_events(2_500)),
     ] {
         let timeline = told_in_russian(timeline);
-        check(name, &timeline_page(&chinese(), &timeline, ""));
+        check(name, &timeline_page(&chinese(), &links(), &timeline, ""));
         let request = Request { timelines: vec![Arc::new(timeline)] };
         check("a request", &request_page(&chinese(), "слово", &[request]));
     }
@@ -162,7 +172,7 @@ fn plugins_instances_diagnoses_and_problems_are_in_chinese() {
     check("plugins", &plugins_page(&chinese(), &lines));
     check("no plugins", &plugins_page(&chinese(), &[]));
     let mut view = PluginView { plugin: "слово".to_owned(), ..PluginView::default() };
-    check("a plugin without anything", &plugin_page(&chinese(), &view));
+    check("a plugin without anything", &plugin_page(&chinese(), &links(), &view));
     view.latest = vec![told_in_russian(fixture::seed_bug()).into()];
     view.found = view.latest.clone();
     for outcome in ["answered", "failed", "late", "rejected", "unknown", "cancelled", "pending"] {
@@ -183,7 +193,7 @@ fn plugins_instances_diagnoses_and_problems_are_in_chinese() {
             at_source: None,
         });
     }
-    check("a plugin", &plugin_page(&chinese(), &view));
+    check("a plugin", &plugin_page(&chinese(), &links(), &view));
 
     let mut traffic = TrafficReport { seconds: 60, ..TrafficReport::default() };
     check("no traffic", &traffic_page(&chinese(), &traffic));
