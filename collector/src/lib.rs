@@ -11,6 +11,7 @@ mod export;
 mod health;
 mod ingest;
 mod live;
+mod logging;
 mod metrics;
 mod pipeline;
 mod running;

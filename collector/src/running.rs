@@ -10,18 +10,19 @@ use axum::Router;
 use axum::http::StatusCode;
 use timeline::ids::Micros;
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::api::{self, Api};
 use crate::clock::Clock;
-use crate::config::{BadSettings, Config, Settings, refuse_unknown_environment};
+use crate::config::{BadSettings, Config, Sample, Settings, refuse_unknown_environment};
 use crate::decode;
 use crate::export;
 use crate::health::{Health, sentence};
 use crate::ingest::{Committer, Ingest};
 use crate::live::Live;
+use crate::logging;
 use crate::metrics::Metrics;
 use crate::pipeline::{self, Arrived, Keeper, State, Wiring};
 use crate::store::sqlite::Sqlite;
@@ -71,13 +72,17 @@ pub struct Running {
     stop: watch::Sender<bool>,
     ended: blocking::Receiver<()>,
     runtime: Option<Runtime>,
+    metrics: Arc<Metrics>,
 }
 
 /// Starts a collector: opens the store, replays the journal, listens. Returns once it listens.
 ///
 /// It has its own threads, and may be started from anywhere.
 pub fn start(settings: Settings) -> Result<Running, StartError> {
-    let config = settings.check()?;
+    start_own(settings.check()?)
+}
+
+fn start_own(config: Config) -> Result<Running, StartError> {
     let store = Arc::new(Sqlite::open(&config.data, config.retention)?);
     start_checked(config, store)
 }
@@ -101,12 +106,16 @@ fn start_checked(config: Config, store: Arc<dyn Store>) -> Result<Running, Start
 /// Serves until Ctrl-C or SIGTERM. Prints `listening on http://…` once it does.
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
     refuse_unknown_environment(std::env::vars_os().map(|(name, _)| name))?;
-    if settings.check_config {
-        settings.check()?;
+    let is_check = settings.check_config;
+    let config = settings.check()?;
+    if is_check {
         println!("the settings are fine");
         return Ok(());
     }
-    let running = tokio::task::spawn_blocking(|| start(settings)).await??;
+    let own_spans = logging::start(&config)?;
+    let running = tokio::task::spawn_blocking(|| start_own(config)).await??;
+    let (end, ending) = oneshot::channel();
+    let sending = own_spans.map(|own| tokio::spawn(own.run(running.metrics.clone(), ending)));
     println!("listening on http://{}", running.ingest_address);
     if let Some(address) = running.public_address {
         println!("listening on http://{address} for reading");
@@ -114,6 +123,11 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     asked_to_end().await?;
     tracing::info!("stopping");
     tokio::task::spawn_blocking(|| running.stop()).await?;
+    if let Some(sending) = sending {
+        drop(end);
+        // What a backend does not take by then is lost; its timelines were told so already.
+        let _ = tokio::time::timeout(SEND_TIME, sending).await;
+    }
     Ok(())
 }
 
@@ -184,7 +198,8 @@ fn start_rooms(
         // Its connections are made on it, once there is something to send.
         let _on = runtime.enter();
         let open = |otlp| export::open(otlp, config.naming.clone(), metrics.clone());
-        config.otlp.as_ref().map(open).transpose()?.unzip()
+        let backend = config.otlp.as_ref().filter(|otlp| otlp.sample != Sample::Off);
+        backend.map(open).transpose()?.unzip()
     };
     let wiring = Wiring {
         clock: Clock::going_on_from(Micros(0)),
@@ -225,6 +240,7 @@ fn start_rooms(
         metrics.clone(),
         health.clone(),
     ));
+    let counted = metrics.clone();
     let api = Arc::new(Api {
         config,
         ingest_address,
@@ -261,7 +277,14 @@ fn start_rooms(
         let _ = end.send(());
     });
     tracing::debug!(%ingest_address, ?public_address, "listening");
-    Ok(Running { ingest_address, public_address, stop, ended, runtime: Some(runtime) })
+    Ok(Running {
+        ingest_address,
+        public_address,
+        stop,
+        ended,
+        runtime: Some(runtime),
+        metrics: counted,
+    })
 }
 
 /// Folds what the journal holds; what cannot be read leaves it. Time goes on from its last batch.
@@ -280,7 +303,14 @@ fn replay(
         match decode::decode(&kept.bytes, &config.limits, 0) {
             Ok(decoded) => {
                 count += 1;
-                state.batch(Arrived { id: kept.id, decoded, arrived: kept.arrived, permit: None });
+                let span = tracing::Span::none();
+                state.batch(Arrived {
+                    id: kept.id,
+                    decoded,
+                    arrived: kept.arrived,
+                    span,
+                    permit: None,
+                });
             }
             Err(error) => unreadable.push((kept, error)),
         }

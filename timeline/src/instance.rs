@@ -119,6 +119,12 @@ impl Instance {
 
     /// Takes one batch. `arrived`: the collector's monotonic clock.
     pub fn deliver(&mut self, delivery: Delivery, arrived: Micros) -> Vec<Update> {
+        self.receive(delivery, arrived);
+        self.advance(arrived)
+    }
+
+    /// The first half of [`Instance::deliver`]: events find their timelines. [`Instance::advance`] judges these.
+    pub fn receive(&mut self, delivery: Delivery, arrived: Micros) {
         self.last_heard = self.last_heard.max(arrived);
         let is_empty = delivery.events.is_empty() && delivery.open.is_empty();
         self.heartbeat.heard(delivery.clock.monotonic, is_empty);
@@ -135,7 +141,6 @@ impl Instance {
             .and_modify(|(kept, _)| kept.known_until = kept.known_until.max(delivery.known_until))
             .or_insert((delivery, arrived));
         self.take_in_order();
-        self.settle(arrived)
     }
 
     /// Lets time pass. `arrived`: the collector's monotonic clock.

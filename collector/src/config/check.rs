@@ -153,7 +153,9 @@ pub enum BadSettings {
         value: String,
     },
     /// Something is to be sent, and nowhere to.
-    #[error("--otlp-sample needs --otlp-endpoint, or OTEL_EXPORTER_OTLP_ENDPOINT")]
+    #[error(
+        "--otlp-sample and --otlp-own-spans need --otlp-endpoint, or OTEL_EXPORTER_OTLP_ENDPOINT"
+    )]
     NoEndpoint,
     /// There is no place for the store.
     #[error("no folder for the store: set --data, XDG_DATA_HOME or HOME")]

@@ -6,10 +6,9 @@ use std::path::Path;
 use clap::Args;
 
 use super::{BadSettings, Settings};
+use crate::logging::VARIABLE;
 
 const PREFIX: &str = "WASM_TRACER_COLLECTOR_";
-/// Read by the commands, which start the logging.
-const LOG: &str = "WASM_TRACER_COLLECTOR_LOG";
 
 /// Reads a settings file; unknown keys are refused.
 pub(super) fn read(path: &Path) -> Result<Settings, BadSettings> {
@@ -29,7 +28,7 @@ pub fn refuse_unknown_environment(
     let known: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_env()).collect();
     for name in names {
         let is_ours = name.to_string_lossy().starts_with(PREFIX);
-        if is_ours && name != LOG && !known.contains(&name.as_os_str()) {
+        if is_ours && name != VARIABLE && !known.contains(&name.as_os_str()) {
             return Err(BadSettings::Variable(name.to_string_lossy().into_owned()));
         }
     }
@@ -60,6 +59,7 @@ impl Settings {
             otlp_endpoint: self.otlp_endpoint.or(other.otlp_endpoint),
             otlp_protocol: self.otlp_protocol.or(other.otlp_protocol),
             otlp_sample: self.otlp_sample.or(other.otlp_sample),
+            otlp_own_spans: self.otlp_own_spans.or(other.otlp_own_spans),
             otlp_certificate: self.otlp_certificate.or(other.otlp_certificate),
             otlp_client_certificate: self.otlp_client_certificate.or(other.otlp_client_certificate),
             otlp_client_key: self.otlp_client_key.or(other.otlp_client_key),

@@ -114,6 +114,15 @@ pub struct Settings {
     /// Which closed timelines are sent [default: all if there is an endpoint, else off]
     #[arg(long, value_name = "WHICH", env = "WASM_TRACER_COLLECTOR_OTLP_SAMPLE")]
     pub otlp_sample: Option<Sample>,
+    /// Send the collector's own spans there too, one for each stage of a batch
+    #[arg(
+        long,
+        num_args = 0..=1,
+        default_missing_value = "true",
+        value_name = "BOOL",
+        env = "WASM_TRACER_COLLECTOR_OTLP_OWN_SPANS"
+    )]
+    pub otlp_own_spans: Option<bool>,
     /// Authorities that an https endpoint must have its certificate from, PEM [default: OTEL_EXPORTER_OTLP_CERTIFICATE, else those that the machine trusts, else Mozilla's]
     #[arg(long, value_name = "FILE", env = "WASM_TRACER_COLLECTOR_OTLP_CERTIFICATE")]
     pub otlp_certificate: Option<PathBuf>,

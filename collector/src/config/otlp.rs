@@ -45,8 +45,10 @@ pub struct Otlp {
     pub endpoint: Uri,
     /// How.
     pub protocol: Protocol,
-    /// Which; never [`Sample::Off`].
+    /// Which timelines. None are, and it is here for the collector's own spans: [`Sample::Off`].
     pub sample: Sample,
+    /// Whether the collector's own spans go there.
+    pub own_spans: bool,
     /// How long one request may take.
     pub timeout: Duration,
     /// Whom it is believed, should the endpoint speak TLS.
@@ -70,7 +72,8 @@ impl Otlp {
         let given = |name: &str| environment(name).filter(|value| !value.is_empty());
         let first = |names: [&'static str; 2]| names.into_iter().find_map(|n| Some((n, given(n)?)));
         let sample = settings.otlp_sample;
-        let is_off = sample == Some(Sample::Off)
+        let own_spans = settings.otlp_own_spans == Some(true);
+        let is_off = (sample == Some(Sample::Off) && !own_spans)
             || given("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
             || given("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
         if is_off {
@@ -89,7 +92,9 @@ impl Otlp {
             (Some(base), ..) => ("--otlp-endpoint", base.clone(), whole(base)),
             (None, Some(endpoint), _) => (OF_TRACES, endpoint.clone(), endpoint),
             (None, None, Some(base)) => (OF_ALL, base.clone(), whole(base)),
-            (None, None, None) if sample.is_some() => return Err(BadSettings::NoEndpoint),
+            (None, None, None) if sample.is_some() || own_spans => {
+                return Err(BadSettings::NoEndpoint);
+            }
             (None, None, None) => return Ok(None),
         };
         // gRPC's may come without a scheme.
@@ -118,7 +123,7 @@ impl Otlp {
             None => TIMEOUT,
         };
         let sample = sample.unwrap_or(Sample::All);
-        Ok(Some(Otlp { endpoint, protocol, sample, timeout, tls }))
+        Ok(Some(Otlp { endpoint, protocol, sample, own_spans, timeout, tls }))
     }
 }
 
@@ -150,6 +155,18 @@ mod tests {
         assert!(is_none(of(&[set], Some(Sample::Off))));
         let sample = |sample| of(&[set], sample).expect("it holds").expect("a backend").sample;
         assert_eq!(sample(None), Sample::All);
+        let own = |sample| {
+            let settings = Settings {
+                otlp_own_spans: Some(true),
+                otlp_sample: sample,
+                otlp_endpoint: Some("http://otel".to_owned()),
+                ..Settings::default()
+            };
+            Otlp::of(&settings, |_| None).expect("it holds").expect("a backend")
+        };
+        assert!(own(None).own_spans && own(None).sample == Sample::All);
+        let without_timelines = own(Some(Sample::Off));
+        assert!(without_timelines.own_spans && without_timelines.sample == Sample::Off);
         assert_eq!(sample(Some(Sample::Suspicious)), Sample::Suspicious);
     }
 

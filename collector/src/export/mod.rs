@@ -6,6 +6,7 @@ mod connection;
 mod ids;
 mod invocations;
 mod otlp;
+pub mod own;
 mod resource;
 mod sender;
 mod span;

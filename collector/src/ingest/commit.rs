@@ -7,9 +7,11 @@ use bytes::Bytes;
 use timeline::delivery::Delivery;
 use timeline::ids::{ContextId, Micros};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tracing::{Span, debug_span};
 
 use crate::clock::{Clock, wall_millis};
 use crate::decode::Decoded;
+use crate::export::own::TARGET;
 use crate::health::{Health, Part, sentence};
 use crate::metrics::Metrics;
 use crate::pipeline::{Arrived, Input};
@@ -34,6 +36,8 @@ pub struct Arrival {
     pub decoded: Decoded,
     /// Room for it, given back once it is folded.
     pub permit: OwnedSemaphorePermit,
+    /// Its stages so far.
+    pub span: Span,
     /// Where its sender waits.
     pub reply: oneshot::Sender<Result<Outcome, Arc<StoreError>>>,
 }
@@ -111,7 +115,13 @@ impl Committer {
                 bytes: &a.body,
             })
             .collect();
-        match self.store.append(&raws) {
+        // One transaction is a stage of each of its batches.
+        let batches = raws.len();
+        let within = |a: &Arrival| debug_span!(target: TARGET, parent: &a.span, "journal", batches);
+        let spans: Vec<_> = arrivals.iter().map(within).collect();
+        let appended = self.store.append(&raws);
+        drop(spans);
+        match appended {
             Ok(appended) => {
                 self.metrics.stage("journal", begun.elapsed());
                 if self.health.note(Part::Journal, None) {
@@ -141,6 +151,7 @@ impl Committer {
                 let _ = self.pipeline.send(Input::Batch(Box::new(Arrived {
                     id,
                     decoded: arrival.decoded,
+                    span: arrival.span,
                     arrived,
                     permit: Some(arrival.permit),
                 })));

@@ -11,12 +11,15 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, debug_span};
 
 pub use commit::{Command, Committer, Outcome};
 pub use refusal::Refusal;
 
 use crate::config::{Limits, Token};
 use crate::decode;
+use crate::export::own::TARGET;
 use crate::health::{Health, sentence};
 use crate::metrics::Metrics;
 
@@ -68,10 +71,11 @@ impl Ingest {
         let body = read(body, most).await?;
         let begun = std::time::Instant::now();
         let now = jiff::Timestamp::now().as_nanosecond();
-        let decoded = decode::decode(&body, &self.limits, u64::try_from(now).unwrap_or(0))?;
+        let decoded = debug_span!(target: TARGET, "decode", bytes = body.len())
+            .in_scope(|| decode::decode(&body, &self.limits, u64::try_from(now).unwrap_or(0)))?;
         self.metrics.stage("decode", begun.elapsed());
         let (reply, outcome) = oneshot::channel();
-        let arrival = commit::Arrival { body, decoded, permit, reply };
+        let arrival = commit::Arrival { body, decoded, permit, span: Span::current(), reply };
         self.committer.send(Command::Append(Box::new(arrival))).map_err(|_| Refusal::Stopping)?;
         match outcome.await {
             Ok(Ok(outcome)) => Ok(outcome),
@@ -130,12 +134,15 @@ pub async fn batches(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let result = ingest.take(&headers, body).await;
-    ingest.metrics.batch(match &result {
+    let span = debug_span!(target: TARGET, "ingest", result = Empty);
+    let result = ingest.take(&headers, body).instrument(span.clone()).await;
+    let word = match &result {
         Ok(Outcome::Accepted) => "accepted",
         Ok(Outcome::Duplicate) => "duplicate",
         Err(refusal) => refusal.code(),
-    });
+    };
+    span.record("result", word);
+    ingest.metrics.batch(word);
     match result {
         Ok(_) => {
             (StatusCode::OK, [(header::CONTENT_TYPE, MEDIA_TYPE)], decode::answer()).into_response()

@@ -142,6 +142,7 @@ pub struct Metrics {
     /// Clients of the live stream.
     pub live_clients: Gauge,
     otlp: Family<Label, Counter>,
+    own_spans: Family<Label, Counter>,
     /// Timelines that wait to be sent to the trace backend.
     pub otlp_queue: Gauge,
 }
@@ -223,6 +224,9 @@ impl Metrics {
         let otlp = Family::default();
         let help = "Closed timelines by what became of them on the way to the trace backend";
         r.register("otlp_timelines", help, otlp.clone());
+        let own_spans = Family::default();
+        let help = "Spans of the collector's own stages by what became of them";
+        r.register("otlp_own_spans", help, own_spans.clone());
         let (batches, findings, calls) = (Family::default(), Family::default(), Family::default());
         let (journal_bytes, slices_bytes) = (Gauge::default(), Gauge::default());
         r.register("batches", "Batches by what became of them", batches.clone());
@@ -255,6 +259,9 @@ impl Metrics {
         // A series that begins at 0 shows its first increase.
         for result in ["sent", "failed", "queue_full", "not_sampled", "later_revision"] {
             drop(otlp.get_or_create(&[("result", result)]));
+        }
+        for result in ["sent", "failed", "queue_full"] {
+            drop(own_spans.get_or_create(&[("result", result)]));
         }
         Metrics {
             registry,
@@ -290,6 +297,7 @@ impl Metrics {
             store_failures,
             live_clients,
             otlp,
+            own_spans,
             otlp_queue,
         }
     }
@@ -298,6 +306,11 @@ impl Metrics {
     /// `not_sampled` or `later_revision`.
     pub fn otlp(&self, result: &'static str, timelines: u64) {
         self.otlp.get_or_create(&[("result", result)]).inc_by(timelines);
+    }
+
+    /// Counts the collector's own spans. `result`: `sent`, `failed` or `queue_full`.
+    pub fn own_spans(&self, result: &'static str, spans: u64) {
+        self.own_spans.get_or_create(&[("result", result)]).inc_by(spans);
     }
 
     /// Counts a batch. `result`: `accepted`, `duplicate`, or the code of its refusal.

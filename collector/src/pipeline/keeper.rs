@@ -5,9 +5,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::WeakUnboundedSender;
+use tracing::debug_span;
 
 use super::Input;
 use crate::clock::wall_millis;
+use crate::export::own::TARGET;
 use crate::health::{Health, Part, sentence};
 use crate::metrics::Metrics;
 use crate::store::{Row, Store};
@@ -58,6 +60,7 @@ impl Keeper {
     /// Stores, trying until it works. False if the pipeline is gone: the journal has it all.
     fn put(&self, rows: &[Row]) -> bool {
         let begun = Instant::now();
+        let _stage = debug_span!(target: TARGET, "store", timelines = rows.len()).entered();
         while let Err(error) = self.store.put(rows) {
             self.metrics.store_failures.inc();
             let wrong = sentence(&error);

@@ -48,6 +48,8 @@ pub struct Arrived {
     pub decoded: Decoded,
     /// When it came.
     pub arrived: Micros,
+    /// Its stages so far; none in a replay.
+    pub span: tracing::Span,
     /// Room taken by it; None in a replay.
     pub permit: Option<OwnedSemaphorePermit>,
 }

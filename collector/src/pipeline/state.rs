@@ -14,6 +14,7 @@ use timeline::ids::{InstanceId, Micros, TimelineId};
 use timeline::timeline::{State as TimelineState, Timeline, Update};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::WeakUnboundedSender;
+use tracing::debug_span;
 
 use super::chains::Chains;
 use super::counts;
@@ -24,6 +25,7 @@ use super::{Arrived, PluginReport, Question};
 use crate::clock::{Clock, wall_millis};
 use crate::decode::{REASONS, SourceCounters};
 use crate::export::Outbox;
+use crate::export::own::TARGET;
 use crate::ingest::Command;
 use crate::live::Live;
 use crate::metrics::{Metrics, Names};
@@ -112,7 +114,10 @@ impl State {
     /// Takes a batch.
     pub fn batch(&mut self, arrived: Arrived) {
         let begun = Instant::now();
-        let Arrived { id, decoded, arrived, permit } = arrived;
+        let Arrived { id, decoded, arrived, span, permit } = arrived;
+        let is_news = !self.is_replay;
+        let stage =
+            is_news.then(|| debug_span!(target: TARGET, parent: &span, "correlate").entered());
         let original = decoded.original;
         let delivery = decoded.delivery;
         let instance = delivery.instance;
@@ -134,7 +139,11 @@ impl State {
             before.raise_to(counters);
             vm.tell(decoded.fuse, delivery.clock.monotonic);
         }
-        let updates = vm.instance.deliver(delivery, arrived);
+        vm.instance.receive(delivery, arrived);
+        drop(stage);
+        let _stage =
+            is_news.then(|| debug_span!(target: TARGET, parent: &span, "diagnose").entered());
+        let updates = vm.instance.advance(arrived);
         self.reschedule(instance);
         self.apply(instance, updates);
         self.limit_open();

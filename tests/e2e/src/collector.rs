@@ -16,6 +16,7 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 pub struct Collector {
     process: Guarded,
     address: SocketAddr,
+    variables: Vec<(String, String)>,
 }
 
 /// A finding, as the API tells it.
@@ -37,17 +38,34 @@ impl Collector {
     /// # Errors
     /// When it does not start; then with what it printed.
     pub fn start(port: u16) -> anyhow::Result<Self> {
+        Self::start_with(port, &[])
+    }
+
+    /// As [`Collector::start`], with these variables in its environment.
+    ///
+    /// # Errors
+    /// As [`Collector::start`].
+    pub fn start_with(port: u16, variables: &[(&str, &str)]) -> anyhow::Result<Self> {
         let address = free_address(port)?;
         let folder = tempfile::Builder::new().prefix("wasm-tracer-collector").tempdir()?.keep();
-        let process = Self::spawn(folder, address)?;
-        let mut collector = Self { process, address };
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let variables: Vec<_> = variables.iter().map(owned).collect();
+        let process = Self::spawn(folder, address, &variables)?;
+        let mut collector = Self { process, address, variables };
         collector.wait_until_ready()?;
         Ok(collector)
     }
 
-    fn spawn(folder: std::path::PathBuf, address: SocketAddr) -> anyhow::Result<Guarded> {
+    fn spawn(
+        folder: std::path::PathBuf,
+        address: SocketAddr,
+        variables: &[(String, String)],
+    ) -> anyhow::Result<Guarded> {
         let tracer = environment::tracer()?;
         let (listen, data) = (address.to_string(), folder.join("data"));
+        let set: Vec<_> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut command: Vec<&OsStr> = vec!["env".as_ref()];
+        command.extend(set.iter().map(OsStr::new));
         let arguments: [&OsStr; 6] = [
             tracer.as_os_str(),
             "collector".as_ref(),
@@ -56,7 +74,8 @@ impl Collector {
             "--data".as_ref(),
             data.as_os_str(),
         ];
-        Guarded::start(folder, &arguments)
+        command.extend(arguments);
+        Guarded::start(folder, &command)
     }
 
     /// Kills it (SIGKILL) and starts it anew on the same address and store.
@@ -88,7 +107,7 @@ impl Collector {
         if data.exists() {
             std::fs::rename(data, folder.join("data"))?;
         }
-        self.process = Self::spawn(folder, self.address)?;
+        self.process = Self::spawn(folder, self.address, &self.variables)?;
         Ok(())
     }
 
