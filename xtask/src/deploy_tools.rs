@@ -7,7 +7,7 @@ use crate::npm::Node;
 use crate::prerequisites::Need;
 use crate::wheel::{Wheel, make_executable};
 
-const GO_TOOLS: [(&str, GoTool); 6] = [
+const GO_TOOLS: [(&str, GoTool); 7] = [
     (
         "COMPOSE",
         GoTool { name: "compose", package: "github.com/docker/compose/v5/cmd", seconds: 110 },
@@ -25,6 +25,7 @@ const GO_TOOLS: [(&str, GoTool); 6] = [
         },
     ),
     ("HELM", GoTool { name: "helm", package: "helm.sh/helm/v3/cmd/helm", seconds: 130 }),
+    ("HELM_4", GoTool { name: "helm4", package: "helm.sh/helm/v4/cmd/helm", seconds: 130 }),
     (
         "PROMETHEUS",
         GoTool {

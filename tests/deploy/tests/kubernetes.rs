@@ -153,6 +153,35 @@ fn helm_3_takes_the_script_as_its_post_renderer() {
 }
 
 #[test]
+fn helm_4_takes_it_as_a_plugin() {
+    let home = tempfile::tempdir().expect("a folder");
+    let helm = || {
+        let mut helm = tool("HELM_4");
+        for place in ["HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_CACHE_HOME"] {
+            helm.env(place, home.path().join(place));
+        }
+        helm.env_remove("HELM_PLUGINS");
+        helm
+    };
+    let rendered = |gateway: &str| {
+        let chart = chart_of(gateway);
+        let mut helm = helm();
+        helm.arg("template").arg("higress").arg(chart.path());
+        try_output(helm.args(["--post-renderer", "wasm-tracer-sidecar"]))
+    };
+    assert!(rendered(&gateways()[0]).is_err(), "it is not installed yet");
+    output(helm().args(["plugin", "install", "deploy/higress/sidecar"]));
+    for gateway in gateways() {
+        let by_helm = yaml(&rendered(&gateway).unwrap_or_else(|said| panic!("{said}"))).remove(0);
+        assert_eq!(by_helm, yaml(&post_rendered(&gateway, &[]).expect("patched")).remove(0));
+    }
+    // It keeps to itself what the script says.
+    let elsewhere = gateways()[0].replace("name: higress-gateway", "name: gateway");
+    let said = rendered(&elsewhere).expect_err("refused");
+    assert!(said.contains("\"wasm-tracer-sidecar\" exited with error"), "{said}");
+}
+
+#[test]
 fn the_collector_finds_the_settings_fine_that_its_containers_have() {
     let set = of_kind(&built("deploy/kubernetes"), "StatefulSet");
     let rendered = post_rendered(&gateways()[0], &[]).expect("patched");
