@@ -2,6 +2,8 @@
 
 mod client;
 mod commands;
+#[cfg(test)]
+mod configuration;
 mod printing;
 
 use std::process::ExitCode;

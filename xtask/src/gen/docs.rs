@@ -3,13 +3,18 @@
 
 use crate::command;
 
-/// Writes `docs/diagnoses.md`.
+/// Writes `docs/diagnoses.md` and `docs/configuration.md`.
 pub fn write() -> anyhow::Result<()> {
     command::step("writing the page of diagnoses", || {
         let mut cargo = command::cargo();
         cargo.env("BLESS", "1");
         cargo.args(["test", "--quiet", "--package", "timeline", "--test", "registry"]);
         command::output(&mut cargo)
+    })?;
+    command::step("writing the page of settings", || {
+        let mut cargo = command::cargo();
+        cargo.env("BLESS", "1").args(["test", "--quiet", "--package", "wasm-tracer", "--bins"]);
+        command::output(cargo.args(["--", "the_page_is_as"]))
     })?;
     Ok(())
 }

@@ -11,9 +11,9 @@ use serde_json::{Map, Value, json};
 use super::instrument::write_whole;
 
 /// Variables that begin like this are the recorder's.
-const PREFIX: &str = "WASM_TRACER_";
+pub const PREFIX: &str = "WASM_TRACER_";
 /// What stands behind it: all settings of the recorder.
-const SETTINGS: [&str; 12] = [
+pub const SETTINGS: [&str; 12] = [
     "CLUSTER",
     "AUTHORITY",
     "TOKEN",
