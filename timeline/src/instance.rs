@@ -230,7 +230,7 @@ impl Instance {
         self.has_trapped() && !self.correlator.is_dead
     }
 
-    /// A trap that leaves no black box shows only as silence (design §6, death). With one, silence means
+    /// A trap that leaves no black box shows only as silence. With one, silence means
     /// that nothing will follow.
     fn listen(&mut self, arrived: Micros) {
         if arrived < self.silent_at() {

@@ -23,6 +23,10 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("wasm-tracer", &["instrument", "import", "collector", "timeline", "proto", "abi"]),
 ];
 
+/// The page that comments cite by section, and how they do.
+const SEMANTICS: &str = "docs/host-semantics.md";
+const CITED: &str = "host-semantics §";
+
 /// In backquotes of a document it looks like a path and is none: a word of OpenTelemetry's.
 const NO_PATH: &str = "http/protobuf";
 
@@ -34,8 +38,9 @@ const KNOW_THE_WIRE: [&str; 2] = ["proto/", "collector/src/decode"];
 pub fn run() -> anyhow::Result<()> {
     let files = tracked_files()?;
     let mut wrong = Vec::new();
+    let semantics = std::fs::read_to_string(places::workspace().join(SEMANTICS))?;
     for file in &files {
-        check_file(file, &mut wrong)?;
+        check_file(file, &semantics, &mut wrong)?;
     }
     // Readmes of folders of tests are read by those tests.
     let is_document = |file: &&String| file.ends_with(".md") && !file.contains("/tests/");
@@ -63,12 +68,15 @@ fn tracked_files() -> anyhow::Result<Vec<String>> {
     Ok(listed.lines().filter(exists).map(str::to_owned).collect())
 }
 
-fn check_file(file: &str, wrong: &mut Vec<String>) -> anyhow::Result<()> {
+fn check_file(file: &str, semantics: &str, wrong: &mut Vec<String>) -> anyhow::Result<()> {
     let bytes = std::fs::read(places::workspace().join(file))?;
     let Ok(text) = std::str::from_utf8(&bytes) else { return Ok(()) };
     for (at, line) in text.lines().enumerate() {
         if let Some(path) = machine_path(line) {
             wrong.push(format!("{file}:{}: names a path of one machine: {path}", at + 1));
+        }
+        if let Some(section) = cited(line).find(|section| !has_section(semantics, section)) {
+            wrong.push(format!("{file}:{}: {SEMANTICS} has no §{section}", at + 1));
         }
     }
     let is_code = [".rs", ".go", ".proto"].iter().any(|end| file.ends_with(end));
@@ -92,6 +100,20 @@ fn check_file(file: &str, wrong: &mut Vec<String>) -> anyhow::Result<()> {
         ));
     }
     Ok(())
+}
+
+/// The sections of [`SEMANTICS`] that a line cites.
+fn cited(line: &str) -> impl Iterator<Item = &str> {
+    line.split(CITED).skip(1).map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        rest[..end].trim_end_matches('.')
+    })
+}
+
+/// Has a page a heading of that section? One that is no number, as in a sentence about them, needs none.
+fn has_section(page: &str, section: &str) -> bool {
+    let headings = page.lines().filter_map(|line| line.trim_start_matches('#').strip_prefix(" §"));
+    section.is_empty() || headings.into_iter().any(|h| h.split(' ').next() == Some(section))
 }
 
 fn is_generated(text: &str) -> bool {
@@ -198,7 +220,7 @@ fn check_purity(wrong: &mut Vec<String>) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::machine_path;
+    use super::{CITED, cited, has_section, machine_path};
 
     #[test]
     fn a_machines_path_is_found_and_a_relative_one_is_not() {
@@ -206,5 +228,15 @@ mod tests {
         assert!(machine_path(&format!("see {path}")).is_some());
         assert!(machine_path(&format!("https://example.org{path}")).is_none());
         assert!(machine_path(&format!("a{path}")).is_none());
+    }
+
+    #[test]
+    fn a_cited_section_is_a_heading_of_the_page() {
+        let line = format!("//! So it is ({CITED}1.3, and {CITED}9).");
+        let sections: Vec<_> = cited(&line).collect();
+        assert_eq!(sections, ["1.3", "9"]);
+        let page = "# What hosts do\n\n## §1 The ABI\n\n### §1.3 Numbers\n";
+        assert!(has_section(page, "1.3") && has_section(page, "1"));
+        assert!(!has_section(page, "9") && !has_section(page, "1.30"));
     }
 }

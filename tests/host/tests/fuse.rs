@@ -1,4 +1,4 @@
-//! The recorder turns itself down to heartbeats (design §4, "Fuse"): each of its reasons, shown on
+//! The recorder turns itself down to heartbeats: each of its reasons, shown on
 //! instrumented modules, while the plugin goes on as its original does.
 
 mod batches;

@@ -208,7 +208,7 @@ impl Around {
     }
 }
 
-/// What decides about closing (design §6).
+/// What decides about closing.
 pub(super) struct Ends {
     deleted: bool,
     /// The end of its root is among its events.

@@ -1,4 +1,4 @@
-//! A body that the plugin held was sent on, or taken away, by another filter (host-semantics PW502).
+//! A body that the plugin held was sent on, or taken away, by another filter.
 
 use abi::{
     Callback, Direction, EffectiveAction, Host, Hostcall, Kind, Phase, Record, effective_action,

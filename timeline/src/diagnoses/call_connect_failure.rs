@@ -1,4 +1,4 @@
-//! The host could not reach the callee, or the connection broke (host-semantics PW304).
+//! The host could not reach the callee, or the connection broke.
 
 use abi::Host;
 

@@ -1,4 +1,4 @@
-//! The timeout of a call struck (host-semantics PW303).
+//! The timeout of a call struck.
 
 use abi::Host;
 

@@ -1,5 +1,4 @@
-//! A response callback used an answer that it did not have, and came to nothing or trapped
-//! (host-semantics PW305).
+//! A response callback used an answer that it did not have, and came to nothing or trapped.
 
 use abi::{CallKind, Callback, Host, Hostcall, Kind, Status, buffer, map};
 

@@ -1,4 +1,4 @@
-//! The last call was answered, its callback ran, and nobody resumed the stream (host-semantics PW203).
+//! The last call was answered, its callback ran, and nobody resumed the stream.
 
 use abi::{CallKind, Direction, Host, Hostcall, Kind};
 

@@ -1,5 +1,4 @@
-//! The client went away, or a timeout of the host struck, while the stream was held for a call
-//! (host-semantics PW107).
+//! The client went away, or a timeout of the host struck, while the stream was held for a call.
 
 use abi::{Callback, Direction, Host, Kind};
 

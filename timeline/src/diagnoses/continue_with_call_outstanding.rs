@@ -1,5 +1,5 @@
 //! A phase dispatched a call and went on without waiting, and the callback then tried to decide about the
-//! stream (host-semantics PW105).
+//! stream.
 
 use abi::{Direction, Host, Kind};
 

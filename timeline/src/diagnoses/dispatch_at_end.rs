@@ -1,5 +1,4 @@
-//! A call was dispatched when the stream had ended already, so its callback can decide nothing
-//! (host-semantics PW106).
+//! A call was dispatched when the stream had ended already, so its callback can decide nothing.
 
 use abi::Host;
 

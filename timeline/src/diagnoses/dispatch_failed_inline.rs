@@ -1,4 +1,4 @@
-//! The host could not make a call at once, so no callback follows (host-semantics PW302).
+//! The host could not make a call at once, so no callback follows.
 
 use abi::{Host, Status};
 

@@ -1,5 +1,5 @@
 //! A call was dispatched for a stream that was gone already, or for a context that the SDK does not have
-//! yet (host-semantics PW108).
+//! yet.
 
 use abi::{Callback, Host, Kind};
 

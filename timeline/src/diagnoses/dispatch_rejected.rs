@@ -1,4 +1,4 @@
-//! The host refused a dispatch because of its arguments, so no callback follows (host-semantics PW301).
+//! The host refused a dispatch because of its arguments, so no callback follows.
 
 use abi::{Host, Hostcall, Kind, Status, pseudo};
 

@@ -1,4 +1,4 @@
-//! The plugin completed a direction twice (host-semantics PW402).
+//! The plugin completed a direction twice.
 
 use abi::{Callback, Direction, Host, Hostcall, Kind};
 

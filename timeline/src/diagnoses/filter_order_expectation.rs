@@ -1,5 +1,4 @@
-//! This plugin kept the request, and a recorded plugin behind it never ran: that is how a chain works
-//! (host-semantics PW604).
+//! This plugin kept the request, and a recorded plugin behind it never ran: that is how a chain works.
 
 use abi::{Callback, Direction, Host, Hostcall, Kind};
 

@@ -1,4 +1,4 @@
-//! The headers phase stopped and waits for a body that the host then holds back (host-semantics PW201).
+//! The headers phase stopped and waits for a body that the host then holds back.
 
 use abi::{AbiVersion, Direction, Host};
 

@@ -1,5 +1,5 @@
 //! The headers had gone on before a call was dispatched in the body phase, so the stream may end
-//! before the response callback (host-semantics PW102).
+//! before the response callback.
 
 mod told;
 

@@ -1,6 +1,5 @@
 //! The plugin speaks another dialect than its host: it returned a number that this host takes for another, it
-//! asked for what only Higress has, or its module is built for a host that does something else with number 1
-//! (host-semantics PW603).
+//! asked for what only Higress has, or its module is built for a host that does something else with number 1.
 
 use abi::{
     AbiVersion, Callback, EffectiveAction, HeadersStop, Host, Hostcall, Kind, Phase, Status,

@@ -1,4 +1,4 @@
-//! The host called the plugin in an order that no SDK is made for (host-semantics PW602).
+//! The host called the plugin in an order that no SDK is made for.
 
 use abi::{Callback, Host, Kind};
 

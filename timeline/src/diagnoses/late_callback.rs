@@ -1,4 +1,4 @@
-//! The response callback of a call came after its stream had been deleted (host-semantics PW101).
+//! The response callback of a call came after its stream had been deleted.
 
 use abi::{CallKind, Callback, Direction, Kind};
 

@@ -1,4 +1,4 @@
-//! The plugin answered after the response had gone on to the client (host-semantics PW401).
+//! The plugin answered after the response had gone on to the client.
 
 use abi::{Direction, Host, Hostcall, Kind};
 

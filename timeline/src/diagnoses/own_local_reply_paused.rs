@@ -1,4 +1,4 @@
-//! The plugin answered the request and then stopped its own answer (host-semantics PW206).
+//! The plugin answered the request and then stopped its own answer.
 
 use abi::{Direction, Host};
 

@@ -1,4 +1,4 @@
-//! A phase stopped and nothing is under way that could resume it (host-semantics PW204).
+//! A phase stopped and nothing is under way that could resume it.
 
 use abi::Host;
 

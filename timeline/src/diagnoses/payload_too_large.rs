@@ -1,4 +1,4 @@
-//! A body that a plugin gathers outgrew the buffer of the host (host-semantics PW501).
+//! A body that a plugin gathers outgrew the buffer of the host.
 
 use abi::{Callback, Direction, Host, Kind};
 

@@ -1,4 +1,4 @@
-//! A panic was caught by the SDK, and the phase let everything go (host-semantics PW601).
+//! A panic was caught by the SDK, and the phase let everything go.
 
 use abi::{Host, Hostcall, Kind};
 

@@ -1,5 +1,5 @@
 //! A phase stopped for a call, and a later body phase that went on let go what was held before the call was
-//! answered: the headers, or of a request whose headers had gone its body (host-semantics PW103).
+//! answered: the headers, or of a request whose headers had gone its body.
 
 use abi::{Callback, Direction, Host, Kind};
 

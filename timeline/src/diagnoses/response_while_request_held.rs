@@ -1,4 +1,4 @@
-//! Response headers came while the plugin still held the request (host-semantics PW403).
+//! Response headers came while the plugin still held the request.
 
 use abi::{Callback, Direction, Kind};
 

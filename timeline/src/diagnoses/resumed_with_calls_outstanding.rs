@@ -1,5 +1,4 @@
-//! The callback of one call resumed the stream while another was out that it had been held for as well
-//! (host-semantics PW104).
+//! The callback of one call resumed the stream while another was out that it had been held for as well.
 
 use abi::{Direction, Host, Kind};
 

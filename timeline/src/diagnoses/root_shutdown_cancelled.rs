@@ -1,4 +1,4 @@
-//! A call was still out when its root ended, and the host cancelled it (host-semantics PW109).
+//! A call was still out when its root ended, and the host cancelled it.
 
 use abi::{Callback, Host, Kind};
 

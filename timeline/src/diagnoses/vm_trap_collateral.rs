@@ -1,5 +1,5 @@
 //! The VM trapped: one invocation did not return, and no stream that was open in it will see another
-//! callback (host-semantics PW110).
+//! callback.
 
 use abi::{Callback, Direction, Host, Kind};
 

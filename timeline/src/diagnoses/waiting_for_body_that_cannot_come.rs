@@ -1,4 +1,4 @@
-//! The headers phase stopped although nothing follows the headers (host-semantics PW202).
+//! The headers phase stopped although nothing follows the headers.
 
 use abi::Host;
 

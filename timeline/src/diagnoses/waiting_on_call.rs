@@ -1,5 +1,4 @@
-//! A stream is held and waits for a call that is unbounded, long, or nearly out of time
-//! (host-semantics PW208): the live view of a hung request.
+//! A stream is held and waits for a call that is unbounded, long, or nearly out of time: the live view of a hung request.
 
 use abi::CallKind;
 

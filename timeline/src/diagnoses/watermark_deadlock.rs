@@ -1,5 +1,4 @@
-//! The plugin gathers a body in a way that lets the host stop reading it, and waits for its end
-//! (host-semantics PW207).
+//! The plugin gathers a body in a way that lets the host stop reading it, and waits for its end.
 
 use abi::{Callback, Direction, EffectiveAction, Host, Kind, effective_action};
 

@@ -1,4 +1,4 @@
-//! A resume or an answer went to the root context and not to the stream (host-semantics PW205).
+//! A resume or an answer went to the root context and not to the stream.
 
 use abi::{Callback, Host, Hostcall, Kind};
 

@@ -1,4 +1,4 @@
-//! Script notation: a timeline as text, one event a line (design §6).
+//! Script notation: a timeline as text, one event a line.
 //!
 //! ```text
 //! request "r-1" method "POST" path "/pay"

@@ -3,7 +3,7 @@
 //! Both uses never overlap: a body is written and dispatched between two hostcalls, and a dispatch
 //! allocates nothing in the plugin.
 
-/// Bytes that the host may use (design §3).
+/// Bytes that the host may use.
 const FOR_HOST: usize = 16 * 1024;
 /// Bytes of a shipment's body: one full segment and the frame around it.
 pub const SIZE: usize = 24 * 1024;

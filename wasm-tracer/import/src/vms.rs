@@ -1,8 +1,8 @@
 //! Which VM an invocation ran in. The log names only threads; ids of contexts repeat in every VM.
 //!
 //! A thread runs one VM for each code and VM configuration. Envoy tries every plugin first in a VM that
-//! it throws away (the canary), then starts it on the main thread, then on the workers (host-semantics,
-//! golden traces; proxy-wasm-cpp-host `src/wasm.cc: WasmHandleBase::canary`). Where several VMs of a
+//! it throws away (the canary), then starts it on the main thread, then on the workers (host-semantics
+//! §0; proxy-wasm-cpp-host `src/wasm.cc: WasmHandleBase::canary`). Where several VMs of a
 //! thread may have been meant, the one that ran last is taken, and that is told: of such an invocation
 //! one cannot be sure.
 

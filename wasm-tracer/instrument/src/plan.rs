@@ -115,7 +115,7 @@ impl Plan {
     }
 }
 
-/// Refuses modules whose shape the rewrite cannot keep (design §3).
+/// Refuses modules whose shape the rewrite cannot keep.
 fn refuse(module: &Module<'_>) -> Result<(), Refusal> {
     for section in &module.customs {
         let name = section.name();

@@ -1,5 +1,5 @@
 //! Readings that the host's capability restriction forbids. A host answers each with 10 and logs an
-//! error (host-semantics, "capabilities"), so they are asked again only rarely, and the log says once
+//! error (host-semantics §1.1), so they are asked again only rarely, and the log says once
 //! what is missing.
 
 use abi::{Status, map};

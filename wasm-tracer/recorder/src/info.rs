@@ -54,7 +54,7 @@ type Property = (u32, Form, &'static [u8]);
 
 impl Recorder {
     /// At the exit of the request headers: after it the header map may be empty, so what could be
-    /// wanted while the stream hangs is read now (design §4, "What is read").
+    /// wanted while the stream hangs is read now.
     pub(crate) fn name_at_headers(
         &mut self,
         frame: &Frame,

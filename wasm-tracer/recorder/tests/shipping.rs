@@ -1,4 +1,4 @@
-//! Every rule of shipping (design §4, "Shipping" and "At least once"), as a script.
+//! Every rule of shipping, as a script.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Envoy's log of a run: the invocations of each VM, with the recorder's lines told apart (design §7).
+//! Envoy's log of a run: the invocations of each VM, with the recorder's lines told apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
