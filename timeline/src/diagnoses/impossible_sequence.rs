@@ -7,7 +7,7 @@ use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::{Event, Marks};
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
 use crate::hold::ends_stream;
-use crate::story::Story;
+use crate::story::{Step, Story};
 
 /// So often in a row the same phase with the same numbers is a loop. Another filter may drive a body that
 /// is held once more.
@@ -107,7 +107,7 @@ fn repeated<'a>(story: &Story<'a>) -> Option<Odd<'a>> {
     [Callback::RequestHeaders, Callback::RequestTrailers].into_iter().find_map(|callback| {
         let mut all = phases(story).filter(|e| e.kind == Kind::Callback(callback));
         let (first, second) = (all.next()?, all.next()?);
-        if is_created_between(story, first, second) {
+        if is_created_between(story, first, second) || is_trailers_anew(story, first, second) {
             return None;
         }
         let times = 2 + all.count();
@@ -122,6 +122,17 @@ fn repeated<'a>(story: &Story<'a>) -> Option<Odd<'a>> {
             needs_all: true,
         })
     })
+}
+
+/// Trailers that let a held body go bring Envoy to call them once more, if it resumed the stream at this filter
+/// before (seen on 1.40: `commonContinue` within `commonContinue`): a host's habit, and no fault.
+fn is_trailers_anew(story: &Story<'_>, first: &Event, second: &Event) -> bool {
+    let is_trailers = first.kind == Kind::Callback(Callback::RequestTrailers);
+    let lets_go = |step: &Step| step.before.request.hold.is_held() && first.result == 0;
+    let resumed = |step: &Step| step.before.request.forwarded_by.is_some();
+    let is_next = !phases(story).any(|e| first.order() < e.order() && e.order() < second.order());
+    let step = story.step_of(first.sequence);
+    is_trailers && is_next && step.is_some_and(|step| lets_go(step) && resumed(step))
 }
 
 /// The same phase with the same numbers over and over, where each would have to bring more.
@@ -253,6 +264,21 @@ known_until 3.000000
 0.001006 #19 request_body 2 size=16384 -> continue
 0.001007 #20 request_body 2 size=16384 -> continue
 0.001008 #21 request_body 2 size=16384 end -> continue
+"#,
+    },
+    NearMiss {
+        because: "trailers that let a held body go, in a stream that was resumed before, are called once more",
+        script: r#"
+module abi 0.2.100 host higress
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 -> 4
+0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
+0.021506 #16 http_call_response root 1 call 4 headers=3 body=5 code=200
+0.021510 #14   set_effective_context context=2 -> ok
+0.021520 #15   continue_stream request -> ok
+0.021623 #17 request_body 2 size=3 -> pause
+0.021633 #18 request_trailers 2 n=1 -> continue
+0.021636 #19 request_trailers 2 n=1 -> continue
 "#,
     },
     NearMiss {

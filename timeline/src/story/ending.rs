@@ -74,6 +74,7 @@ impl Ending {
             "internal_redirect" => Ending::Redirected,
             "" if flags & DOWNSTREAM_TERMINATION != 0 => Ending::ClientLeft,
             "" if flags & STREAM_IDLE != 0 => Ending::HostTimeout,
+            "" if response.is_none() && is_stream_reset(story) => Ending::ClientLeft,
             "" => match (response, story.ended()) {
                 (Some(_), _) => Ending::Response,
                 (None, Some(_)) => Ending::Untold,
@@ -112,6 +113,10 @@ impl Ending {
             Ending::UpstreamAnswered => with(&format!("the upstream answered{status}")),
             Ending::UpstreamBrokeOff => with("the upstream answered and broke off in the middle"),
             Ending::UpstreamReset => with(reset(details)),
+            Ending::ClientLeft if is_stream_reset(story) => {
+                "the client reset the stream, as far as can be told: the host names no other reason"
+                    .to_owned()
+            }
             Ending::ClientLeft => with("the client left"),
             Ending::HostTimeout => with("a timeout of the host ended the stream"),
             Ending::ClosedByPlugin => with("a plugin closed the stream"),
@@ -129,6 +134,18 @@ impl Ending {
             Ending::Not => "the stream has not ended".to_owned(),
         }
     }
+}
+
+/// Is it the end of a stream that its client reset over HTTP/2 or HTTP/3? Of that Envoy says nothing at all, no
+/// code, no flag and no details, where it names everything else that ends a stream without an answer (seen on
+/// 1.40).
+fn is_stream_reset(story: &Story<'_>) -> bool {
+    let stream = &story.timeline.stream;
+    let is_multiplexed = ["HTTP/2", "HTTP/3"].contains(&stream.protocol.as_str());
+    let says_nothing = stream.response_flags == Some(0)
+        && stream.response_code.unwrap_or_default() == 0
+        && stream.response_code_details.as_deref().unwrap_or_default().is_empty();
+    is_multiplexed && says_nothing && story.ended().is_some()
 }
 
 /// Why the upstream did not answer, by the reason that Envoy puts in braces.
@@ -150,6 +167,29 @@ fn reset(details: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use crate::script;
+
+    #[test]
+    fn a_client_that_resets_its_stream_is_known_by_what_the_host_does_not_say() {
+        for (protocol, flags, is_told) in [
+            ("HTTP/2", "0x0", true),
+            ("HTTP/3", "0x0", true),
+            ("HTTP/1.1", "0x0", false),
+            ("HTTP/2", "0x10000", false),
+        ] {
+            let timeline = script::parse(&format!(
+                "request \"r\" method \"POST\" path \"/\" authority \"a\" protocol \"{protocol}\"
+                response flags {flags}\nknown_until 9.0\n0.0 #1 create 2 root 1
+                0.1 #3 request_headers 2 n=3 -> 4
+                0.1 #2   dispatch http \"auth\" timeout=5s -> ok call 4
+                1.1 #4 log 2\n1.1 #5 done 2\n1.1 #6 delete 2
+                2.0 #7 http_call_response root 1 call 4 headers=3 body=2 code=200"
+            ))
+            .expect("a script");
+            let told =
+                |f: &crate::finding::Finding| f.headline.contains("reset the stream, as far");
+            assert_eq!(timeline.findings.iter().any(told), is_told, "{:?}", timeline.findings);
+        }
+    }
 
     #[test]
     fn a_timeout_of_the_upstreams_side_is_none_that_held_headers_would_not_have_prevented() {
