@@ -79,6 +79,12 @@ fn second(story: &Story<'_>) -> Option<Verdict> {
     if is_anew && !first.is_reply() {
         return None;
     }
+    // Of what phase it was is not known if that is missing.
+    if story.invocation(step).is_none()
+        && let Some(gap) = story.gap(second.sequence, None)
+    {
+        return Some(Verdict::Unknown { gap });
+    }
     // Nor may another stream have been meant, or this one have been held again unseen.
     if let Some(gap) = story.gap(first.sequence, Some(second.sequence)) {
         return Some(Verdict::Unknown { gap });

@@ -1,9 +1,10 @@
 //! What ended a stream, or answered it: told from Envoy's response code details and flags, never more
 //! than they say.
 
-use abi::Callback;
+use abi::{Callback, Kind};
 
 use super::Story;
+use crate::event::Event;
 
 /// Bits of Envoy's response flags.
 const DOWNSTREAM_TERMINATION: u64 = 0x4000;
@@ -64,6 +65,7 @@ impl Ending {
             return Ending::OwnReply;
         }
         match details {
+            "via_upstream" if ends_while_held(story) => Ending::ClientLeft,
             "via_upstream" => Ending::UpstreamAnswered,
             d if d.starts_with("upstream_reset_after_response_started") => Ending::UpstreamBrokeOff,
             d if d.starts_with("upstream_reset_before_response_started") => Ending::UpstreamReset,
@@ -113,8 +115,8 @@ impl Ending {
             Ending::UpstreamAnswered => with(&format!("the upstream answered{status}")),
             Ending::UpstreamBrokeOff => with("the upstream answered and broke off in the middle"),
             Ending::UpstreamReset => with(reset(details)),
-            Ending::ClientLeft if is_stream_reset(story) => {
-                "the client reset the stream, as far as can be told: the host names no other reason"
+            Ending::ClientLeft if details == "via_upstream" || is_stream_reset(story) => {
+                "the client reset the stream (as far as can be told: the host names no reason)"
                     .to_owned()
             }
             Ending::ClientLeft => with("the client left"),
@@ -146,6 +148,23 @@ fn is_stream_reset(story: &Story<'_>) -> bool {
         && stream.response_code.unwrap_or_default() == 0
         && stream.response_code_details.as_deref().unwrap_or_default().is_empty();
     is_multiplexed && says_nothing && story.ended().is_some()
+}
+
+/// Did the stream end while the plugin held the upstream's response, of which the host names no reason? So does
+/// one that its client resets over HTTP/2; a connection that is closed, and every other end, is named.
+fn ends_while_held(story: &Story<'_>) -> bool {
+    let (Some(ended), Some(response)) = (story.ended(), story.first(Callback::ResponseHeaders))
+    else {
+        return false;
+    };
+    // A plugin that keeps nothing of a body may send another one in its place, and end it so.
+    let body = Kind::Callback(Callback::ResponseBody);
+    let is_replaced = |e: &Event| e.kind == body && e.result == 3;
+    let is_held = story.step_of(ended.sequence).is_some_and(|s| s.before.response.hold.is_held());
+    story.timeline.stream.response_flags == Some(0)
+        && is_held
+        && !story.timeline.events.iter().any(is_replaced)
+        && story.gap(response.sequence, Some(ended.sequence)).is_none()
 }
 
 /// Why the upstream did not answer, by the reason that Envoy puts in braces.
@@ -186,7 +205,7 @@ mod tests {
             ))
             .expect("a script");
             let told =
-                |f: &crate::finding::Finding| f.headline.contains("reset the stream, as far");
+                |f: &crate::finding::Finding| f.headline.contains("reset the stream (as far");
             assert_eq!(timeline.findings.iter().any(told), is_told, "{:?}", timeline.findings);
         }
     }

@@ -210,7 +210,7 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
                 None => (false, cited.no_answer(finding, dispatch, Some(ended))),
             };
             // An upgraded connection is shown by the response that made it one.
-            let upgraded = cited.callback(Callback::ResponseHeaders);
+            let upgraded = cited.callback(Callback::ResponseHeaders).filter(|(_, e)| e.result == 0);
             let severity = match (upgraded, late) {
                 (Some((_, response)), _) if response.order() < ended.order() => Severity::Note,
                 (_, true) => Severity::Lost,

@@ -403,4 +403,36 @@ known_until 3.000000
 "#,
         found: &[("late-callback", "note")],
     },
+    Mistake {
+        what: "an HTTP/2 client resets its stream while the response is held for a call: the host says nothing of it",
+        script: r#"
+response code 200 flags 0x0 details "via_upstream"
+known_until 3.000000
+0.000000 #1 create 2 root 1
+0.000113 #2 request_headers 2 n=7 end -> continue
+0.010120 #4 response_headers 2 n=3 -> 4
+0.010130 #3   dispatch http "meter" timeout=5s -> ok call 4
+0.290000 #5 log 2
+0.290006 #6 done 2
+0.290007 #7 delete 2
+0.910031 #8 http_call_response root 1 call 4 headers=3 body=5 code=200
+"#,
+        found: &[("client-gone-while-waiting", "lost"), ("late-callback", "lost")],
+    },
+    Mistake {
+        what: "the same while the request is held",
+        script: r#"
+request "r" method "POST" path "/" authority "e2e" protocol "HTTP/2"
+response flags 0x0
+known_until 3.000000
+0.000000 #1 create 2 root 1
+0.000032 #3 request_headers 2 n=6 -> 4
+0.000380 #2   dispatch http "auth" timeout=5s -> ok call 4
+0.299747 #4 log 2
+0.299857 #5 done 2
+0.299858 #6 delete 2
+0.901900 #7 http_call_response root 1 call 4 headers=3 body=5 code=200
+"#,
+        found: &[("client-gone-while-waiting", "lost"), ("late-callback", "lost")],
+    },
 ];
