@@ -37,6 +37,27 @@ var inBodies = map[string]mode{
 		_ = s.call(func(int) { report(proxywasm.ReplaceHttpRequestBody([]byte("SOME TEXT"))) })
 		return types.ActionContinue
 	}},
+	// Asks in the headers phase, which goes on, and has the body wait for the answer.
+	"call-ahead": {
+		requestHeaders: func(s stream) types.Action {
+			_ = s.call(s.enforce)
+			return types.HeaderContinue
+		},
+		requestBody: func(stream, []byte) types.Action { return types.ActionPause },
+	},
+	// Decides by the headers, and then stops the body for nothing.
+	"stop-after-answer": {
+		requestHeaders: func(s stream) types.Action { return s.decide(types.HeaderStopAllIterationAndWatermark) },
+		requestBody:    func(stream, []byte) types.Action { return types.ActionPause },
+	},
+	// Decides by the headers, and then by the body.
+	"deny-body": {
+		requestHeaders: func(s stream) types.Action { return s.decide(types.HeaderStopAllIterationAndWatermark) },
+		requestBody: func(stream, []byte) types.Action {
+			deny(400)
+			return types.ActionPause
+		},
+	},
 	// Stops at the end of the body for nothing.
 	"stop-at-end": {requestBody: func(stream, []byte) types.Action { return types.ActionPause }},
 

@@ -81,6 +81,11 @@ var inHeaders = map[string]mode{
 		_ = s.call(func(int) {})
 		return types.HeaderContinue
 	}},
+	// Lets the headers go, and names the user in them when the callee has answered.
+	"name-when-gone": {requestHeaders: func(s stream) types.Action {
+		_ = s.call(func(int) { report(proxywasm.ReplaceHttpRequestHeader("x-user", "known")) })
+		return types.HeaderContinue
+	}},
 	// Fills a cache, which later requests will find.
 	"fill-cache": {requestHeaders: func(s stream) types.Action {
 		_ = s.call(func(int) { report(proxywasm.SetSharedData("user", []byte("known"), 0)) })
