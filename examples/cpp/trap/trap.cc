@@ -11,6 +11,15 @@
 //	?gather=buffer     the host keeps what has come, and answers 413 over its limit
 //	?gather=watermark  the host keeps what has come, and stops reading over its limit
 //
+// Or it makes a chain of two calls, and does not look whether the request is still there when the first one has
+// been answered:
+//
+//	?chain=HOW   the path at the callee that the first call is for
+//
+// Or the headers phase returns a number that no SDK names for it, or that the host makes another thing of:
+//
+//	?answer=2    ContinueAndEndStream, which a stock Envoy takes for Continue
+//
 // Without any of these it lets the request pass.
 
 // Only headers of C: so the compiler need not build the C++ library first.
@@ -28,13 +37,25 @@
 // Numbers of the ABI.
 constexpr int32_t kContinue = 0;
 constexpr int32_t kPause = 1;
+constexpr int32_t kContinueAndEndStream = 2;
 constexpr int32_t kStopIterationAndBuffer = 1;
 constexpr int32_t kStopIterationAndWatermark = 2;
 constexpr int32_t kRequestHeaders = 0;
+constexpr int32_t kRequest = 0;
+constexpr uint32_t kTimeoutMillis = 5000;
 
 IMPORT("env", proxy_get_header_map_value)
 int32_t proxy_get_header_map_value(int32_t map, const char *key, size_t key_size, char **value,
                                    size_t *value_size);
+
+IMPORT("env", proxy_http_call)
+int32_t proxy_http_call(const char *cluster, size_t cluster_size, const char *headers, size_t headers_size,
+                        const char *body, size_t body_size, const char *trailers, size_t trailers_size,
+                        uint32_t timeout_millis, uint32_t *call);
+
+IMPORT("env", proxy_set_effective_context) int32_t proxy_set_effective_context(int32_t context);
+
+IMPORT("env", proxy_continue_stream) int32_t proxy_continue_stream(int32_t stream);
 
 // The C library says that it does not return. A host may think otherwise.
 IMPORT("wasi_snapshot_preview1", proc_exit)
@@ -55,7 +76,20 @@ public:
   Path &operator=(const Path &) = delete;
 
   bool asks_for(const char *parameter) const {
-    return found_ && memmem(text_, size_, parameter, strlen(parameter)) != nullptr;
+    return value_of(parameter, nullptr) != nullptr;
+  }
+
+  // What stands behind the parameter, to the end of the path.
+  const char *value_of(const char *parameter, size_t *size) const {
+    const size_t length = strlen(parameter);
+    auto *at = found_ ? static_cast<const char *>(memmem(text_, size_, parameter, length)) : nullptr;
+    if (at == nullptr) {
+      return nullptr;
+    }
+    if (size != nullptr) {
+      *size = static_cast<size_t>(text_ + size_ - at) - length;
+    }
+    return at + length;
   }
 
 private:
@@ -90,6 +124,76 @@ int32_t &body_action_of(int32_t context) {
   return body_actions[static_cast<uint32_t>(context) % kStreams];
 }
 
+// A header map as the host reads it: how many pairs, the size of each name and value, then the texts.
+class Pairs {
+public:
+  void add(const char *name, const char *value, size_t value_size) {
+    const size_t sizes[] = {strlen(name), value_size};
+    memcpy(head_ + head_size_, sizes, sizeof(sizes));
+    head_size_ += sizeof(sizes);
+    append(name, sizes[0]);
+    append(value, value_size);
+    ++count_;
+  }
+
+  // Sends it to the callee; answers the number of the call, 0 when it was refused.
+  uint32_t call() {
+    constexpr char kCluster[] = "callee";
+    char all[sizeof(count_) + sizeof(head_) + sizeof(texts_)];
+    memcpy(all, &count_, sizeof(count_));
+    memcpy(all + sizeof(count_), head_, head_size_);
+    memcpy(all + sizeof(count_) + head_size_, texts_, texts_size_);
+    const uint32_t no_trailers = 0;
+    uint32_t call = 0;
+    const int32_t status = proxy_http_call(
+        kCluster, sizeof(kCluster) - 1, all, sizeof(count_) + head_size_ + texts_size_, nullptr, 0,
+        reinterpret_cast<const char *>(&no_trailers), sizeof(no_trailers), kTimeoutMillis, &call);
+    return status == 0 ? call : 0;
+  }
+
+private:
+  void append(const char *text, size_t size) {
+    assert(texts_size_ + size + 1 <= sizeof(texts_));
+    memcpy(texts_ + texts_size_, text, size);
+    texts_[texts_size_ + size] = 0;
+    texts_size_ += size + 1;
+  }
+
+  uint32_t count_ = 0;
+  char head_[3 * 2 * sizeof(size_t)] = {};
+  size_t head_size_ = 0;
+  char texts_[256] = {};
+  size_t texts_size_ = 0;
+};
+
+uint32_t call_callee(const char *path, size_t path_size) {
+  Pairs headers;
+  headers.add(":method", "GET", 3);
+  headers.add(":path", path, path_size);
+  headers.add(":authority", "callee", 6);
+  return headers.call();
+}
+
+// Whose call it is, and whether it is the second one; by call.
+struct Link {
+  uint32_t call = 0;
+  int32_t context = 0;
+  bool is_last = false;
+};
+constexpr size_t kLinks = 256;
+Link links[kLinks];
+
+// The host's numbers of calls to HTTP go up in steps of four.
+Link &link_of(uint32_t call) { return links[call / 4 % kLinks]; }
+
+// Makes a call of the chain. Where it is refused the request waits for nothing.
+void chain(int32_t context, const char *path, size_t path_size, bool is_last) {
+  const uint32_t call = call_callee(path, path_size);
+  if (call != 0) {
+    link_of(call) = Link{call, context, is_last};
+  }
+}
+
 int32_t gathers(const Path &path) {
   if (path.asks_for("gather=buffer")) {
     return kStopIterationAndBuffer;
@@ -114,12 +218,40 @@ int32_t proxy_on_request_headers(int32_t context, int32_t, int32_t) {
   check_user(path);
   read_far_away(path);
   leave(path);
+  size_t how_size = 0;
+  if (const char *how = path.value_of("chain=", &how_size)) {
+    // With the slash that a path begins with.
+    char callee[64] = "/";
+    const size_t taken = how_size < sizeof(callee) - 1 ? how_size : sizeof(callee) - 1;
+    memcpy(callee + 1, how, taken);
+    chain(context, callee, taken + 1, false);
+    return kPause;
+  }
+  if (path.asks_for("answer=2")) {
+    return kContinueAndEndStream;
+  }
   return path.asks_for("hold=1") ? kPause : kContinue;
 }
 
 EXPORT(proxy_on_request_body)
 int32_t proxy_on_request_body(int32_t context, int32_t, int32_t end_of_stream) {
   return end_of_stream != 0 ? kContinue : body_action_of(context);
+}
+
+EXPORT(proxy_on_http_call_response)
+void proxy_on_http_call_response(int32_t, uint32_t call, int32_t, int32_t, int32_t) {
+  const Link link = link_of(call);
+  if (link.call != call) {
+    return;
+  }
+  if (!link.is_last) {
+    // The misuse: nobody looked whether the stream is still there.
+    chain(link.context, "/", 1, true);
+    return;
+  }
+  if (proxy_set_effective_context(link.context) == 0) {
+    proxy_continue_stream(kRequest);
+  }
 }
 
 EXPORT(proxy_on_done) int32_t proxy_on_done(int32_t) { return 1; }

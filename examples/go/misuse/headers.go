@@ -46,6 +46,15 @@ var inHeaders = map[string]mode{
 		return types.HeaderStopAllIterationAndWatermark
 	}},
 
+	// Chooses a host of the upstream by itself. A stock host cannot tell of any.
+	"choose-host": {requestHeaders: func(stream) types.Action {
+		hosts, err := proxywasm.GetUpstreamHosts()
+		if err == nil && len(hosts) > 0 {
+			report(proxywasm.SetUpstreamOverrideHost([]byte(hosts[0][0])))
+		}
+		return types.HeaderContinue
+	}},
+
 	// Waits for the body whether there is one or not.
 	"await-body": {
 		requestHeaders: func(stream) types.Action { return types.HeaderStopIteration },

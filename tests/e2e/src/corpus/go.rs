@@ -11,6 +11,7 @@ use crate::client::Request;
 const RELEASED: Expected = &[("released-by-body-continue", "lost"), ("late-callback", "lost")];
 const NO_CALL: Expected =
     &[("paused-without-pending-call", "hung"), ("dispatch-rejected", "failed")];
+const NO_HOSTCALL: Expected = &[("host-dialect-mismatch", "failed")];
 const NO_BODY: Expected = &[("waiting-for-body-that-cannot-come", "hung")];
 const NO_RESUME: Expected = &[("callback-ran-no-resume", "hung")];
 const PANIC: Expected = &[("recovered-panic-continue", "failed")];
@@ -49,6 +50,8 @@ pub(super) const ROWS: &[Row] = &[
     go("go-passes-on-error", || get("/patient?misuse=pass-on-error"), REJECTED),
     go("go-redis", || get("/patient?misuse=redis"), NO_CALL),
     go("go-redis-passes-on-error", || get("/patient?misuse=redis-pass-on-error"), REJECTED),
+    // What a stock host has not.
+    go("go-chooses-host", || get("/patient?misuse=choose-host"), NO_HOSTCALL),
     // Bodies that are waited for.
     go("go-awaits-no-body", || get("/patient?misuse=await-body"), NO_BODY),
     go_by_host("go-awaits-body", || post("/patient?misuse=await-body"), NOTHING, STARVES),

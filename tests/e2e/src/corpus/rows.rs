@@ -100,6 +100,10 @@ pub(super) const ROWS: &[Row] = &[
         &[("watermark-deadlock", "hung")]),
     row("waits-for-what-is-read", &CPP, || post("/patient?gather=watermark"), NOTHING),
     row("passes-much-on", &MISUSE, || large("/patient"), NOTHING),
+    // A number that a stock host takes for Continue, where there is something that it lets go on.
+    row("ends-stream-in-vain", &CPP, || post("/patient?answer=2"),
+        &[("host-dialect-mismatch", "failed")]),
+    row("ends-stream-that-ends", &CPP, || get("/patient?answer=2"), NOTHING),
     // A call that the body phase does not wait for. Where everything is held it comes after the resume.
     by_host("body-goes-on", &MISUSE, || post("/patient?misuse=body-goes-on"),
         &[("released-by-body-continue", "lost"), ("late-callback", "lost")], NOTHING),
@@ -116,6 +120,10 @@ pub(super) const ROWS: &[Row] = &[
     row("client-leaves", &MISUSE, || get("/patient?misuse=wait"),
         &[("client-gone-while-waiting", "lost"), ("late-callback", "lost")]),
     row("client-stays", &MISUSE, || get("/patient?misuse=wait").patience(PATIENCE * 4), NOTHING),
+    // The same, and the response callback makes another call for it.
+    row("chains-for-nobody", &CPP, || get("/patient?chain=after-4000"),
+        &[("client-gone-while-waiting", "lost"), ("dispatch-from-dead-context", "lost"), ("late-callback", "lost")]),
+    row("chains", &CPP, || get("/patient?chain=after-50"), NOTHING),
     // A client that is slow with its body, or never sends all of it, and an upstream that is away: the
     // plugin does not hang the request, unless its host keeps back from it what comes.
     row("client-is-slow", &MISUSE, || slow("/patient?misuse=body-goes-on"), NOTHING),
