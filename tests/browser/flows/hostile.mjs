@@ -8,7 +8,7 @@ await visit(async ({ open }) => {
   const { instances } = await api("/instances");
   const attacked = timelines.filter((timeline) => timeline.request_id !== "007f3c-pay");
   assert.ok(attacked.length >= 10, `${attacked.length} timelines`);
-  const paths = ["/", "/plugins", "/instances"];
+  const paths = ["/", "/traffic", "/plugins", "/instances"];
   for (const timeline of attacked) {
     paths.push(`/timelines/${timeline.id}`, `/requests/${encodeURIComponent(timeline.request_id)}`);
     paths.push(`/plugins/${encodeURIComponent(timeline.plugin)}`);

@@ -18,6 +18,9 @@ await visit(async ({ open }) => {
     before[name] = await page.locator("#rows tr").count();
     await page.evaluate(() => (window.stayed = true));
   }
+  const traffic = await open("/traffic");
+  await traffic.evaluate(() => (window.stayed = true));
+  const streams = await traffic.evaluate(counted);
   await turn(pages.away, false);
   await sendLater();
   await sendLater();
@@ -30,6 +33,11 @@ await visit(async ({ open }) => {
     assert.match(await row.innerText(), /headers-forwarded-before-body-call/);
     assert.ok(await pages[name].evaluate(() => window.stayed), "it was loaded anew");
   }
+
+  // The traffic is counted anew in its place.
+  await traffic.waitForFunction(counted, streams);
+  assert.ok(await traffic.evaluate(() => window.stayed), "it was loaded anew");
+  await traffic.close();
 
   // A page that nobody saw has not listened; seen again, it reads what it missed.
   const missed = pages.away.locator(`#rows tr[data-id="${lost.id}"]`);
@@ -56,6 +64,14 @@ await visit(async ({ open }) => {
   await pages.chinese.waitForURL(/\/timelines\/.*lang=zh/);
   assert.equal(await pages.chinese.locator("html").getAttribute("lang"), "zh-CN");
 });
+
+/** Streams of a plugin that began in the last minute, 0 where it is not named; or is it another number now? */
+function counted(before) {
+  const rows = [...document.querySelectorAll("#fresh tbody tr")];
+  const its = rows.find((row) => row.firstElementChild?.textContent === "body-call");
+  const count = Number(its?.querySelector(".duration")?.textContent ?? 0);
+  return before === undefined ? count : count > 0 && count !== before;
+}
 
 /** As if its tab came to the front, or another one did. */
 async function turn(page, isSeen) {
