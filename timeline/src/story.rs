@@ -192,9 +192,10 @@ impl<'a> Story<'a> {
                 return None;
             }
             let other = |c: &Call| c.id != call.id && self.was_out(c, phase);
-            let refused = |e: &Event| e.is_dispatch() && e.result != 0;
+            // One that the phase itself made, accepted or refused, is what it stopped for.
+            let made = |e: &Event| e.is_dispatch();
             let is_for_other =
-                self.calls().iter().any(other) || self.hostcalls(step).iter().any(refused);
+                self.calls().iter().any(other) || self.hostcalls(step).iter().any(made);
             // A call that is not known may be what it stopped for.
             let is_whole = || self.gap(call.dispatch, Some(phase.sequence)).is_none();
             (!is_for_other && is_whole()).then_some((direction, phase))

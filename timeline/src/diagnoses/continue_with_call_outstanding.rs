@@ -41,7 +41,13 @@ fn went_on<'a>(story: &Story<'a>, call: &'a Call) -> Option<LetGo<'a>> {
     let step = story.dispatch_step(call)?;
     let is_open = |direction| step.after.of(direction).hold == crate::hold::Hold::Open;
     let went = is_open(Direction::Request) && is_open(Direction::Response) && phase.result == 0;
-    let later = story.awaited_later(call).map(|(_, phase)| phase.sequence);
+    // What something else let go again, as a tick does, was not held for the call to the end.
+    let is_held = |of| {
+        let before = story.state_before(story.end_of_stop(of));
+        before.is_some_and(|halves| halves.of(of).hold.is_held())
+    };
+    let later = story.awaited_later(call).filter(|(of, _)| is_held(*of));
+    let later = later.map(|(_, phase)| phase.sequence);
     went.then_some(LetGo {
         call,
         direction,

@@ -435,4 +435,46 @@ known_until 3.000000
 "#,
         found: &[("client-gone-while-waiting", "lost"), ("late-callback", "lost")],
     },
+    Mistake {
+        what: "a call goes out beside the request, the body waits for another one, and the first comes late: nobody waited",
+        script: r#"
+module abi 0.2.100 host higress
+response code 200 details "via_upstream"
+known_until 3.000000
+0.000000 #1 create 2 root 1
+0.000113 #3 request_headers 2 n=7 -> continue
+0.000120 #2   dispatch http "audit" timeout=5s -> ok call 4
+0.000283 #5 request_body 2 size=9 end -> pause
+0.000290 #4   dispatch http "auth" timeout=5s -> ok call 8
+0.001550 #8 http_call_response root 1 call 8 headers=3 body=5 code=200
+0.001560 #6   set_effective_context context=2 -> ok
+0.001570 #7   continue_stream request -> ok
+0.010120 #9 response_headers 2 n=3 -> continue
+0.010745 #10 log 2
+0.010771 #11 done 2
+0.010772 #12 delete 2
+0.401550 #13 http_call_response root 1 call 4 headers=3 body=5 code=200
+"#,
+        found: &[("headers-forwarded-before-body-call", "race")],
+    },
+    Mistake {
+        what: "the same, and the body waits for the root's tick, which resumes it",
+        script: r#"
+module abi 0.2.100 host higress
+response code 200 details "via_upstream"
+known_until 3.000000
+0.000000 #1 create 2 root 1
+0.000113 #3 request_headers 2 n=7 -> continue
+0.000120 #2   dispatch http "audit" timeout=5s -> ok call 4
+0.000283 #4 request_body 2 size=9 end -> pause
+0.101550 #5 set_effective_context context=2 -> ok entry=40 ctx=1
+0.101560 #6   continue_stream request -> ok
+0.110120 #7 response_headers 2 n=3 -> continue entry=41
+0.110745 #8 log 2
+0.110771 #9 done 2
+0.110772 #10 delete 2
+0.401550 #11 http_call_response root 1 call 4 headers=3 body=5 code=200
+"#,
+        found: &[("late-callback", "note")],
+    },
 ];
