@@ -57,7 +57,7 @@ impl Kind {
     }
 
     /// The wire number.
-    pub fn number(self) -> u32 {
+    pub const fn number(self) -> u32 {
         match self {
             Kind::Callback(callback) => callback.number(),
             Kind::Hostcall(hostcall) => hostcall.number(),

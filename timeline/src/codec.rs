@@ -93,7 +93,8 @@ pub(crate) fn own(timeline: &Timeline) -> Box<[u8]> {
     w.lived(timeline);
     w.told(timeline);
     w.samples(timeline);
-    w.out.into()
+    // Copied, so that no room is left behind it.
+    Box::from(w.out.as_slice())
 }
 
 /// Puts back what [`own`] wrote. None: it is cut or damaged.

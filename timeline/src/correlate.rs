@@ -9,7 +9,7 @@ mod memory;
 mod roots;
 mod trapped;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use abi::{Callback, Dialect, Hostcall, Kind};
@@ -21,9 +21,15 @@ use crate::event::Event;
 use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros};
 use crate::instance::InstanceGap;
 use crate::kept::Kept;
+use crate::numbers::NumberMap;
 use crate::timeline::{Reason, Silence, Timeline, Update};
 
 use generations::Generations;
+
+/// Not idle yet: it was not judged.
+const NEVER: Micros = Micros(u64::MAX);
+/// So many events have room at once: nearly every request has fewer.
+const USUAL: usize = 16;
 
 /// Key of a timeline within its instance: the order in which they began.
 type Key = u64;
@@ -43,18 +49,19 @@ pub(crate) struct Correlator {
     pub is_dead: bool,
     clock: Clock,
     next_key: Key,
-    held: HashMap<Key, Held>,
+    held: NumberMap<Key, Held>,
     /// The latest timeline of each stream context.
-    current: HashMap<ContextId, Key>,
+    current: NumberMap<ContextId, Key>,
     /// The lives of roots that have not ended.
-    lives: HashMap<ContextId, Key>,
+    lives: NumberMap<ContextId, Key>,
     /// Timelines of streams that still grow: held, and not resting.
     open_streams: usize,
     /// Calls that are out, and who awaits them.
-    owners: HashMap<CallId, Key>,
+    owners: NumberMap<CallId, Key>,
     /// Hostcalls whose invocation has not returned yet.
     unfinished: Vec<(Entry, Vec<Event>)>,
-    touched: BTreeSet<Key>,
+    /// Each once.
+    touched: Vec<Key>,
     /// When a verdict can change by time alone: by known_until.
     deadlines: BTreeSet<(Micros, Key)>,
     /// When a timeline is idle, by now: of all open ones, the quietest first.
@@ -78,6 +85,8 @@ struct Held {
     watch: [Watch; 2],
     /// Nothing follows but response callbacks: a stream was deleted; of a root what follows is another errand.
     deleted: bool,
+    /// It has got something since it was judged.
+    touched: bool,
     /// Closed, and among the dormant ones.
     resting: bool,
     deadline: Option<Micros>,
@@ -98,13 +107,13 @@ impl Correlator {
             is_dead: false,
             clock: Clock::default(),
             next_key: 0,
-            held: HashMap::new(),
-            current: HashMap::new(),
-            lives: HashMap::new(),
+            held: NumberMap::default(),
+            current: NumberMap::default(),
+            lives: NumberMap::default(),
             open_streams: 0,
-            owners: HashMap::new(),
+            owners: NumberMap::default(),
             unfinished: Vec::new(),
-            touched: BTreeSet::new(),
+            touched: Vec::new(),
             deadlines: BTreeSet::new(),
             idle: BTreeSet::new(),
             dormant: VecDeque::new(),
@@ -157,7 +166,7 @@ impl Correlator {
     pub fn gap(&mut self) {
         self.orphans.open();
         self.held.values_mut().for_each(|held| calibrate::lost(&mut held.watch));
-        self.touched.extend(self.lives.values());
+        self.mark(self.lives.values().copied().collect());
         for (_, hostcalls) in std::mem::take(&mut self.unfinished) {
             self.invocation(None, hostcalls);
         }
@@ -278,9 +287,11 @@ impl Correlator {
     fn hold(&mut self, context: ContextId, generation: u32, root: ContextId, deleted: bool) -> Key {
         let key = self.next_key;
         self.next_key += 1;
-        let mut timeline = Timeline::new(self.id, context, generation);
+        let (module, node) = (self.module.clone(), self.node.clone());
+        let mut timeline =
+            Timeline::within(self.id, context, generation, self.root(root), module, node);
+        timeline.events.reserve(USUAL);
         timeline.stream.root = root;
-        timeline.root = self.root(root);
         let is_stream = !timeline.is_root();
         self.open_streams += usize::from(is_stream);
         let held = Held {
@@ -288,9 +299,10 @@ impl Correlator {
             kept: Kept::Whole(Arc::new(timeline)),
             watch: Default::default(),
             deleted,
+            touched: false,
             resting: false,
             deadline: None,
-            idle: Micros(u64::MAX),
+            idle: NEVER,
         };
         self.held.insert(key, held);
         key
@@ -318,13 +330,25 @@ impl Correlator {
     }
 
     fn touch(&mut self, key: Key) {
-        self.touched.insert(key);
+        let Some(held) = self.held.get_mut(&key) else { return };
+        if !std::mem::replace(&mut held.touched, true) {
+            self.touched.push(key);
+        }
         // The closed ones are many and rarely touched: search only for one of them.
-        if let Some(held) = self.held.get_mut(&key)
-            && std::mem::take(&mut held.resting)
-        {
+        if std::mem::take(&mut held.resting) {
             self.open_streams += usize::from(held.is_stream);
             self.dormant.retain(|k| *k != key);
+        }
+    }
+
+    /// To be judged anew, although nothing of their own came.
+    fn mark(&mut self, keys: Vec<Key>) {
+        for key in keys {
+            if let Some(held) = self.held.get_mut(&key)
+                && !std::mem::replace(&mut held.touched, true)
+            {
+                self.touched.push(key);
+            }
         }
     }
 
@@ -336,18 +360,17 @@ impl Correlator {
         is_final: bool,
     ) -> Vec<Update> {
         let mut due = std::mem::take(&mut self.touched);
-        let touched = due.clone();
         while let Some(&(at, key)) = self.deadlines.first()
             && at <= instant.known_until
         {
             self.deadlines.remove(&(at, key));
-            due.insert(key);
+            due.push(key);
         }
         while let Some(&(at, key)) = self.idle.first()
             && at <= instant.now
         {
             self.idle.remove(&(at, key));
-            due.insert(key);
+            due.push(key);
         }
         if std::mem::take(&mut self.is_refilled) {
             let with_gaps =
@@ -358,9 +381,12 @@ impl Correlator {
         if is_final || !ended_roots.is_empty() {
             due.extend(self.held.keys());
         }
+        due.sort_unstable();
+        due.dedup();
         let mut updates = Vec::with_capacity(due.len());
         for key in due {
-            let Some(held) = self.held.get(&key) else { continue };
+            let Some(held) = self.held.get_mut(&key) else { continue };
+            let touched = std::mem::take(&mut held.touched);
             let forced = if ended_roots.contains(&held.kept.root().context) {
                 Some(Reason::RootEnded)
             } else if is_final || self.is_dead {
@@ -368,7 +394,7 @@ impl Correlator {
             } else {
                 None
             };
-            updates.extend(self.update(key, gaps, instant, forced, touched.contains(&key)));
+            updates.extend(self.update(key, gaps, instant, forced, touched));
         }
         updates
     }

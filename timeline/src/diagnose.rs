@@ -4,7 +4,7 @@ use abi::Kind;
 
 use crate::finding::{self, Finding, Severity, Subject, Verdict};
 use crate::ids::Micros;
-use crate::registry::DIAGNOSES;
+use crate::registry::{DIAGNOSES, TRIGGERS};
 use crate::story::Story;
 use crate::timeline::{PendingVerdict, Timeline, UnknownVerdict};
 
@@ -97,16 +97,25 @@ pub struct Verdicts {
     pub unknown: Vec<UnknownVerdict>,
 }
 
+impl Verdicts {
+    /// Is it what is said of the timeline, although time has passed? Then it is left alone, since it is
+    /// shared with who shows it.
+    pub(crate) fn stand(&self, timeline: &Timeline) -> bool {
+        self.findings == timeline.findings && self.unknown == timeline.unknown
+    }
+}
+
 /// Asks every diagnosis that the timeline's events make worth asking.
 pub fn diagnose(timeline: &Timeline, instant: Instant) -> Verdicts {
     let mut verdicts = Verdicts::default();
     // A root's life begins with it, recorded or not.
     let create = Kind::Callback(abi::Callback::ContextCreate);
     let begin = (timeline.is_root() && !timeline.is_errand()).then_some(create);
-    let seen = kinds(timeline.events.iter().map(|e| e.kind).chain(begin));
-    let is_apt = |d: &&Diagnosis| !timeline.is_root() || d.about_roots;
-    let is_due = |d: &&Diagnosis| seen & kinds(d.triggers.iter().copied()) != 0;
-    let mut asked = DIAGNOSES.iter().filter(is_due).filter(is_apt).peekable();
+    let kinds = timeline.events.iter().map(|e| e.kind).chain(begin);
+    let seen = kinds.fold(Kinds::of(&[]), Kinds::with);
+    let is_root = timeline.is_root();
+    let due = DIAGNOSES.iter().zip(TRIGGERS).filter(|(_, triggers)| triggers.meet(seen));
+    let mut asked = due.map(|(d, _)| d).filter(|d| !is_root || d.about_roots).peekable();
     if asked.peek().is_none() {
         return verdicts;
     }
@@ -136,8 +145,28 @@ pub fn diagnose(timeline: &Timeline, instant: Instant) -> Verdicts {
 }
 
 /// A set of kinds, a bit each; those that this version does not know share the last one.
-fn kinds(kinds: impl Iterator<Item = Kind>) -> u128 {
-    kinds.fold(0, |set, kind| set | 1 << kind.number().min(127))
+#[derive(Clone, Copy)]
+pub(crate) struct Kinds(u128);
+
+impl Kinds {
+    /// These.
+    pub(crate) const fn of(kinds: &[Kind]) -> Kinds {
+        let (mut set, mut at) = (Kinds(0), 0);
+        while at < kinds.len() {
+            set = set.with(kinds[at]);
+            at += 1;
+        }
+        set
+    }
+
+    const fn with(self, kind: Kind) -> Kinds {
+        let number = kind.number();
+        Kinds(self.0 | 1 << if number < 127 { number } else { 127 })
+    }
+
+    fn meet(self, other: Kinds) -> bool {
+        self.0 & other.0 != 0
+    }
 }
 
 /// Tells each cause which facts support it, and puts the findings in their order: the worst first, a

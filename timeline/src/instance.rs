@@ -324,8 +324,8 @@ impl Instance {
         }
         // What was seen before is skipped by its number, unless a gap had been declared there.
         let seen = usize::try_from(next.saturating_sub(first)).unwrap_or(usize::MAX);
-        let events = delivery.events.drain(seen.min(delivery.events.len())..).collect();
-        self.fill(std::mem::take(&mut delivery.events));
+        let mut events = std::mem::take(&mut delivery.events);
+        self.fill(events.drain(..seen.min(events.len())).collect());
         let known_until = delivery.known_until;
         self.correlator.take(delivery, events);
         self.next = Some(next.max(end));

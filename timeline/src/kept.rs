@@ -162,12 +162,11 @@ impl Folded {
 
     /// Without calls and verdicts.
     fn read(&self) -> Timeline {
-        let mut timeline = Timeline::new(self.instance, self.context, self.generation);
+        let (root, module, node) = (self.root.clone(), self.module.clone(), self.node.clone());
+        let (context, generation) = (self.context, self.generation);
+        let mut timeline = Timeline::within(self.instance, context, generation, root, module, node);
         timeline.revision = self.revision;
         timeline.state = self.state;
-        timeline.root = self.root.clone();
-        timeline.module = self.module.clone();
-        timeline.node = self.node.clone();
         let read = codec::read_own(&self.own, &mut timeline);
         debug_assert!(read.is_some(), "its own bytes do not read back");
         timeline

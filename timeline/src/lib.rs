@@ -18,6 +18,7 @@ pub mod ids;
 pub mod instance;
 mod kept;
 pub mod memory;
+mod numbers;
 mod of_a_log;
 pub mod registry;
 pub mod request;

@@ -1,6 +1,6 @@
 //! The diagnoses the project knows: one line each. The documents are written from them.
 
-use crate::diagnose::Diagnosis;
+use crate::diagnose::{Diagnosis, Kinds};
 
 /// Declares the files in `diagnoses/` and enters what they define.
 macro_rules! registry {
@@ -19,6 +19,9 @@ macro_rules! registry {
 
         /// All diagnoses, in the order of the documents: causes, then facts.
         pub static DIAGNOSES: &[Diagnosis] = &[$(diagnoses::$file::DIAGNOSIS),*];
+
+        /// What each of them waits for, in the same order.
+        pub(crate) static TRIGGERS: &[Kinds] = &[$(Kinds::of(diagnoses::$file::DIAGNOSIS.triggers)),*];
     };
 }
 

@@ -3,7 +3,7 @@
 
 mod ending;
 
-use std::ops::Range;
+use std::fmt::{Display, from_fn};
 
 use abi::{CallKind, Callback, Direction, Kind};
 
@@ -25,17 +25,28 @@ pub struct Story<'a> {
     pub instant: Instant,
     /// Its invocations, in order.
     pub steps: Vec<Step>,
+    /// The first invocation of each callback on the stream's own context, by its number.
+    firsts: [Option<&'a Event>; CALLBACKS],
+    /// The first of them that tells of the end.
+    ended: Option<&'a Event>,
 }
+
+/// More than a callback's number can be.
+const CALLBACKS: usize = 64;
 
 /// One invocation and the hostcalls made in it.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// Its number.
     pub entry: Entry,
-    /// Positions of its events.
-    events: Range<usize>,
+    /// Position of its first event.
+    start: u32,
+    /// That of its first hostcall.
+    hostcalls: u32,
+    /// That behind its last event.
+    end: u32,
     /// Position of the invocation itself; None if it was not recorded.
-    invocation: Option<usize>,
+    invocation: Option<u32>,
     /// What was held before it.
     pub before: Halves,
     /// What was held after it.
@@ -46,6 +57,7 @@ impl<'a> Story<'a> {
     /// Reads a timeline.
     pub fn of(timeline: &'a Timeline, instant: Instant) -> Story<'a> {
         let mut steps: Vec<Step> = Vec::with_capacity(timeline.events.len());
+        let mut firsts = [None; CALLBACKS];
         let mut halves = Halves::default();
         let mut start = 0;
         for group in timeline.events.chunk_by(|a, b| a.entry == b.entry) {
@@ -54,28 +66,46 @@ impl<'a> Story<'a> {
             let at = heads.iter().position(|e| matches!(e.kind, Kind::Callback(_)));
             let before = halves;
             halves.step(timeline.context, timeline.dialect, at.map(|at| &heads[at]), hostcalls);
+            for event in heads.iter().filter(|event| event.context == timeline.context) {
+                if let Kind::Callback(callback) = event.kind {
+                    firsts[callback.number() as usize].get_or_insert(event);
+                }
+            }
             steps.push(Step {
                 entry: group[0].entry,
-                events: start..start + group.len(),
-                invocation: at.map(|at| start + at),
+                start: start as u32,
+                hostcalls: (start + calls_start) as u32,
+                end: (start + group.len()) as u32,
+                invocation: at.map(|at| (start + at) as u32),
                 before,
                 after: halves,
             });
             start += group.len();
         }
-        Story { timeline, instant, steps }
+        let ends = [Callback::Log, Callback::Done, Callback::Delete];
+        let ends = ends.into_iter().filter_map(|end| firsts[end.number() as usize]);
+        let ended = ends.min_by_key(|end: &&Event| end.order());
+        Story { timeline, instant, steps, firsts, ended }
     }
 
     /// The invocation of a step.
     pub fn invocation(&self, step: &Step) -> Option<&'a Event> {
-        self.timeline.events.get(step.invocation?)
+        self.timeline.events.get(step.invocation? as usize)
     }
 
     /// The hostcalls made in a step.
     pub fn hostcalls(&self, step: &Step) -> &'a [Event] {
-        let events = &self.timeline.events[step.events.clone()];
-        let start = events.partition_point(|e| !matches!(e.kind, Kind::Hostcall(_)));
-        &events[start..]
+        &self.timeline.events[step.hostcalls as usize..step.end as usize]
+    }
+
+    /// The steps in which the plugin made a hostcall.
+    pub fn acting(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| step.hostcalls < step.end)
+    }
+
+    /// All events of a step.
+    fn events(&self, step: &Step) -> &'a [Event] {
+        &self.timeline.events[step.start as usize..step.end as usize]
     }
 
     /// The calls it owns.
@@ -85,7 +115,8 @@ impl<'a> Story<'a> {
 
     /// The hostcalls made in an invocation.
     pub fn hostcalls_in(&self, invocation: &Event) -> &'a [Event] {
-        self.step_of(invocation.sequence).map_or(&[][..], |step| self.hostcalls(step))
+        let step = self.steps.iter().find(|s| s.entry == invocation.entry);
+        step.map_or(&[][..], |step| self.hostcalls(step))
     }
 
     /// The step in which a call was dispatched.
@@ -95,35 +126,34 @@ impl<'a> Story<'a> {
 
     /// The step of an event.
     pub fn step_of(&self, sequence: Sequence) -> Option<&Step> {
-        self.steps
-            .iter()
-            .find(|s| self.timeline.events[s.events.clone()].iter().any(|e| e.sequence == sequence))
+        self.steps.iter().find(|s| self.events(s).iter().any(|e| e.sequence == sequence))
     }
 
     /// The first invocation of a callback on the stream's own context.
     pub fn first(&self, callback: Callback) -> Option<&'a Event> {
-        self.timeline
-            .events
-            .iter()
-            .find(|e| e.kind == Kind::Callback(callback) && e.context == self.timeline.context)
+        self.firsts[callback.number() as usize]
     }
 
     /// The first sign that the stream has ended: log, done or delete.
     pub fn ended(&self) -> Option<&'a Event> {
-        self.timeline.events.iter().find(|e| e.context == self.timeline.context && e.is_end())
+        self.ended
     }
 
     /// What ended a stop of a direction: the stream's end, or for the request a response.
     pub fn end_of_stop(&self, direction: Direction) -> Option<&'a Event> {
-        let response = self.first(Callback::ResponseHeaders);
-        let response = response.filter(|_| direction == Direction::Request);
-        response.into_iter().chain(self.ended()).min_by_key(|e| e.order())
+        match (direction, self.first(Callback::ResponseHeaders), self.ended) {
+            (Direction::Request, Some(response), Some(end)) => {
+                Some(if response.order() < end.order() { response } else { end })
+            }
+            (Direction::Request, response, end) => response.or(end),
+            (Direction::Response, _, end) => end,
+        }
     }
 
     /// The state right before the invocation of an event; after the last one for None.
     pub fn state_before(&self, event: Option<&Event>) -> Option<Halves> {
         match event {
-            Some(event) => Some(self.step_of(event.sequence)?.before),
+            Some(event) => Some(self.steps.iter().find(|s| s.entry == event.entry)?.before),
             None => Some(self.now()),
         }
     }
@@ -252,8 +282,8 @@ impl<'a> Story<'a> {
     /// the invocation around them, so one that is lost lies anywhere after the invocation before it.
     fn first_number(&self, of: Sequence) -> Sequence {
         let Some(step) = self.step_of(of) else { return of };
-        let earlier = &self.timeline.events[..step.events.start];
-        let own = self.timeline.events[step.events.clone()].iter().map(|e| e.sequence).min();
+        let earlier = &self.timeline.events[..step.start as usize];
+        let own = self.events(step).iter().map(|e| e.sequence).min();
         let after = earlier.iter().map(|e| Sequence(e.sequence.0.saturating_add(1))).max();
         own.unwrap_or(of).min(after.unwrap_or_default())
     }
@@ -357,12 +387,14 @@ impl StillHeld {
 }
 
 /// A span for people: milliseconds below ten seconds, else seconds.
-pub fn span(span: Micros) -> String {
-    match span.0 {
-        micros if micros < 10_000 => format!("{}.{:02} ms", micros / 1_000, micros % 1_000 / 10),
-        micros if micros < 10_000_000 => format!("{} ms", (micros + 500) / 1_000),
-        micros => format!("{}.{} s", micros / 1_000_000, micros % 1_000_000 / 100_000),
-    }
+pub fn span(span: Micros) -> impl Display {
+    from_fn(move |f| match span.0 {
+        micros if micros < 10_000 => {
+            write!(f, "{}.{:02} ms", micros / 1_000, micros % 1_000 / 10)
+        }
+        micros if micros < 10_000_000 => write!(f, "{} ms", (micros + 500) / 1_000),
+        micros => write!(f, "{}.{} s", micros / 1_000_000, micros % 1_000_000 / 100_000),
+    })
 }
 
 /// The timeout of a call for people.

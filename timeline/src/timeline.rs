@@ -6,7 +6,7 @@ use abi::{Callback, Dialect, Kind};
 
 use crate::calls::Call;
 use crate::delivery::{Clock, MemorySample, Module, Root, StreamInfo};
-use crate::diagnose::{Instant, diagnose};
+use crate::diagnose::{Instant, Verdicts, diagnose};
 use crate::event::Event;
 use crate::finding::{Finding, Severity};
 use crate::ids::{ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
@@ -203,6 +203,19 @@ impl Update {
 impl Timeline {
     /// An empty timeline of a context, all else at its default.
     pub fn new(instance: InstanceId, context: ContextId, generation: u32) -> Timeline {
+        let (root, module, node) = (Arc::default(), Arc::default(), Arc::from(""));
+        Timeline::within(instance, context, generation, root, module, node)
+    }
+
+    /// The same, with what it shares with others of its instance.
+    pub(crate) fn within(
+        instance: InstanceId,
+        context: ContextId,
+        generation: u32,
+        root: Arc<Root>,
+        module: Arc<Module>,
+        node: Arc<str>,
+    ) -> Timeline {
         Timeline {
             id: TimelineId::of(instance, context, generation),
             revision: 0,
@@ -210,10 +223,10 @@ impl Timeline {
             instance,
             context,
             generation,
-            root: Arc::default(),
+            root,
             stream: StreamInfo { context, ..StreamInfo::default() },
-            node: Arc::from(""),
-            module: Arc::default(),
+            node,
+            module,
             dialect: Dialect::from_tables(None, None),
             clock: Clock::default(),
             known_until: Micros(0),
@@ -233,6 +246,10 @@ impl Timeline {
     pub fn assess(&mut self, instant: Instant) {
         self.calls = crate::calls::of(self);
         let verdicts = diagnose(self, instant);
+        self.judged(verdicts);
+    }
+
+    pub(crate) fn judged(&mut self, verdicts: Verdicts) {
         self.findings = verdicts.findings;
         self.pending = verdicts.pending;
         self.unknown = verdicts.unknown;

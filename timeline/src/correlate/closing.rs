@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use abi::{CallKind, Callback, Dialect, Kind};
 
-use super::{Correlator, Key};
+use super::{Correlator, Key, NEVER};
 use crate::calls::{self, Outcome, ends_root};
 use crate::delivery::{Module, Root};
 use crate::diagnose::{Instant, diagnose};
 use crate::ids::{CallId, Micros, Sequence};
 use crate::instance::InstanceGap;
 use crate::kept::Kept;
-use crate::timeline::{Gap, PendingVerdict, Reason, Silence, State, Timeline, Update};
+use crate::timeline::{Gap, Reason, Silence, State, Timeline, Update};
 
 /// A timeline of which nothing is heard and nothing is awaited is closed after this.
 const IDLE: Micros = Micros(600_000_000);
@@ -52,26 +52,32 @@ impl Correlator {
             held.kept = Kept::Whole(Arc::new(folded.unfold()));
         }
         let timeline = held.kept.unfold();
-        let reach = Reach::of(timeline);
-        let gaps = gaps.iter().filter(|g| reach.meets(g)).map(|g| g.gap.clone());
         let around = Around {
             dialect: self.calibrations.of(root.context),
             root,
             module: self.module.clone(),
             node: self.node.clone(),
             silence: self.silence,
-            gaps: gaps.collect(),
+            gaps: if gaps.is_empty() { Vec::new() } else { Reach::of(timeline).among(gaps) },
         };
-        let stands = if touched { None } else { around.stands(timeline, instant) };
-        let mut changed = stands.is_none();
-        let pending = stands.unwrap_or_else(|| {
-            let t = Arc::make_mut(timeline);
-            around.surround(t);
-            t.clock = self.clock;
-            t.known_until = instant.known_until;
-            t.assess(instant);
-            t.pending.clone()
-        });
+        // Without news only time can change what is said.
+        let verdicts = (!touched && around.is_of(timeline)).then(|| diagnose(timeline, instant));
+        let stands = verdicts.as_ref().is_some_and(|verdicts| verdicts.stand(timeline));
+        let pending = match verdicts {
+            Some(verdicts) if stands => verdicts.pending,
+            verdicts => {
+                let t = Arc::make_mut(timeline);
+                around.surround(t);
+                t.clock = self.clock;
+                t.known_until = instant.known_until;
+                match verdicts {
+                    Some(verdicts) => t.judged(verdicts),
+                    None => t.assess(instant),
+                }
+                t.pending.clone()
+            }
+        };
+        let mut changed = !stands;
         let ends = Ends::of(held.deleted, timeline);
         let reason = ends.reason(instant).or(forced);
         let state = reason.map_or(State::Open, State::Closed);
@@ -93,7 +99,9 @@ impl Correlator {
         if let Some(deadline) = held.deadline.take() {
             self.deadlines.remove(&(deadline, key));
         }
-        self.idle.remove(&(held.idle, key));
+        if held.idle != NEVER {
+            self.idle.remove(&(held.idle, key));
+        }
         if reason.is_none() {
             let later = |at: &Micros| *at >= instant.known_until;
             let next = pending.iter().map(|p| p.until).chain(ends.deadline).filter(later).min();
@@ -146,7 +154,9 @@ impl Correlator {
 
     fn forget(&mut self, key: Key) {
         let Some(held) = self.held.remove(&key) else { return };
-        self.idle.remove(&(held.idle, key));
+        if held.idle != NEVER {
+            self.idle.remove(&(held.idle, key));
+        }
         if held.resting {
             self.dormant.retain(|k| *k != key);
         } else {
@@ -183,18 +193,14 @@ struct Around {
 }
 
 impl Around {
-    /// Does all that is said of a timeline stand, although time has passed? Then it is left alone, since
-    /// it is shared with who shows it. What cannot be said yet, if it stands.
-    fn stands(&self, t: &Timeline, instant: Instant) -> Option<Vec<PendingVerdict>> {
-        let is_same = t.root == self.root
+    /// Does a timeline have it all?
+    fn is_of(&self, t: &Timeline) -> bool {
+        t.root == self.root
             && t.module == self.module
             && t.node == self.node
             && t.dialect == self.dialect
             && t.silence == self.silence
-            && t.gaps == self.gaps;
-        let verdicts = is_same.then(|| diagnose(t, instant))?;
-        let is_same = verdicts.findings == t.findings && verdicts.unknown == t.unknown;
-        is_same.then_some(verdicts.pending)
+            && t.gaps == self.gaps
     }
 
     fn surround(self, t: &mut Timeline) {
@@ -224,15 +230,16 @@ impl Ends {
     /// Of a timeline and its calls as they are.
     pub(super) fn of(deleted: bool, timeline: &Timeline) -> Ends {
         let out = || timeline.calls.iter().filter(|c| c.outcome == Outcome::Pending);
-        let limits: Option<Vec<Micros>> =
-            out().map(|c| c.timeout.map(|t| c.dispatched_at.after(t).after(GRACE))).collect();
+        let mut limits = out().map(|c| c.timeout.map(|t| c.dispatched_at.after(t).after(GRACE)));
         let last = timeline.events.iter().map(|e| e.at.after(e.took)).max().unwrap_or_default();
         let root_ended = timeline.events.iter().any(|e| ends_root(e, timeline));
         Ends {
             deleted,
             root_ended,
             out: out().next().is_some(),
-            deadline: limits.and_then(|l| l.into_iter().max()),
+            deadline: limits
+                .try_fold(None, |latest, limit| Some(latest.max(Some(limit?))))
+                .flatten(),
             last,
         }
     }
@@ -291,7 +298,11 @@ impl Reach<'_> {
         }
     }
 
-    /// May a gap have swallowed events of the timeline?
+    /// Those gaps that may have swallowed events of the timeline.
+    fn among(&self, gaps: &[InstanceGap]) -> Vec<Gap> {
+        gaps.iter().filter(|gap| self.meets(gap)).map(|gap| gap.gap.clone()).collect()
+    }
+
     fn meets(&self, gap: &InstanceGap) -> bool {
         let ids = [self.timeline.context, self.timeline.stream.root];
         if !gap.contexts.is_empty() && !gap.contexts.iter().any(|c| ids.contains(c)) {

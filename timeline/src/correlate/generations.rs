@@ -2,11 +2,12 @@
 //! what was given away before its end: should it go on, it is the same timeline, whose events before are in
 //! the store.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::Hash;
 
 use super::{Correlator, Key};
 use crate::ids::{CallId, ContextId};
+use crate::numbers::NumberMap;
 use crate::timeline::Timeline;
 
 /// Context ids whose last generation is remembered; timelines given away, and their calls.
@@ -96,13 +97,13 @@ impl Correlator {
 
 /// The latest of what was kept.
 struct Remembered<K, V> {
-    kept: HashMap<K, V>,
+    kept: NumberMap<K, V>,
     order: VecDeque<K>,
 }
 
 impl<K, V> Default for Remembered<K, V> {
     fn default() -> Remembered<K, V> {
-        Remembered { kept: HashMap::new(), order: VecDeque::new() }
+        Remembered { kept: NumberMap::default(), order: VecDeque::new() }
     }
 }
 

@@ -40,7 +40,7 @@ impl Correlator {
     fn touch_open(&mut self) {
         let open =
             |(key, held): (&Key, &super::Held)| (held.kept.state() == State::Open).then_some(*key);
-        self.touched.extend(self.held.iter().filter_map(open));
+        self.mark(self.held.iter().filter_map(open).collect());
     }
 
     /// The VM lives: what was taken for unfinished goes on, or will come with its return.

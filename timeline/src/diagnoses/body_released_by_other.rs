@@ -62,12 +62,12 @@ fn of(story: &Story<'_>, kept: &Event, next: &Event) -> Option<Verdict> {
     let mut details = vec![
         format!(
             "{} stopped with {} bytes held.",
-            phrases::capital(&phrases::event(kept)),
+            phrases::capital(phrases::event(kept)),
             kept.arg(0)
         ),
         format!(
             "{} came {} later with {} bytes: what is held counts in that, so it can only grow.",
-            phrases::capital(&phrases::event(next)),
+            phrases::capital(phrases::event(next)),
             span(next.at.since(kept.at)),
             next.arg(0)
         ),
@@ -78,7 +78,7 @@ fn of(story: &Story<'_>, kept: &Event, next: &Event) -> Option<Verdict> {
     if let Some(call) = waiting {
         details.push(format!(
             "{} was out meanwhile (#{}).",
-            phrases::capital(&phrases::call(call)),
+            phrases::capital(phrases::call(call)),
             call.dispatch
         ));
     }

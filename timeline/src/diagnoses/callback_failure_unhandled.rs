@@ -166,7 +166,7 @@ impl<'a> Trapped<'a> {
         );
         let mut details = vec![format!(
             "{} was entered and did not return.",
-            phrases::capital(&phrases::event(self.trap))
+            phrases::capital(phrases::event(self.trap))
         )];
         details.extend(self.asked.map(missed));
         details.extend(panic);

@@ -189,7 +189,7 @@ fn found(story: &Story<'_>, stuck: Stuck<'_>, told: Told) -> Option<Verdict> {
     let headline = format!(
         "{} is held since {}; the response callback of {}{failed} ran {}, and nothing let it go in the {} \
          {}{unless}.",
-        phrases::capital(&phrases::half(direction)),
+        phrases::capital(phrases::half(direction)),
         phrases::name(held_by),
         phrases::call(call),
         in_vain.first().map_or_else(|| "and neither resumed nor answered".to_owned(), |e| why(e)),
@@ -204,7 +204,7 @@ fn found(story: &Story<'_>, stuck: Stuck<'_>, told: Told) -> Option<Verdict> {
     let mut details = vec![
         format!(
             "{} is held since {}, and the call was dispatched (#{}).",
-            phrases::capital(&phrases::half(direction)),
+            phrases::capital(phrases::half(direction)),
             phrases::event(held_by),
             call.dispatch
         ),

@@ -64,7 +64,7 @@ const RULE: Rule = Rule {
     beginning: |case| {
         format!(
             "{} was dispatched in {}, which answered Continue and did not wait for it",
-            phrases::capital(&phrases::call(case.call)),
+            phrases::capital(phrases::call(case.call)),
             phrases::name(case.phase)
         )
     },

@@ -59,7 +59,7 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
     let headline = format!(
         "{} was dispatched in {}, when the stream had ended: what its response callback tried to decide \
          about it was not enforced.",
-        phrases::capital(&phrases::call(call)),
+        phrases::capital(phrases::call(call)),
         phrases::name(phase)
     );
     let events = [phase, dispatch, callback, touch].map(|event| event.sequence);

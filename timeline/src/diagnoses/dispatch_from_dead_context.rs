@@ -61,7 +61,7 @@ fn after_the_end(
     let is_wanted = story.is_awaited(before).is_some() || tried.is_some();
     let headline = format!(
         "{} was dispatched in the response callback of {}, {} after its stream had been deleted{}.",
-        phrases::capital(&phrases::call(call)),
+        phrases::capital(phrases::call(call)),
         phrases::call(before),
         span(dispatch.at.since(deleted.at)),
         if is_wanted { ": what is decided with its answer is not enforced" } else { "" },
@@ -70,7 +70,7 @@ fn after_the_end(
         format!("The stream was deleted with {}.", phrases::event(deleted)),
         format!(
             "{} was dispatched before (#{}), and its response callback came after ({}).",
-            phrases::capital(&phrases::call(before)),
+            phrases::capital(phrases::call(before)),
             first.sequence,
             phrases::event(within)
         ),
@@ -96,7 +96,7 @@ fn at_start(story: &Story<'_>, call: &Call, dispatch: &Event, within: &Event) ->
     }
     let headline = format!(
         "{} was dispatched in vm_start, where the Go SDK has no plugin context yet: the plugin trapped.",
-        phrases::capital(&phrases::call(call)),
+        phrases::capital(phrases::call(call)),
     );
     let details = vec![
         format!("The host accepted the call (#{}).", dispatch.sequence),

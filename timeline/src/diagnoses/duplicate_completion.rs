@@ -50,10 +50,8 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
 fn completions<'a>(story: &Story<'a>) -> impl Iterator<Item = &'a Event> {
     let own = story.timeline.context;
     let ended = story.ended();
-    let steps: Vec<&'a [Event]> = story.steps.iter().map(|step| story.hostcalls(step)).collect();
-    steps.into_iter().flat_map(move |hostcalls| {
-        let of_own: Vec<&Event> = hostcalls_on(own, hostcalls).collect();
-        of_own.into_iter().filter(move |e| {
+    story.acting().flat_map(move |step| {
+        hostcalls_on(own, story.hostcalls(step)).filter(move |e| {
             let is_over = ended.is_some_and(|end| end.order() < e.order());
             !is_over && (e.is_reply() || resumes(e) == Some(Direction::Request))
         })
@@ -142,7 +140,7 @@ fn which(story: &Story<'_>, first: &Event, second: &Event) -> String {
 fn resumed_twice(story: &Story<'_>) -> Option<Verdict> {
     let own = story.timeline.context;
     let ended = story.ended();
-    story.steps.iter().find_map(|step| {
+    story.acting().find_map(|step| {
         [Direction::Request, Direction::Response].into_iter().find_map(|direction| {
             let hostcalls = hostcalls_on(own, story.hostcalls(step));
             let mut resumes = hostcalls.filter(|e| resumes(e) == Some(direction));

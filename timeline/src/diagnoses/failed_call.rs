@@ -125,7 +125,7 @@ fn found(story: &Story<'_>, rule: &Rule, call: &Call) -> Option<Verdict> {
     let phase = story.dispatch_step(call).and_then(|step| story.invocation(step));
     let within = phase.map(|phase| format!(" in {}", phrases::name(phase))).unwrap_or_default();
     let headline =
-        format!("{}, dispatched{within}, {told}.", phrases::capital(&phrases::call(call)));
+        format!("{}, dispatched{within}, {told}.", phrases::capital(phrases::call(call)));
     let mut details = vec![
         format!("It was dispatched{within} (#{}, {}).", dispatch.sequence, timeout(call)),
         format!(

@@ -76,7 +76,7 @@ fn unimplemented(story: &Story<'_>) -> Option<Finding> {
     let mut details = vec![format!(
         "{} was answered with status 12 (Unimplemented). Only Higress has this hostcall; for a stock \
          Envoy wasm-tracer instrument --host envoy puts a stub in its place that answers so.",
-        phrases::capital(&phrases::event(first))
+        phrases::capital(phrases::event(first))
     )];
     if more > 0 {
         details.push(format!("{more} more such hostcalls were answered so."));
@@ -106,7 +106,7 @@ fn misunderstood(story: &Story<'_>) -> Option<Finding> {
     let taken = taken_for(effective);
     let headline = format!(
         "{} returned {} ({word}), and this host takes that for {taken}.",
-        phrases::capital(&phrases::event(event)),
+        phrases::capital(phrases::event(event)),
         event.result
     );
     let half = phase.direction().name();

@@ -41,7 +41,9 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
 };
 
 fn judge(story: &Story<'_>) -> Option<Verdict> {
-    let odd = repeated(story).or_else(|| looped(story)).or_else(|| after_delete(story));
+    let phases = phases(story);
+    let odd = repeated(story, &phases).or_else(|| looped(story, &phases));
+    let odd = odd.or_else(|| after_delete(story, &phases));
     odd.or_else(|| nested(story)).map(|odd| odd.judge(story))
 }
 
@@ -63,7 +65,7 @@ impl Odd<'_> {
             return Verdict::Unknown { gap };
         }
         let details = vec![
-            format!("{} came first.", phrases::capital(&phrases::event(self.first))),
+            format!("{} came first.", phrases::capital(phrases::event(self.first))),
             format!("Then {} came.", phrases::event(self.second)),
             self.detail.clone(),
         ];
@@ -86,12 +88,14 @@ impl Odd<'_> {
 }
 
 /// The phases of the stream, in order.
-fn phases<'a>(story: &Story<'a>) -> impl Iterator<Item = &'a Event> {
+fn phases<'a>(story: &Story<'a>) -> Vec<&'a Event> {
     let own = story.timeline.context;
-    story.timeline.events.iter().filter(move |e| {
+    let mut phases = Vec::with_capacity(story.steps.len());
+    phases.extend(story.timeline.events.iter().filter(|e| {
         let is_phase = matches!(e.kind, Kind::Callback(c) if c.phase().is_some());
         is_phase && e.context == own
-    })
+    }));
+    phases
 }
 
 /// Was the context created anew between two events?
@@ -103,11 +107,12 @@ fn is_created_between(story: &Story<'_>, first: &Event, second: &Event) -> bool 
 }
 
 /// Request headers come once in a stream's life, and so do its trailers.
-fn repeated<'a>(story: &Story<'a>) -> Option<Odd<'a>> {
+fn repeated<'a>(story: &Story<'_>, phases: &[&'a Event]) -> Option<Odd<'a>> {
     [Callback::RequestHeaders, Callback::RequestTrailers].into_iter().find_map(|callback| {
-        let mut all = phases(story).filter(|e| e.kind == Kind::Callback(callback));
-        let (first, second) = (all.next()?, all.next()?);
-        if is_created_between(story, first, second) || is_trailers_anew(story, first, second) {
+        let mut all = phases.iter().filter(|e| e.kind == Kind::Callback(callback));
+        let (first, second) = (*all.next()?, *all.next()?);
+        let is_anew = || is_trailers_anew(story, phases, first, second);
+        if is_created_between(story, first, second) || is_anew() {
             return None;
         }
         let times = 2 + all.count();
@@ -126,18 +131,18 @@ fn repeated<'a>(story: &Story<'a>) -> Option<Odd<'a>> {
 
 /// Trailers that let a held body go bring Envoy to call them once more, if it resumed the stream at this filter
 /// before (seen on 1.40: `commonContinue` within `commonContinue`): a host's habit, and no fault.
-fn is_trailers_anew(story: &Story<'_>, first: &Event, second: &Event) -> bool {
+fn is_trailers_anew(story: &Story<'_>, phases: &[&Event], first: &Event, second: &Event) -> bool {
     let is_trailers = first.kind == Kind::Callback(Callback::RequestTrailers);
     let lets_go = |step: &Step| step.before.request.hold.is_held() && first.result == 0;
     let resumed = |step: &Step| step.before.request.forwarded_by.is_some();
-    let is_next = !phases(story).any(|e| first.order() < e.order() && e.order() < second.order());
+    let is_between = |e: &&Event| first.order() < e.order() && e.order() < second.order();
+    let is_next = !phases.iter().any(is_between);
     let step = story.step_of(first.sequence);
     is_trailers && is_next && step.is_some_and(|step| lets_go(step) && resumed(step))
 }
 
 /// The same phase with the same numbers over and over, where each would have to bring more.
-fn looped<'a>(story: &Story<'a>) -> Option<Odd<'a>> {
-    let phases: Vec<&Event> = phases(story).collect();
+fn looped<'a>(story: &Story<'_>, phases: &[&'a Event]) -> Option<Odd<'a>> {
     let mut runs = phases.chunk_by(|a, b| a.kind == b.kind && a.args == b.args);
     let run = runs.find(|run| {
         let at_its_end = run.first().is_some_and(|e| ends_stream(e));
@@ -161,9 +166,9 @@ fn looped<'a>(story: &Story<'a>) -> Option<Odd<'a>> {
 }
 
 /// A context that was deleted is not to be called any more.
-fn after_delete<'a>(story: &Story<'a>) -> Option<Odd<'a>> {
+fn after_delete<'a>(story: &Story<'a>, phases: &[&'a Event]) -> Option<Odd<'a>> {
     let deleted = story.first(Callback::Delete)?;
-    let second = phases(story).find(|e| e.order() > deleted.order())?;
+    let second = *phases.iter().find(|e| e.order() > deleted.order())?;
     if is_created_between(story, deleted, second) {
         return None;
     }

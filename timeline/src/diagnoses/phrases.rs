@@ -1,5 +1,7 @@
 //! Phrases that the findings share, so that one thing is always called the same.
 
+use std::fmt::{Display, from_fn};
+
 use abi::{Direction, Host, Kind};
 
 use crate::calls::Call;
@@ -9,19 +11,19 @@ use crate::hold::hostcalls_on;
 use crate::ids::Sequence;
 
 /// `call 4 to "slow"`; `call 4` where the cluster is not known.
-pub fn call(call: &Call) -> String {
-    match call.cluster.as_str() {
-        "" => format!("call {}", call.id),
-        cluster => format!("call {} to {cluster:?}", call.id),
-    }
+pub fn call(call: &Call) -> impl Display {
+    from_fn(|f| match call.cluster.as_str() {
+        "" => write!(f, "call {}", call.id),
+        cluster => write!(f, "call {} to {cluster:?}", call.id),
+    })
 }
 
 /// ` to "slow"`, or nothing where a dispatch's cluster was not kept.
-pub fn to_cluster(dispatch: &Event) -> String {
-    match dispatch.lacks_text() {
-        true => String::new(),
-        false => format!(" to {:?}", dispatch.text_lossy()),
-    }
+pub fn to_cluster(dispatch: &Event) -> impl Display {
+    from_fn(|f| match dispatch.lacks_text() {
+        true => Ok(()),
+        false => write!(f, " to {:?}", dispatch.text_lossy()),
+    })
 }
 
 /// The name of an event's kind as in script notation.
@@ -34,14 +36,22 @@ pub fn name(event: &Event) -> &'static str {
 }
 
 /// `http_call_response #19`
-pub fn event(event: &Event) -> String {
-    format!("{} #{}", name(event), event.sequence)
+pub fn event(event: &Event) -> impl Display {
+    from_fn(|f| {
+        f.write_str(name(event))?;
+        f.write_str(" #")?;
+        event.sequence.fmt(f)
+    })
 }
 
 /// With a capital letter, to begin a sentence with: `Call 4 to "slow"`, `Request_headers #12`.
-pub fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+pub fn capital(text: impl Display) -> String {
+    let mut text = text.to_string();
+    // A phrase begins with a letter of ASCII.
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text
 }
 
 /// The first resume, reply or close in a late response callback that was meant for the stream that is
@@ -73,8 +83,11 @@ pub fn too_late(callback: &Event, hostcalls: &[Event]) -> String {
 }
 
 /// `the request`
-pub fn half(direction: Direction) -> String {
-    format!("the {}", direction.name())
+pub fn half(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Request => "the request",
+        Direction::Response => "the response",
+    }
 }
 
 /// Advice per host; that of the host in use first.

@@ -158,7 +158,7 @@ const RULE: Rule = Rule {
         format!(
             "{} answered Continue while the call was out, and that lets the held headers go with the \
              body.",
-            phrases::capital(&phrases::event(case.by))
+            phrases::capital(phrases::event(case.by))
         )
     },
     needs_touch: false,

@@ -121,7 +121,7 @@ fn found(
     details.extend(out.iter().map(|call| {
         format!(
             "{} had been out for {} by then (#{}).",
-            phrases::capital(&phrases::call(call)),
+            phrases::capital(phrases::call(call)),
             span(response.at.since(call.dispatched_at)),
             call.dispatch
         )

@@ -76,7 +76,7 @@ const RULE: Rule = Rule {
     beginning: |case| {
         format!(
             "{}, dispatched in {}, was out when the response callback of call {} resumed the {}",
-            phrases::capital(&phrases::call(case.call)),
+            phrases::capital(phrases::call(case.call)),
             phrases::name(case.phase),
             case.within.call,
             case.direction.name(),

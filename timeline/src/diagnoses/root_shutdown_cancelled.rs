@@ -52,7 +52,7 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
     let headline = format!(
         "{}, dispatched{place}, was out for {} when its root ended ({}): the host cancelled it, and no \
          response callback follows.",
-        phrases::capital(&phrases::call(call)),
+        phrases::capital(phrases::call(call)),
         span(end.at.since(dispatch.at)),
         phrases::event(end),
     );
@@ -93,7 +93,7 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
 fn how(end: &Event) -> String {
     match end.kind {
         Kind::Callback(Callback::Done) => format!("done #{} answered true", end.sequence),
-        _ => phrases::event(end),
+        _ => phrases::event(end).to_string(),
     }
 }
 

@@ -159,7 +159,7 @@ fn alone(story: &Story<'_>, worst: &Event, life: Option<&Life<'_>>) -> Told {
     Told {
         headline: format!(
             "{} held its worker for {held}: every other request on that worker waited as long.",
-            phrases::capital(&phrases::event(worst))
+            phrases::capital(phrases::event(worst))
         ),
         details,
         events,

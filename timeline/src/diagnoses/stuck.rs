@@ -54,6 +54,9 @@ fn of<'a>(story: &Story<'a>, direction: Direction) -> Option<Stuck<'a>> {
     let end = story.end_of_stop(direction);
     let state = story.state_before(end)?;
     let half = *state.of(direction);
+    if !half.hold.is_held() {
+        return None;
+    }
     let is_stop = |e: &&Event| match e.kind {
         Kind::Callback(c) => c.phase().is_some_and(|phase| phase.direction() == direction),
         _ => false,
@@ -61,8 +64,7 @@ fn of<'a>(story: &Story<'a>, direction: Direction) -> Option<Stuck<'a>> {
     let own = story.timeline.events.iter().filter(|e| e.context == story.timeline.context);
     let before = |e: &&Event| end.is_none_or(|end| e.order() < end.order());
     let phase = own.filter(is_stop).filter(before).max_by_key(|e| e.order())?;
-    let replied = state.replied.is_some();
-    half.hold.is_held().then_some(Stuck { direction, phase, half, replied, end })
+    Some(Stuck { direction, phase, half, replied: state.replied.is_some(), end })
 }
 
 impl Stuck<'_> {
@@ -118,7 +120,7 @@ impl Stuck<'_> {
             Ok(held) => held,
             Err(gap) => return Some(Verdict::Unknown { gap }),
         };
-        let half = phrases::capital(&phrases::half(self.direction));
+        let half = phrases::capital(phrases::half(self.direction));
         let name = phrases::name(self.phase);
         let time = span(seen_until.since(self.phase.at));
         let headline = match self.end {
@@ -132,7 +134,7 @@ impl Stuck<'_> {
         details.extend(before.iter().map(|call| {
             format!(
                 "{} was dispatched and answered before that phase (#{}).",
-                phrases::capital(&phrases::call(call)),
+                phrases::capital(phrases::call(call)),
                 call.dispatch
             )
         }));

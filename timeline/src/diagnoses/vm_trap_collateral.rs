@@ -98,10 +98,8 @@ fn culprit(story: &Story<'_>, trap: &Event) -> Verdict {
          VM is gone with all streams that were open in it.",
         phrases::name(trap)
     );
-    let mut details = vec![format!(
-        "{} was entered and did not return.",
-        phrases::capital(&phrases::event(trap))
-    )];
+    let mut details =
+        vec![format!("{} was entered and did not return.", phrases::capital(phrases::event(trap)))];
     details.extend(panic);
     verdict(story, Severity::Lost, headline, details, vec![trap.sequence], Vec::new())
 }
@@ -171,7 +169,7 @@ impl<'a> Stranded<'a> {
         let mut details = vec![
             format!(
                 "{} was entered {of} and did not return.",
-                phrases::capital(&phrases::event(trap))
+                phrases::capital(phrases::event(trap))
             ),
             format!(
                 "The last that the plugin saw of this stream was {}, {} earlier.",
@@ -185,7 +183,7 @@ impl<'a> Stranded<'a> {
         for call in &self.out {
             details.push(format!(
                 "{} had been out for {} (#{}).",
-                phrases::capital(&phrases::call(call)),
+                phrases::capital(phrases::call(call)),
                 span(trap.at.since(call.dispatched_at)),
                 call.dispatch
             ));

@@ -83,7 +83,7 @@ fn found(story: &Story<'_>, call: &Call, held_by: &Event, held: StillHeld) -> Ve
     let age = known_until.since(call.dispatched_at);
     let headline = format!(
         "{} has been held in {} for {} and waits for {} ({}).",
-        phrases::capital(&phrases::half(held.direction)),
+        phrases::capital(phrases::half(held.direction)),
         phrases::name(held_by),
         span(known_until.since(held_by.at)),
         phrases::call(call),
@@ -93,7 +93,7 @@ fn found(story: &Story<'_>, call: &Call, held_by: &Event, held: StillHeld) -> Ve
         format!("It is held since {}.", phrases::event(held_by)),
         format!(
             "{} was dispatched {} ago (#{}), and no response callback has come since.",
-            phrases::capital(&phrases::call(call)),
+            phrases::capital(phrases::call(call)),
             span(age),
             call.dispatch
         ),

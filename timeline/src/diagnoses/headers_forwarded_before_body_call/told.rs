@@ -248,7 +248,7 @@ impl Case<'_> {
     fn beginning(&self) -> String {
         format!(
             "{} had been forwarded before {} was dispatched in {}",
-            phrases::capital(&self.headers()),
+            phrases::capital(self.headers()),
             phrases::call(self.call),
             phrases::name(self.phase),
         )
@@ -266,13 +266,13 @@ impl Case<'_> {
         vec![
             format!(
                 "{} were {how} ({}).",
-                phrases::capital(&self.headers()),
+                phrases::capital(self.headers()),
                 phrases::event(self.forwarded)
             ),
             format!(
                 "{} was dispatched {} later in {} (#{}, {}), which then stopped to wait for it: that \
                  holds the body, not the headers.",
-                phrases::capital(&phrases::call(self.call)),
+                phrases::capital(phrases::call(self.call)),
                 span(self.dispatch.at.since(self.forwarded.at)),
                 phrases::event(self.phase),
                 self.dispatch.sequence,
