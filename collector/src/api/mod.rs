@@ -168,6 +168,8 @@ fn guarded() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/api/traces", get(jaeger::find)),
         ("/api/traces/{id}", get(jaeger::one)),
         ("/api/dependencies", get(jaeger::dependencies)),
+        ("/api/v3/services", get(jaeger::v3::services)),
+        ("/api/v3/operations", get(jaeger::v3::operations)),
         (openapi::PATH, get(openapi::document)),
         ("/metrics", get(operate::metrics)),
     ]

@@ -24,6 +24,8 @@ use utoipa::OpenApi;
         super::jaeger::find,
         super::jaeger::one,
         super::jaeger::dependencies,
+        super::jaeger::v3::services,
+        super::jaeger::v3::operations,
         super::operate::instances,
         super::operate::plugins,
         super::operate::healthz,

@@ -108,12 +108,21 @@ fn compare(jaeger: &Jaeger, collector: &Collector) {
         (answer["data"].is_array() && names(&answer) == names(&collector.json("/api/services")))
             .then_some(())
     });
+    let path = "/api/v3/services";
+    let (ours, theirs) = (collector.json(path), jaeger.get(path).1);
+    assert_eq!(sorted(&ours["services"]), sorted(&theirs["services"]));
     for service in ["auth", "quota", "joined"] {
         let path = format!("/api/services/{service}/operations");
         assert_eq!(names(&collector.json(&path)), names(&jaeger.get(&path).1), "{service}");
         let path = format!("/api/operations?service={service}");
         let (ours, theirs) = (collector.json(&path), jaeger.get(&path).1);
         assert_eq!(sorted(&ours["data"]), sorted(&theirs["data"]), "{service}");
+        for kind in ["", "&span_kind=client"] {
+            let path = format!("/api/v3/operations?service={service}{kind}");
+            let (ours, theirs) = (collector.json(&path), jaeger.get(&path).1);
+            assert!(!sorted(&ours["operations"]).is_empty(), "{path}: {ours}");
+            assert_eq!(sorted(&ours["operations"]), sorted(&theirs["operations"]), "{path}");
+        }
     }
     let tags = |json: &str| {
         let encoded: String = json.bytes().map(|byte| format!("%{byte:02X}")).collect();

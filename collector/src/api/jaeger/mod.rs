@@ -2,6 +2,7 @@
 //! timelines as traces, without another database. The spans are those that OTLP sends.
 
 mod search;
+pub mod v3;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -65,15 +66,7 @@ impl IntoResponse for Refusal {
 #[utoipa::path(get, path = "/api/services", tag = "jaeger",
     responses((status = 200, body = Answer<String>)))]
 pub async fn services(State(api): State<Arc<Api>>) -> Shown<String> {
-    let store = api.store.clone();
-    let mut plugins =
-        super::blocking(move || store.plugins(SERVICES)).await?.map_err(Problem::from)?;
-    for instance in api.instances().await? {
-        plugins.extend(instance.status.roots.iter().map(|root| root.plugin.clone()));
-    }
-    let naming = &api.config.naming;
-    let services: BTreeSet<_> = plugins.iter().map(|plugin| naming.service_of(plugin)).collect();
-    Ok(Json(Answer::counted(services.into_iter().collect())))
+    Ok(Json(Answer::counted(api.services().await?.into_iter().collect())))
 }
 
 /// Names of a service's spans, in Jaeger's form
@@ -245,6 +238,16 @@ impl Api {
         let api = self.clone();
         let spans = move |t: &Arc<Timeline>| Spans::of(t, &api.config.naming);
         super::blocking(move || timelines.iter().map(spans).collect()).await
+    }
+
+    async fn services(&self) -> Result<BTreeSet<String>, Problem> {
+        let store = self.store.clone();
+        let mut plugins = super::blocking(move || store.plugins(SERVICES)).await??;
+        for instance in self.instances().await? {
+            plugins.extend(instance.status.roots.iter().map(|root| root.plugin.clone()));
+        }
+        let naming = &self.config.naming;
+        Ok(plugins.iter().map(|plugin| naming.service_of(plugin)).collect())
     }
 
     async fn operations(
