@@ -130,7 +130,7 @@ fn repeated<'a>(story: &Story<'_>, phases: &[&'a Event]) -> Option<Odd<'a>> {
 }
 
 /// Trailers that let a held body go bring Envoy to call them once more, if it resumed the stream at this filter
-/// before (seen on 1.40: `commonContinue` within `commonContinue`): a host's habit, and no fault.
+/// before (host-semantics §1.4): a host's habit, and no fault.
 fn is_trailers_anew(story: &Story<'_>, phases: &[&Event], first: &Event, second: &Event) -> bool {
     let is_trailers = first.kind == Kind::Callback(Callback::RequestTrailers);
     let lets_go = |step: &Step| step.before.request.hold.is_held() && first.result == 0;

@@ -139,8 +139,8 @@ impl Ending {
 }
 
 /// Is it the end of a stream that its client reset over HTTP/2 or HTTP/3? Of that Envoy says nothing at all, no
-/// code, no flag and no details, where it names everything else that ends a stream without an answer (seen on
-/// 1.40).
+/// code, no flag and no details, where it names everything else that ends a stream without an answer
+/// (host-semantics §2.1).
 fn is_stream_reset(story: &Story<'_>) -> bool {
     let stream = &story.timeline.stream;
     let is_multiplexed = ["HTTP/2", "HTTP/3"].contains(&stream.protocol.as_str());
