@@ -7,7 +7,15 @@ use crate::npm::Node;
 use crate::prerequisites::Need;
 use crate::wheel::{Wheel, make_executable};
 
-const GO_TOOLS: [(&str, GoTool); 7] = [
+const GO_TOOLS: [(&str, GoTool); 8] = [
+    (
+        "ACTIONLINT",
+        GoTool {
+            name: "actionlint",
+            package: "github.com/rhysd/actionlint/cmd/actionlint",
+            seconds: 20,
+        },
+    ),
     (
         "COMPOSE",
         GoTool { name: "compose", package: "github.com/docker/compose/v5/cmd", seconds: 110 },

@@ -7,9 +7,11 @@ mod browser_tools;
 mod command;
 mod demo;
 mod deploy_tools;
+mod dist;
 mod examples;
 mod r#gen;
 mod go_tool;
+mod install;
 mod npm;
 mod places;
 mod prerequisites;
@@ -49,6 +51,8 @@ enum Task {
     Setup,
     /// Build the example plugins
     BuildExamples,
+    /// Make the files of a release
+    Dist(dist::Args),
 }
 
 fn main() -> ExitCode {
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
         Task::BuildExamples => setup::ready(&[setup::Use::Go, setup::Use::Zig])
             .and_then(|()| examples::build(examples::Which::All))
             .map(drop),
+        Task::Dist(args) => dist::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,6 +18,13 @@ pub fn target() -> PathBuf {
     }
 }
 
+/// Where cargo keeps the sources of dependencies.
+pub fn cargo_home() -> Option<PathBuf> {
+    std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")))
+}
+
 /// Where built example plugins are put.
 pub fn artifacts() -> PathBuf {
     target().join("artifacts")

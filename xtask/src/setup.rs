@@ -209,16 +209,21 @@ pub fn everything() -> anyhow::Result<()> {
 /// The wasm targets and components of the pinned toolchain. Named one by one to rustup, because it
 /// may be configured not to install what `rust-toolchain.toml` asks for.
 pub fn targets() -> anyhow::Result<()> {
+    install(&TARGETS, &COMPONENTS)
+}
+
+/// These targets and components of the pinned toolchain, as far as they are missing.
+pub fn install(targets: &[&'static str], components: &[&'static str]) -> anyhow::Result<()> {
     let mut rustc = Command::new("rustc");
     rustc.current_dir(places::workspace()).args(["--print", "sysroot"]);
     let sysroot = PathBuf::from(command::output(&mut rustc)?.trim());
     let mut wanted: Vec<[&str; 3]> = Vec::new();
-    for target in TARGETS {
+    for &target in targets {
         if !sysroot.join("lib/rustlib").join(target).is_dir() {
             wanted.push(["target", "add", target]);
         }
     }
-    for component in COMPONENTS {
+    for &component in components {
         let program = if component == "clippy" { "cargo-clippy" } else { component };
         if !sysroot.join("bin").join(program).is_file() {
             wanted.push(["component", "add", component]);

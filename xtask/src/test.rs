@@ -8,7 +8,8 @@ use std::time::Instant;
 use anyhow::{Context, anyhow, bail};
 
 use crate::{
-    backend_tools, browser_tools, command, deploy_tools, examples, r#gen, places, setup, tidy,
+    backend_tools, browser_tools, command, deploy_tools, dist, examples, r#gen, install, places,
+    setup, tidy,
 };
 
 /// Run everything this project claims
@@ -112,6 +113,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             let tools = browser_tools::all()?;
             run_logged(tests_of("browser", &artifacts).envs(tools), log)
         });
+        report.part("install", |_| install::check().map(|()| Counts::default()));
+        report.part("dist", |_| dist::check().map(|()| Counts::default()));
     }
     println!("all parts: {:.0} s", start.elapsed().as_secs_f32());
     if !report.broken.is_empty() {

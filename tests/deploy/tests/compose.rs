@@ -7,9 +7,11 @@ use deploy::compose::{Compose, Service, Volume};
 use deploy::{output, text, tool};
 
 #[test]
-fn hadolint_has_nothing_to_say_of_the_dockerfile() {
-    let said = output(tool("HADOLINT").args(["--failure-threshold", "style", "deploy/Dockerfile"]));
-    assert_eq!(said, "");
+fn hadolint_has_nothing_to_say_of_the_dockerfiles() {
+    for file in ["deploy/Dockerfile", "deploy/Dockerfile.release"] {
+        let said = output(tool("HADOLINT").args(["--failure-threshold", "style", file]));
+        assert_eq!(said, "");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! what the instrumenter relies on.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use abi::Hostcall;
@@ -70,10 +70,7 @@ pub fn check(workspace: &Path) -> anyhow::Result<()> {
 /// the recorder starts with its data; no paths of this machine.
 fn flags(workspace: &Path) -> Vec<String> {
     let mut flags = vec![format!("--remap-path-prefix={}=/workspace", workspace.display())];
-    let home = std::env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
-    if let Some(home) = home {
+    if let Some(home) = crate::places::cargo_home() {
         flags.push(format!("--remap-path-prefix={}=/cargo", home.display()));
     }
     let export = format!("-Clink-arg=--export={}", exports::CONFIG);
