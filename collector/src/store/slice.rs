@@ -33,11 +33,11 @@ pub(super) const FORMAT: Format = Format {
             length INTEGER NOT NULL, longest INTEGER NOT NULL);
         CREATE TABLE traces(block INTEGER PRIMARY KEY, list BLOB NOT NULL);
         CREATE TABLE plugins(name TEXT PRIMARY KEY) WITHOUT ROWID;
-        CREATE INDEX by_start ON timelines(started, id, longest);
-        CREATE INDEX by_plugin ON timelines(plugin, started, id, longest);
-        CREATE INDEX by_close ON timelines(closed);
+        CREATE TABLE puts(first INTEGER PRIMARY KEY, latest INTEGER NOT NULL);
+        CREATE INDEX by_start ON timelines(started, longest);
+        CREATE INDEX by_plugin ON timelines(plugin, started, longest);
         CREATE INDEX by_request ON timelines(request) WHERE request != 0;
-        CREATE INDEX by_finding ON timelines(started, id, severity, plugin, codes)
+        CREATE INDEX by_finding ON timelines(started, severity, plugin, codes)
             WHERE severity > 0;",
     writing: "
         PRAGMA page_size = 8192;
@@ -49,7 +49,7 @@ pub(super) const FORMAT: Format = Format {
 /// Bytes of encoded timelines that are compressed together.
 const BLOCK_BYTES: usize = 64 << 10;
 /// So few rows are sooner sorted than searched for from the latest begun on.
-const FEW: i64 = 1_000;
+const FEW: i64 = 5_000;
 /// Timelines that an answer about a trace reads of one slice, at most.
 const OF_TRACE: usize = 500;
 /// No block is larger: what a damaged row may make us allocate.
@@ -97,8 +97,16 @@ impl Slice {
         if of_trace.as_ref().is_some_and(Vec::is_empty) {
             return Ok(Vec::new());
         }
-        let (filter, values) = filter(query, &of_trace.unwrap_or_default(), after);
-        let index = self.index(&reader, query).map_err(failed(WHAT, &self.path))?;
+        let (mut filter, mut values) = filter(query, &of_trace.unwrap_or_default(), after);
+        let index = match self.lately(&reader, query).map_err(failed(WHAT, &self.path))? {
+            Lately::None => return Ok(Vec::new()),
+            Lately::Few(first) => {
+                values.push(first.into());
+                filter.push_str(&format!(" AND row >= ?{}", values.len()));
+                "NOT INDEXED"
+            }
+            Lately::Many => index(query),
+        };
         let sql = format!(
             "SELECT block, place, length, closed, started, id FROM timelines {index} WHERE {filter}
              ORDER BY started DESC, id DESC LIMIT {limit}"
@@ -113,26 +121,19 @@ impl Slice {
             .map_err(failed(WHAT, &self.path))
     }
 
-    /// The index by which the fewest rows are looked at. SQLite knows nothing of what is in the table.
-    fn index(&self, reader: &Connection, query: &Query) -> rusqlite::Result<&'static str> {
-        if query.trace.is_some() || query.request_id.is_some() {
-            return Ok("");
-        }
-        if let Some(since) = query.since_millis {
-            let mut count = reader.prepare_cached(
-                "SELECT count(*) FROM (SELECT 1 FROM timelines WHERE closed >= ?1 LIMIT ?2)",
-            )?;
-            if count.query_row([since, FEW], |row| row.get::<_, i64>(0))? < FEW {
-                return Ok("INDEXED BY by_close");
-            }
-        }
-        Ok(if query.found || query.finding.is_some() || query.severity.is_some() {
-            "INDEXED BY by_finding"
-        } else if query.plugin.is_some() {
-            "INDEXED BY by_plugin"
-        } else {
-            "INDEXED BY by_start"
-        })
+    /// How many rows were closed since a query's time, at most. They are the last: what was written
+    /// together was closed together.
+    fn lately(&self, reader: &Connection, query: &Query) -> rusqlite::Result<Lately> {
+        let Some(since) = query.since_millis else { return Ok(Lately::Many) };
+        let first: Option<i64> = reader
+            .prepare_cached("SELECT min(first) FROM puts WHERE latest >= ?1")?
+            .query_row([since], |row| row.get(0))?;
+        let Some(first) = first else { return Ok(Lately::None) };
+        let last: Option<i64> = reader
+            .prepare_cached("SELECT max(row) FROM timelines")?
+            .query_row([], |row| row.get(0))?;
+        let is_few = last.unwrap_or(0).saturating_sub(first) < FEW && !query.names_streams();
+        Ok(if is_few { Lately::Few(first) } else { Lately::Many })
     }
 
     /// Those that may be of a trace, each between two ids; latest stored first, not endlessly many.
@@ -197,6 +198,27 @@ impl Slice {
             .map(|since| since.as_millis() as i64)
             .max();
         latest.unwrap_or(self.begun)
+    }
+}
+
+/// Rows that were closed since a query's time.
+enum Lately {
+    None,
+    /// From this one on.
+    Few(i64),
+    Many,
+}
+
+/// The index by which the fewest rows are looked at. SQLite knows nothing of what is in the table.
+fn index(query: &Query) -> &'static str {
+    if query.names_streams() {
+        ""
+    } else if query.found || query.finding.is_some() || query.severity.is_some() {
+        "INDEXED BY by_finding"
+    } else if query.plugin.is_some() {
+        "INDEXED BY by_plugin"
+    } else {
+        "INDEXED BY by_start"
     }
 }
 
@@ -325,6 +347,15 @@ pub(super) fn write(
                 .prepare_cached("INSERT OR IGNORE INTO plugins(name) VALUES (?1)")?
                 .execute([plugin])?;
         }
+        let first: Option<i64> =
+            transaction.query_row("SELECT max(row) + 1 FROM timelines", [], |row| row.get(0))?;
+        let latest = rows.iter().map(|row| row.closed_millis).max().unwrap_or(i64::MAX);
+        transaction
+            .prepare_cached(
+                "INSERT INTO puts(first, latest) VALUES (?1, ?2)
+                 ON CONFLICT(first) DO UPDATE SET latest = max(latest, ?2)",
+            )?
+            .execute([first.unwrap_or(1), latest])?;
         let mut rest = rows;
         while !rest.is_empty() {
             let mut block = Vec::with_capacity(BLOCK_BYTES + 4096);
