@@ -19,9 +19,9 @@ pub struct Html {
 }
 
 impl Html {
-    /// Nothing yet, of a page that is in English and at no address.
-    pub fn new() -> Html {
-        Html::default()
+    /// Nothing yet, in a language.
+    pub fn new(language: Language) -> Html {
+        Html { out: String::new(), speech: Speech { language, ..Speech::default() } }
     }
 
     /// A page, from its `<!doctype html>`.
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn text_and_attributes_cannot_leave_their_place() {
-        let mut html = Html::new();
+        let mut html = Html::default();
         html.leaf("td", &[("title", "\"><script>alert('1')</script>")], "</td><script>&amp;");
         assert_eq!(
             html.finish(),
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_xml_forbids_and_what_turns_the_writing_is_replaced() {
-        let mut html = Html::new();
+        let mut html = Html::default();
         html.text("a\u{0}b\u{1b}c\u{202e}d\te");
         assert_eq!(html.finish(), "a\u{fffd}b\u{fffd}c\u{fffd}d\te");
     }

@@ -7,7 +7,7 @@ use ::timeline::finding::Severity;
 use ::timeline::ids::{Micros, TimelineId};
 use ::timeline::{Reason, State, Timeline};
 
-use super::escape::{Html, encoded};
+use super::escape::{Attributes, Html, encoded};
 use super::language::Speech;
 use super::page::{badge, page, severity, text_or_dash};
 use super::phrases::{self as said, Phrase};
@@ -310,6 +310,9 @@ pub fn table(html: &mut Html, rows: &[Row]) {
     });
 }
 
+/// A text that may be as long as a stranger likes: the style sheet shows its first lines.
+const FEW: Attributes<'static> = &[("class", "few")];
+
 fn row(html: &mut Html, row: &Row) {
     let id = row.id.to_string();
     let link = format!("/timelines/{id}");
@@ -323,7 +326,7 @@ fn row(html: &mut Html, row: &Row) {
             html.element("a", &[("href", &link)], |html| match &row.headline {
                 Some((code, headline)) => {
                     html.leaf("b", &[], code);
-                    html.english("span", &[], headline);
+                    html.english("span", FEW, headline);
                 }
                 None if row.state == State::Open || row.pending > 0 => {
                     html.said("span", &[], &said::NOTHING_SO_FAR);
@@ -331,15 +334,17 @@ fn row(html: &mut Html, row: &Row) {
                 None => html.said("span", &[], &said::NOTHING_FOUND),
             });
         });
-        html.element("td", &[("class", "plugin")], |html| text_or_dash(html, &row.plugin));
+        html.element("td", &[("class", "plugin")], |html| {
+            html.element("span", FEW, |html| text_or_dash(html, &row.plugin));
+        });
         html.element("td", &[("class", "request")], |html| {
-            html.element("span", &[("class", "path")], |html| {
+            html.element("span", &[("class", "path few")], |html| {
                 html.leaf("b", &[], &row.method);
                 html.text(" ");
                 text_or_dash(html, &row.path);
             });
             if !row.request_id.is_empty() {
-                html.leaf("small", &[], &row.request_id);
+                html.leaf("small", FEW, &row.request_id);
             }
         });
         html.element("td", &[("class", "code")], |html| {

@@ -359,6 +359,47 @@ phrases! {
     WHY_MISSING: "Why they are missing" = "缺失原因",
     GAP_RANGE: "#{0} to #{1}" = "#{0} 到 #{1}",
 
+    // The drawing.
+    LANE_CALLS: "calls" = "调用",
+    LANE_HOSTCALLS: "hostcalls" = "宿主函数",
+    LANE_CONTEXT: "context" = "上下文",
+    HELD_FOR: "{0} held {1}" = "{0}被扣住 {1}",
+    HELD_STILL: "{0} held, not released" = "{0}被扣住，未放行",
+    END_OF_STREAM: "end of stream" = "流结束",
+    LOST_HERE: "events lost" = "事件丢失",
+    MORE_CALLS: "and {0} more call|and {0} more calls" = "另有 {0} 个调用",
+    GOES_ON: "goes on" = "放行",
+    STOPS: "stops" = "停住",
+    A_CALL: "call" = "调用",
+    DASHED: "dashed: no callback yet" = "虚线：尚无回调",
+    TOO_LATE: "after the end: too late" = "流结束之后：太迟",
+    COMPRESSED: "≀ compressed: {0}" = "≀ 已压缩：{0}",
+    NOT_DRAWN: "{0} event is not drawn|{0} events are not drawn" = "有 {0} 个事件未画出",
+    CALL_TO: "call {0} · {1} to “{2}”" = "调用 {0} · {1} 至“{2}”",
+    DISPATCH_TO: "{0} to “{1}”" = "{0} 至“{1}”",
+    NO_CALLBACK_YET: "no callback yet, timeout {0}" = "尚无回调，超时 {0}",
+    NO_CALLBACK_EVER: "no callback yet, no timeout" = "尚无回调，无超时",
+    ANSWERED_AFTER: "answered after {0}" = "{0} 后应答",
+    ANSWERED_WITH: "answered after {0} with {1}" = "{0} 后应答 {1}",
+    FAILED_AFTER: "failed after {0}" = "{0} 后失败",
+    FAILED_WITH: "failed after {0} with {1}" = "{0} 后失败，{1}",
+    CALLBACK_AFTER: "callback after {0}" = "{0} 后回调",
+    LATE_BY: "{0} late" = "迟到 {0}",
+    CANCELLED_BY_ROOT: "cancelled: its root ended" = "被取消：它的根已结束",
+    REJECTED_WITH: "rejected: {0}" = "被拒绝：{0}",
+    DRAWN_ROOT: "Timeline of the {0}" = "{0} 的时间线",
+    DRAWN_CONTEXT: "Timeline of context {0} in {1}" = "{1} 中上下文 {0} 的时间线",
+    DRAWN_REQUEST: "Timeline of {0} {1} in {2}" = "{2} 中 {0} {1} 的时间线",
+    UNNAMED: "a plugin without a name" = "未命名的插件",
+    OVER_SPAN: "{0} event over {1}.|{0} events over {1}." = "{1} 内有 {0} 个事件。",
+    WAS_HELD: "The {0} was held for {1}." = "{0}被扣住 {1}。",
+    IS_HELD: "The {0} is held." = "{0}正被扣住。",
+    STREAM_ENDED: "The stream ended after {0}." = "流在 {0} 后结束。",
+    ROOT_IS_OVER: "The root ended after {0}." = "根在 {0} 后结束。",
+    CAME_LATE: "{0} response callback came after the end of the stream.\
+                |{0} response callbacks came after the end of the stream."
+        = "{0} 个响应回调在流结束之后才到。",
+
     // What is wrong with an instance.
     TRAPPED_IN: "trapped in {0} at {1}" = "在 {1} 时于 {0} 中崩溃",
     SILENT_SINCE: "silent since {1}, while {0} stream is open in it|silent since {1}, while {0} streams are open in it"
@@ -388,7 +429,10 @@ mod tests {
     fn every_phrase_has_both_languages_and_the_same_places() {
         for (name, phrase) in TABLE {
             assert!(!phrase.english.is_empty() && !phrase.chinese.is_empty(), "{name}");
-            assert!(phrase.english.is_ascii() || phrase.english.contains(['·', '…']), "{name}");
+            assert!(
+                phrase.english.is_ascii() || phrase.english.contains(['·', '…', '“', '≀']),
+                "{name}"
+            );
             for form in phrase.english.split('|') {
                 assert_eq!(places(form), places(phrase.chinese), "{name}");
             }

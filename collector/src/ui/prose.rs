@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn headings_paragraphs_and_code_are_markup_and_the_rest_is_text() {
-        let mut html = Html::new();
+        let mut html = Html::default();
         prose(
             &mut html,
             "h2",
@@ -84,7 +84,7 @@ mod tests {
     fn every_explanation_is_only_of_these_forms() {
         for diagnosis in ::timeline::registry::DIAGNOSES {
             for text in [diagnosis.explanation, diagnosis.explanation_zh] {
-                let mut html = Html::new();
+                let mut html = Html::default();
                 prose(&mut html, "h2", text);
                 let written = html.finish();
                 assert!(!written.contains('`'), "{}: a ` is left over", diagnosis.code);

@@ -56,7 +56,7 @@ fn heading(html: &mut Html, timeline: &Timeline) {
         html.element("h1", &[], |html| {
             badge(html, timeline.severity(), timeline.state == State::Open);
             let stream = &timeline.stream;
-            html.element("span", &[("class", "path")], |html| {
+            html.element("span", &[("class", "path few")], |html| {
                 if let Some(root) = timeline.root_phrase() {
                     html.english("span", &[], &root);
                 } else if stream.path.is_empty() {

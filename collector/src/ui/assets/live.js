@@ -55,7 +55,7 @@ function found(timeline) {
   if (asked.get("lang")) link.search = new URLSearchParams({ lang: asked.get("lang") });
   const first = timeline.findings && timeline.findings[0];
   if (first) {
-    const headline = element("span", "", first.headline);
+    const headline = element("span", "few", first.headline);
     headline.lang = "en";
     link.append(element("b", "", first.code), headline);
   } else {
@@ -74,17 +74,17 @@ function started(text) {
 
 function row(timeline) {
   const request = element("td", "request");
-  const path = element("span", "path", element("b", "", timeline.method || ""), " ");
+  const path = element("span", "path few", element("b", "", timeline.method || ""), " ");
   path.append(textOrDash(timeline.path));
   request.append(path);
-  if (timeline.request_id) request.append(element("small", "", timeline.request_id));
+  if (timeline.request_id) request.append(element("small", "few", timeline.request_id));
   const state = words[timeline.state === "open" ? "open" : timeline.reason] || words.closed;
   const made = element(
     "tr",
     SIGNS[timeline.severity] ? timeline.severity : "clear",
     element("td", "severity", badge(timeline)),
     element("td", "what", found(timeline)),
-    element("td", "plugin", textOrDash(timeline.plugin)),
+    element("td", "plugin", element("span", "few", textOrDash(timeline.plugin))),
     request,
     element("td", "code", textOrDash(timeline.code == null ? "" : String(timeline.code))),
     element("td", "started", started(timeline.started)),

@@ -5,22 +5,26 @@ use ::timeline::calls::{Call, Outcome};
 use ::timeline::ids::Micros;
 
 use super::label::{self, Look};
-use super::layout::{CALL, LEFT, LETTER, Lane, Layout, Placed, RIGHT, ROW, STRIP, TOP, WIDTH};
+use super::layout::{
+    CALL, LEFT, LETTER, Lane, Layout, Placed, RIGHT, ROW, STRIP, TOP, WIDTH, width_of,
+};
 use super::palette::{
     AFTER, BAND, END, FAINT, FONT, GAP, GAP_INK, HELD, HELD_INK, INK, PAPER, RULE,
 };
-use super::words as said;
+use super::words as told;
 use crate::ui::escape::{Attributes, Html};
+use crate::ui::language::Language;
+use crate::ui::phrases::{self as said, Phrase};
 use crate::ui::words;
 
 /// Height of what stands below the lanes.
 const FOOT: f64 = 30.0;
 
 /// The whole drawing.
-pub fn drawing(timeline: &Timeline) -> Html {
+pub fn drawing(timeline: &Timeline, language: Language) -> Html {
     let layout = Layout::of(timeline);
     let height = layout.bottom + FOOT;
-    let mut svg = Html::new();
+    let mut svg = Html::new(language);
     let view = format!("0 0 {} {}", n(WIDTH), n(height));
     let attributes: Attributes = &[
         ("xmlns", "http://www.w3.org/2000/svg"),
@@ -33,8 +37,8 @@ pub fn drawing(timeline: &Timeline) -> Html {
         ("font-size", "11"),
     ];
     svg.element("svg", attributes, |svg| {
-        svg.leaf("title", &[], &said::title(timeline));
-        svg.leaf("desc", &[], &said::description(timeline, layout.end));
+        svg.leaf("title", &[], &told::title(timeline, language));
+        svg.leaf("desc", &[], &told::description(timeline, layout.end, language));
         rectangle(svg, (0.0, 0.0, WIDTH, height), &[("class", "wt-paper"), ("fill", PAPER)]);
         grounds(svg, &layout);
         scale(svg, &layout);
@@ -94,14 +98,14 @@ fn grounds(svg: &mut Html, layout: &Layout) {
             rectangle(svg, place, &[("class", "wt-band"), ("fill", BAND)]);
         }
         let looks: Attributes = &[("class", "wt-ink"), ("fill", INK), ("font-weight", "600")];
-        text(svg, (8.0, lane.y + 18.0), looks, lane.name);
+        text(svg, (8.0, lane.y + 18.0), looks, svg.words(lane.name));
     }
     if let Some(end) = layout.end {
         let x = layout.axis.x(end);
         let place = (x, TOP, WIDTH - x, layout.bottom - TOP);
         rectangle(svg, place, &[("class", "wt-after"), ("fill", AFTER), ("fill-opacity", "0.7")]);
     }
-    for (from, to, what) in &layout.gaps {
+    for (from, to, gap) in &layout.gaps {
         let looks: Attributes = &[
             ("class", "wt-gap"),
             ("fill", GAP),
@@ -111,12 +115,14 @@ fn grounds(svg: &mut Html, layout: &Layout) {
             ("stroke-dasharray", "2 3"),
         ];
         svg.element("g", &[], |svg| {
-            svg.leaf("title", &[], what);
+            let range = [gap.from.to_string(), gap.to.to_string()];
+            let what = svg.filled(&said::MISSING, &[&range[0], &range[1]]);
+            svg.leaf("title", &[], &format!("{what}{}", gap.reason));
             rectangle(svg, (*from, TOP, (to - from).max(4.0), layout.bottom - TOP), looks);
             let looks: Attributes =
                 &[("class", "wt-gap-ink"), ("fill", GAP_INK), ("text-anchor", "middle")];
             let middle = ((from + to) / 2.0).clamp(LEFT + 40.0, RIGHT - 40.0);
-            text(svg, (middle, TOP - 28.0), looks, "events lost");
+            text(svg, (middle, TOP - 28.0), looks, svg.words(&said::LOST_HERE));
         });
     }
 }
@@ -165,10 +171,10 @@ fn holds(svg: &mut Html, lane: &Lane, layout: &Layout) {
         let left = layout.axis.x(hold.from);
         let right = hold.to.map_or(RIGHT + 10.0, |to| layout.axis.x(to));
         let (y, height) = (lane.y + 2.0, lane.height - 4.0);
-        let name = lane.name;
+        let name = svg.words(lane.name);
         let words = match hold.to {
-            Some(to) => format!("{name} held {}", words::span(to.since(hold.from))),
-            None => format!("{name} held, not released"),
+            Some(to) => svg.filled(&said::HELD_FOR, &[name, &words::span(to.since(hold.from))]),
+            None => svg.filled(&said::HELD_STILL, &[name]),
         };
         let open = hold.to.is_none();
         let looks: Attributes = &[
@@ -179,7 +185,7 @@ fn holds(svg: &mut Html, lane: &Lane, layout: &Layout) {
             ("stroke-dasharray", if open { "4 3" } else { "none" }),
         ];
         rectangle(svg, (left, y, (right - left).max(3.0), height), looks);
-        let fits_right = left + words.chars().count() as f64 * LETTER < RIGHT;
+        let fits_right = left + width_of(&words) < RIGHT;
         let (x, anchor) = if fits_right { (left + 4.0, "start") } else { (right - 4.0, "end") };
         let looks: Attributes =
             &[("class", "wt-held-ink"), ("fill", HELD_INK), ("text-anchor", anchor)];
@@ -195,8 +201,8 @@ fn end_line(svg: &mut Html, layout: &Layout) {
     let x = layout.axis.x(end);
     let looks: Attributes = &[("class", "wt-end"), ("stroke", END), ("stroke-width", "1.5")];
     line(svg, (x, TOP - 30.0, x, layout.bottom), looks);
-    let words = "end of stream";
-    let width = words.chars().count() as f64 * LETTER + 10.0;
+    let words = svg.words(&said::END_OF_STREAM);
+    let width = width_of(words) + 10.0;
     let left = (x + width).min(WIDTH - 2.0) - width;
     let looks: Attributes = &[("class", "wt-end-flag"), ("fill", END), ("rx", "2")];
     rectangle(svg, (left, TOP - 46.0, width, 17.0), looks);
@@ -213,7 +219,7 @@ fn draw_lane(svg: &mut Html, lane: &Lane, layout: &Layout) {
         draw_call(svg, call, rows + at as f64 * CALL, layout);
     }
     if lane.more_calls > 0 {
-        let words = format!("and {} more", words::count(lane.more_calls, "call", "calls"));
+        let words = svg.filled(&said::MORE_CALLS, &[&lane.more_calls.to_string()]);
         let y = rows + lane.calls.len() as f64 * CALL + 12.0;
         text(svg, (LEFT + 8.0, y), &[("class", "wt-faint"), ("fill", FAINT)], &words);
     }
@@ -236,7 +242,7 @@ fn draw_mark(svg: &mut Html, mark: &Placed) {
 
 /// A call: its words, and below them its bar from dispatch to response callback.
 fn draw_call(svg: &mut Html, call: &Call, y: f64, layout: &Layout) {
-    let (words, special, look) = label::of_call(call, layout.end);
+    let (words, special, look) = label::of_call(call, layout.end, svg.speech().language);
     let x = layout.axis.x(call.dispatched_at);
     let bar = y + 17.0;
     svg.line();
@@ -275,8 +281,8 @@ fn draw_call(svg: &mut Html, call: &Call, y: f64, layout: &Layout) {
 }
 
 fn call_words(svg: &mut Html, (x, y): (f64, f64), words: &str, special: Option<&str>, look: Look) {
-    let all = words.chars().count() + special.map_or(0, |s| s.chars().count());
-    let x = x.min(RIGHT - all as f64 * LETTER).max(LEFT + 4.0);
+    let all = width_of(words) + special.map_or(0.0, width_of);
+    let x = x.min(RIGHT - all).max(LEFT + 4.0);
     svg.line();
     let (x, y) = (n(x), n(y));
     let looks: Attributes = &[("x", &x), ("y", &y), ("class", "wt-ink"), ("fill", INK)];
@@ -357,27 +363,22 @@ fn legend(svg: &mut Html, layout: &Layout, timeline: &Timeline) {
     let marks = || layout.lanes.iter().flat_map(|lane| &lane.marks);
     let has = |look: Look| marks().any(|m| m.label.look == look);
     let calls = |f: fn(&Outcome) -> bool| timeline.calls.iter().any(|c| f(&c.outcome));
-    let entries = [
-        (has(Look::Go), Look::Go.class(), Look::Go.color(), "goes on"),
-        (has(Look::Stop), Look::Stop.class(), Look::Stop.color(), "stops"),
-        (!timeline.calls.is_empty(), Look::Call.class(), Look::Call.color(), "call"),
-        (
-            calls(|o| matches!(o, Outcome::Pending)),
-            "wt-pending-key",
-            "none",
-            "dashed: no callback yet",
-        ),
+    let entries: [(bool, &str, &str, &Phrase); 6] = [
+        (has(Look::Go), Look::Go.class(), Look::Go.color(), &said::GOES_ON),
+        (has(Look::Stop), Look::Stop.class(), Look::Stop.color(), &said::STOPS),
+        (!timeline.calls.is_empty(), Look::Call.class(), Look::Call.color(), &said::A_CALL),
+        (calls(|o| matches!(o, Outcome::Pending)), "wt-pending-key", "none", &said::DASHED),
         (
             has(Look::Lost) || calls(|o| matches!(o, Outcome::Late(_) | Outcome::Cancelled(_))),
             Look::Lost.class(),
             Look::Lost.color(),
-            "after the end: too late",
+            &said::TOO_LATE,
         ),
         (
             has(Look::Bad) || calls(|o| matches!(o, Outcome::Failed(_) | Outcome::Rejected(_))),
             Look::Bad.class(),
             Look::Bad.color(),
-            "failed",
+            &said::FAILED,
         ),
     ];
     let mut x = LEFT;
@@ -388,18 +389,18 @@ fn legend(svg: &mut Html, layout: &Layout, timeline: &Timeline) {
             x += 14.0;
         }
         text(svg, (x, y), &[("class", "wt-faint"), ("fill", FAINT)], words);
-        x += words.chars().count() as f64 * LETTER + 16.0;
+        x += width_of(words) + 16.0;
     };
     for (_, class, color, words) in entries.iter().filter(|(shown, ..)| *shown) {
-        entry(svg, class, color, words);
+        entry(svg, class, color, svg.words(words));
     }
     if !layout.axis.breaks.is_empty() {
         let all: Vec<String> = layout.axis.breaks.iter().map(|b| words::span(b.span)).collect();
-        entry(svg, "", "none", &format!("≀ compressed: {}", all.join(", ")));
+        entry(svg, "", "none", &svg.filled(&said::COMPRESSED, &[&all.join(", ")]));
     }
     if layout.left_out > 0 {
-        let words = words::count(layout.left_out, "event is", "events are");
-        entry(svg, "", "none", &format!("{words} not drawn"));
+        let words = svg.filled(&said::NOT_DRAWN, &[&layout.left_out.to_string()]);
+        entry(svg, "", "none", &words);
     }
     line(
         svg,

@@ -1,11 +1,13 @@
 //! The words at marks and bars, and how much they stand out.
 
 use ::timeline::black_box::Panic;
-use ::timeline::calls::{Call, Outcome};
+use ::timeline::calls::{Answer, Call, Outcome};
 use ::timeline::event::{Event, Marks};
 use ::timeline::ids::{ContextId, Micros};
 use abi::{CallKind, Callback, Hostcall, Kind, Status, StreamSide};
 
+use crate::ui::language::Language;
+use crate::ui::phrases::{self as said, Phrase};
 use crate::ui::words;
 
 /// How a mark or a bar looks; the class of its colours ([`super::palette`]).
@@ -137,7 +139,11 @@ fn of_hostcall(event: &Event, hostcall: Hostcall, end: Option<Micros>) -> Label 
 }
 
 /// The words of a call's bar; the second part stands out.
-pub fn of_call(call: &Call, end: Option<Micros>) -> (String, Option<String>, Look) {
+pub fn of_call(
+    call: &Call,
+    end: Option<Micros>,
+    language: Language,
+) -> (String, Option<String>, Look) {
     let kind = match call.kind {
         CallKind::Http => "http",
         CallKind::GrpcCall => "grpc",
@@ -146,44 +152,44 @@ pub fn of_call(call: &Call, end: Option<Micros>) -> (String, Option<String>, Loo
     };
     let cluster = words::shortened(&call.cluster, 40);
     let name = match call.outcome {
-        Outcome::Rejected(_) => format!("{kind} to “{cluster}”"),
-        _ => format!("call {} · {kind} to “{cluster}”", call.id),
+        Outcome::Rejected(_) => said::DISPATCH_TO.with(language, &[kind, &cluster]),
+        _ => said::CALL_TO.with(language, &[&call.id.to_string(), kind, &cluster]),
     };
+    let before = format!("{name} · ");
     let after = |at: Micros| words::span(at.since(call.dispatched_at));
-    let code = |code: u32| match code {
-        0 => String::new(),
-        code => format!(" with {code}"),
+    // With its code, if there was one.
+    let came = |answer: &Answer, alone: &Phrase, with: &Phrase| match answer.code {
+        0 => alone.with(language, &[&after(answer.at)]),
+        code => with.with(language, &[&after(answer.at), &code.to_string()]),
     };
     match call.outcome {
         Outcome::Pending => {
-            let timeout = match call.timeout {
-                Some(timeout) => format!("timeout {}", words::span(timeout)),
-                None => "no timeout".to_owned(),
+            let text = match call.timeout {
+                Some(timeout) => said::NO_CALLBACK_YET.with(language, &[&words::span(timeout)]),
+                None => said::NO_CALLBACK_EVER.of(language).to_owned(),
             };
-            (format!("{name} · "), Some(format!("no callback yet, {timeout}")), Look::Call)
+            (before, Some(text), Look::Call)
         }
         Outcome::Answered(answer) => {
-            let text = format!("{name} · answered after {}{}", after(answer.at), code(answer.code));
-            (text, None, Look::Call)
+            let came = came(&answer, &said::ANSWERED_AFTER, &said::ANSWERED_WITH);
+            (format!("{before}{came}"), None, Look::Call)
         }
         Outcome::Failed(answer) => {
-            let text = format!("failed after {}{}", after(answer.at), code(answer.code));
-            (format!("{name} · "), Some(text), Look::Bad)
+            (before, Some(came(&answer, &said::FAILED_AFTER, &said::FAILED_WITH)), Look::Bad)
         }
         Outcome::Late(answer) => {
             let late = match end {
-                Some(end) => format!("{} late", millis(answer.at.since(end))),
-                None => "late".to_owned(),
+                Some(end) => said::LATE_BY.with(language, &[&millis(answer.at.since(end))]),
+                None => said::LATE.of(language).to_owned(),
             };
-            let text = format!("{name} · callback after {} · ", after(answer.at));
-            (text, Some(late), Look::Lost)
+            let came = said::CALLBACK_AFTER.with(language, &[&after(answer.at)]);
+            (format!("{before}{came} · "), Some(late), Look::Lost)
         }
         Outcome::Cancelled(_) => {
-            let text = "cancelled: its root ended".to_owned();
-            (format!("{name} · "), Some(text), Look::Lost)
+            (before, Some(said::CANCELLED_BY_ROOT.of(language).to_owned()), Look::Lost)
         }
         Outcome::Rejected(number) => {
-            (format!("{name} · "), Some(format!("rejected: {}", status(number))), Look::Bad)
+            (before, Some(said::REJECTED_WITH.with(language, &[&status(number)])), Look::Bad)
         }
     }
 }

@@ -1,14 +1,15 @@
 //! What stands where: lanes, rows within them, and labels that never overlap.
 
-use ::timeline::Timeline;
 use ::timeline::calls::{Call, Outcome};
 use ::timeline::event::Event;
 use ::timeline::ids::{ContextId, Micros};
+use ::timeline::{Gap, Timeline};
 use abi::{Callback, Direction, Kind};
 
 use super::axis::Axis;
 use super::holds::{self, Hold};
 use super::label::{self, Label};
+use crate::ui::phrases::{self as said, Phrase};
 
 /// Width of the drawing.
 pub const WIDTH: f64 = 880.0;
@@ -24,7 +25,7 @@ pub const ROW: f64 = 20.0;
 pub const CALL: f64 = 34.0;
 /// Height of the strip that says how long was held.
 pub const STRIP: f64 = 17.0;
-/// Width of one character of a label.
+/// Width of one character of a label, but for those of East Asia, which have twice as much.
 pub const LETTER: f64 = 6.65;
 /// A mark is at least so wide.
 const THIN: f64 = 5.0;
@@ -35,6 +36,13 @@ const MOST_CALLS: usize = 24;
 /// Events drawn: the first ones and the last ones.
 const MOST_EVENTS: usize = 400;
 const LAST_EVENTS: usize = 100;
+
+/// Width of a label.
+pub fn width_of(text: &str) -> f64 {
+    let wide =
+        text.chars().filter(|c| matches!(c, '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{ffdc}'));
+    (text.chars().count() + wide.count()) as f64 * LETTER
+}
 
 /// A drawing, all places known.
 pub struct Layout<'a> {
@@ -48,14 +56,14 @@ pub struct Layout<'a> {
     pub end: Option<Micros>,
     /// Events that were not drawn.
     pub left_out: usize,
-    /// Where events were lost: left and right edge, what was lost.
-    pub gaps: Vec<(f64, f64, String)>,
+    /// Where events were lost: left and right edge, which.
+    pub gaps: Vec<(f64, f64, &'a Gap)>,
 }
 
 /// A lane.
 pub struct Lane<'a> {
     /// Its name.
-    pub name: &'static str,
+    pub name: &'static Phrase,
     /// Its upper edge.
     pub y: f64,
     /// Its height.
@@ -95,12 +103,12 @@ enum Shows {
     Context,
 }
 
-const LANES: [(Shows, &str); 5] = [
-    (Shows::Phases(Direction::Request), "request"),
-    (Shows::Phases(Direction::Response), "response"),
-    (Shows::Calls, "calls"),
-    (Shows::Hostcalls, "hostcalls"),
-    (Shows::Context, "context"),
+const LANES: [(Shows, &Phrase); 5] = [
+    (Shows::Phases(Direction::Request), &said::REQUEST),
+    (Shows::Phases(Direction::Response), &said::RESPONSE),
+    (Shows::Calls, &said::LANE_CALLS),
+    (Shows::Hostcalls, &said::LANE_HOSTCALLS),
+    (Shows::Context, &said::LANE_CONTEXT),
 ];
 
 impl<'a> Layout<'a> {
@@ -207,7 +215,7 @@ fn place<'a>(
         let x = axis.x(event.at);
         let width = (axis.x(event.at.after(event.took)) - x).max(THIN);
         let label = label::of_event(event, own, end);
-        let text = label.text.chars().count() as f64 * LETTER + 6.0;
+        let text = width_of(&label.text) + 6.0;
         let right = (x, x + width + text);
         let left = (x - text, x + width);
         let free = |row: &[(f64, f64)], span: (f64, f64)| {
@@ -240,14 +248,13 @@ fn place<'a>(
 }
 
 /// Where lost events would have stood: between their neighbours.
-fn gaps(timeline: &Timeline, axis: &Axis) -> Vec<(f64, f64, String)> {
-    let of = |gap: &::timeline::Gap| {
+fn gaps<'a>(timeline: &'a Timeline, axis: &Axis) -> Vec<(f64, f64, &'a Gap)> {
+    let of = |gap: &'a Gap| {
         let before = timeline.events.iter().filter(|e| e.sequence < gap.from).map(|e| e.at).max();
         let after = timeline.events.iter().filter(|e| e.sequence > gap.to).map(|e| e.at).min();
         let from = before.map_or(LEFT, |at| axis.x(at));
         let to = after.map_or(RIGHT, |at| axis.x(at));
-        let words = format!("events #{} to #{} are missing: {}", gap.from, gap.to, gap.reason);
-        (from.min(to), from.max(to), words)
+        (from.min(to), from.max(to), gap)
     };
     timeline.gaps.iter().take(20).map(of).collect()
 }

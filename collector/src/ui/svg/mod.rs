@@ -17,15 +17,16 @@ mod tests;
 use ::timeline::Timeline;
 
 use crate::ui::escape::Html;
+use crate::ui::language::Language;
 
 /// Draws a timeline as a standalone SVG document.
 pub fn draw(timeline: &Timeline) -> String {
-    draw::drawing(timeline).finish()
+    draw::drawing(timeline, Language::English).finish()
 }
 
 /// The same as a part of a page, which scrolls where it is too wide.
 pub(super) fn figure(html: &mut Html, timeline: &Timeline) {
-    html.english_element("figure", &[("class", "drawing scroll"), ("tabindex", "0")], |html| {
-        html.append(draw::drawing(timeline));
+    html.element("figure", &[("class", "drawing scroll"), ("tabindex", "0")], |html| {
+        html.append(draw::drawing(timeline, html.speech().language));
     });
 }

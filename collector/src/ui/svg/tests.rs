@@ -3,8 +3,9 @@
 use ::timeline::Timeline;
 
 use super::draw;
-use super::layout::{LETTER, Layout, RIGHT, WIDTH};
+use super::layout::{Layout, RIGHT, WIDTH, width_of};
 use crate::ui::fixture;
+use crate::ui::language::Language;
 
 /// The parts of a drawing that a claim about it needs.
 fn has(svg: &str, what: &str) -> bool {
@@ -30,13 +31,18 @@ fn check_places(timeline: &Timeline) {
     for lane in &layout.lanes {
         let mut spans: Vec<(f64, f64, f64)> = Vec::new();
         for mark in lane.marks.iter().filter(|m| m.label_x.is_some()) {
-            let text = mark.label.text.chars().count() as f64 * LETTER;
+            let text = width_of(&mark.label.text);
             let label = mark.label_x.expect("just filtered");
             let (left, right) = (mark.x.min(label), (mark.x + mark.width).max(label + text));
             assert!(left > 0.0 && right <= WIDTH, "{:?} leaves the drawing", mark.label);
             for (y, l, r) in &spans {
                 let apart = *y != mark.y || right <= *l || left >= *r;
-                assert!(apart, "{:?} overlaps in lane {}", mark.label, lane.name);
+                assert!(
+                    apart,
+                    "{:?} overlaps in lane {}",
+                    mark.label,
+                    lane.name.of(Language::English)
+                );
             }
             spans.push((mark.y, left, right));
             assert!(mark.y < lane.y + lane.height, "{:?} leaves its lane", mark.label);
@@ -69,7 +75,7 @@ fn calls_without_callback_are_dashed_and_a_hold_stays_open() {
     assert!(has(&svg, "rejected: bad_argument") && has(&svg, "failed after 1.20 s with 503"));
     assert!(has(&svg, "request held, not released"));
     assert!(!has(&svg, "end of stream"));
-    assert!(has(&svg, "events #6 to #7 are missing"));
+    assert!(has(&svg, "Events #6 to #7 are missing"));
 }
 
 #[test]
@@ -133,7 +139,7 @@ fn anothers_panic_is_drawn_beside_the_stream_not_as_its_phase() {
     let timeline = fixture::taken_with_a_panic();
     let layout = Layout::of(&timeline);
     let lane = layout.lanes.iter().find(|lane| lane.marks.iter().any(|m| m.event.sequence.0 == 16));
-    assert_eq!(lane.map(|lane| lane.name), Some("context"));
+    assert_eq!(lane.map(|lane| lane.name.of(Language::English)), Some("context"));
     assert_eq!(layout.end, None, "nothing ended");
     let svg = draw(&timeline);
     assert!(has(&svg, "request headers of context 3 → trapped: no such user (src/lib.rs:31:9)"));

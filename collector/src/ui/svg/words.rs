@@ -6,53 +6,51 @@ use ::timeline::ids::Micros;
 
 use super::holds;
 use super::label;
+use crate::ui::language::Language;
+use crate::ui::phrases as said;
 use crate::ui::words;
 
 /// Its title.
-pub fn title(timeline: &Timeline) -> String {
+pub fn title(timeline: &Timeline, language: Language) -> String {
     let plugin = match timeline.root.plugin.as_str() {
-        "" => "a plugin without a name",
+        "" => said::UNNAMED.of(language),
         name => name,
     };
     let stream = &timeline.stream;
     if let Some(root) = timeline.root_phrase() {
-        return format!("Timeline of the {root}");
+        return said::DRAWN_ROOT.with(language, &[&root]);
     }
     match (stream.method.as_str(), stream.path.as_str()) {
-        ("", "") => format!("Timeline of context {} in {plugin}", timeline.context),
-        (method, path) => format!("Timeline of {method} {path} in {plugin}"),
+        ("", "") => said::DRAWN_CONTEXT.with(language, &[&timeline.context.to_string(), plugin]),
+        (method, path) => said::DRAWN_REQUEST.with(language, &[method, path, plugin]),
     }
 }
 
 /// What it shows.
-pub fn description(timeline: &Timeline, end: Option<Micros>) -> String {
-    let mut sentences = vec![format!(
-        "{} over {}.",
-        words::count(timeline.events.len(), "event", "events"),
-        words::span(timeline.span())
-    )];
+pub fn description(timeline: &Timeline, end: Option<Micros>, language: Language) -> String {
+    let count = timeline.events.len().to_string();
+    let mut sentences =
+        vec![said::OVER_SPAN.with(language, &[&count, &words::span(timeline.span())])];
     for hold in holds::of(timeline) {
-        let name = hold.direction.name();
+        let name = words::direction(hold.direction).of(language);
         sentences.push(match hold.to {
-            Some(to) => format!("The {name} was held for {}.", words::span(to.since(hold.from))),
-            None => format!("The {name} is held."),
+            Some(to) => said::WAS_HELD.with(language, &[name, &words::span(to.since(hold.from))]),
+            None => said::IS_HELD.with(language, &[name]),
         });
     }
     for call in timeline.calls.iter().take(8) {
-        let (text, special, _) = label::of_call(call, end);
-        sentences.push(format!("{text}{}.", special.unwrap_or_default()));
+        let (text, special, _) = label::of_call(call, end, language);
+        let stop = said::STOP.of(language);
+        sentences.push(format!("{text}{}{stop}", special.unwrap_or_default()));
     }
     if let Some(end) = end {
         let after = words::span(end.since(timeline.started()));
-        let whose = if timeline.is_root() { "root" } else { "stream" };
-        sentences.push(format!("The {whose} ended after {after}."));
+        let whose = if timeline.is_root() { &said::ROOT_IS_OVER } else { &said::STREAM_ENDED };
+        sentences.push(whose.with(language, &[&after]));
     }
     let late = timeline.calls.iter().filter(|c| matches!(c.outcome, Outcome::Late(_))).count();
     if late > 0 {
-        sentences.push(format!(
-            "{} came after the end of the stream.",
-            words::count(late, "response callback", "response callbacks")
-        ));
+        sentences.push(said::CAME_LATE.with(language, &[&late.to_string()]));
     }
-    sentences.join(" ")
+    sentences.join(if language == Language::Chinese { "" } else { " " })
 }

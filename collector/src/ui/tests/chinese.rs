@@ -14,7 +14,7 @@ use crate::decode::SourceTotals;
 use crate::pipeline::TrafficReport;
 
 /// In every language the same.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "English",
     "Envoy",
     "Higress",
@@ -29,6 +29,7 @@ const NAMES: [&str; 15] = [
     "MiB",
     "authority",
     "Grafana",
+    "http",
     "Jaeger",
 ];
 
@@ -57,7 +58,9 @@ fn latin(page: &str) -> Vec<String> {
             || ["code", "pre", "script"].contains(&name)
             || tag.contains("lang=\"en\"")
             // A Chinese text with names from the ABI in it.
-            || tag.contains("class=\"explanation\"");
+            || tag.contains("class=\"explanation\"")
+            // An event in the drawing, in the words of the ABI.
+            || tag.contains("class=\"wt-mark\"");
         if !is_skipped {
             for attribute in ["aria-label=\"", "alt=\"", "data-copy=\""] {
                 let value = tag.split_once(attribute).and_then(|(_, rest)| rest.split_once('"'));
@@ -88,6 +91,9 @@ fn told_in_russian(mut timeline: Timeline) -> Timeline {
     let word = || "слово".to_owned();
     timeline.root = Arc::new(Root { plugin: word(), root_id: word(), ..(*timeline.root).clone() });
     timeline.node = "слово".into();
+    for call in &mut timeline.calls {
+        call.cluster = word();
+    }
     timeline.stream = StreamInfo {
         request_id: word(),
         method: word(),
