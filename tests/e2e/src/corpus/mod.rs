@@ -173,6 +173,11 @@ impl Seen {
         Seen { status: answer.status, took: answer.took }
     }
 
+    /// Did the client leave without an answer?
+    pub fn gave_up(self) -> bool {
+        self.status == 0
+    }
+
     /// The severity of a finding as the rows have it: no row holds its worker for a second, but a machine may that
     /// makes its client wait as long.
     pub fn severity(self, finding: &Finding) -> &str {

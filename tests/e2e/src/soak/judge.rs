@@ -126,6 +126,11 @@ impl Judged {
 }
 
 impl Judged {
+    /// Has its client gone, and its host not noticed?
+    pub(super) fn is_open_without_client(&self, seen: Seen) -> bool {
+        !self.is_closed && seen.gave_up()
+    }
+
     /// No row does anything wrong with a root. A module for a host that calls the body phase shows after a
     /// while, if its streams do, that another one does not.
     pub(super) fn expected_of_root(&self) -> Expected {
@@ -137,7 +142,8 @@ impl Judged {
 }
 
 impl Score {
-    /// Holds a timeline against its row. Where events were lost it may be called less bad than it was.
+    /// Holds a timeline against its row. Where events were lost it may be called less bad than it was, and so
+    /// may what has not ended: the host does not always notice that a client has gone.
     pub(super) fn judge(
         &mut self,
         timeline: &Judged,
@@ -148,6 +154,7 @@ impl Score {
         let holding = Holding::of_listener(&timeline.plugin).context("a plugin of the corpus")?;
         let expected = row.expected_of(holding, seen);
         self.timelines += 1;
+        let is_less = is_lossy || timeline.is_open_without_client(seen);
         let mut is_right = true;
         let mut right = 0;
         for finding @ Finding { code, .. } in &timeline.findings {
@@ -161,7 +168,7 @@ impl Score {
                 continue;
             }
             let is_so = of.is_some_and(|(_, worst)| {
-                severity == *worst || is_lossy && badness(severity) < badness(worst)
+                severity == *worst || is_less && badness(severity) < badness(worst)
             });
             let tally = self.tallies.entry(code.clone()).or_default();
             tally.found += 1;

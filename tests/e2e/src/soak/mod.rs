@@ -86,10 +86,12 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
         wrong.push(format!("{error:#}"));
     }
     let (mut score, mut stored) = (Score::default(), BTreeMap::<String, u64>::new());
+    let mut open = BTreeMap::<String, u64>::new();
     judge::every_timeline(&collector, |mut timeline| {
         let verdict = if timeline.is_stream {
             ledger.name(&mut timeline);
             *stored.entry(timeline.plugin.clone()).or_default() += 1;
+            *open.entry(timeline.plugin.clone()).or_default() += u64::from(!timeline.is_closed);
             match Row::of_path(&timeline.path) {
                 Some(row) => {
                     score.judge(&timeline, row, sent.seen(&timeline.request_id), is_lossy)?
@@ -101,7 +103,11 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
             if is_right { Verdict::Right } else { Verdict::Wrong }
         };
         let is_wrong = match verdict {
-            Verdict::Right => !is_lossy && timeline.is_named() && !timeline.is_closed,
+            Verdict::Right => {
+                let seen = sent.seen(&timeline.request_id);
+                let may_be_open = is_lossy || timeline.is_open_without_client(seen);
+                timeline.is_named() && !timeline.is_closed && !may_be_open
+            }
             Verdict::Missing => !is_lossy,
             Verdict::Wrong => true,
         };
@@ -113,6 +119,13 @@ pub fn run(plan: &Plan) -> anyhow::Result<Outcome> {
         }
         Ok(())
     })?;
+    // What is open is what Envoy itself has not ended.
+    for (plugin, open) in open.into_iter().filter(|_| !is_lossy) {
+        let active = stack.envoy_stat(&format!("http.{plugin}.downstream_rq_active"))?;
+        if open != active {
+            wrong.push(format!("{plugin}: {open} streams are open, and in Envoy {active}"));
+        }
+    }
     let numbers = ledger.compare(&sent, &stored, &collector, &mut wrong)?;
     let fewest = sent.rows.values().min().copied().unwrap_or(0);
     let numbers = format!(
