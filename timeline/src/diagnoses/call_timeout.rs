@@ -92,6 +92,17 @@ const NEAR_MISSES: &[NearMiss] = &[
 "#,
     },
     NearMiss {
+        because: "a proxy in front of the callee gave up a little earlier: its answer has its date and name",
+        script: r#"
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "slow" headers=60 pseudo=7 timeout=500ms -> ok call 4
+0.382377 #16 http_call_response root 1 call 4 headers=5 body=24 code=504 failure=1
+0.382380 #14   set_effective_context context=2 -> ok
+0.382390 #15   send_local_response status=503 -> ok
+"#,
+    },
+    NearMiss {
         because: "it was answered just in time",
         script: r#"
 0.000000 #11 create 2 root 1
