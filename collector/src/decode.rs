@@ -327,7 +327,7 @@ fn other_name(name: v1::PropertyName) -> &'static str {
 }
 
 /// The reasons of lost events in words.
-const LOST: [(v1::LostReason, &str); 10] = [
+const LOST: [(v1::LostReason, &str); 11] = [
     (v1::LostReason::Unknown, "the recorder lost them"),
     (v1::LostReason::BufferFull, "the recorder's buffer was full"),
     (v1::LostReason::Refused, "the collector refused the batch"),
@@ -338,6 +338,7 @@ const LOST: [(v1::LostReason, &str); 10] = [
     (v1::LostReason::LogEnds, Lost::LOG_ENDS),
     (v1::LostReason::LogUnsure, Lost::LOG_UNSURE),
     (v1::LostReason::LogUnnumbered, Lost::LOG_UNNUMBERED),
+    (v1::LostReason::Skeleton, "the stream was not sampled, and not all of it was kept aside"),
 ];
 
 fn lost(lost: v1::Lost) -> Lost {

@@ -236,6 +236,7 @@ pub mod lost_reason {
     pub const LOG_ENDS: u32 = 7;
     pub const LOG_UNSURE: u32 = 8;
     pub const LOG_UNNUMBERED: u32 = 9;
+    pub const SKELETON: u32 = 10;
 }
 
 pub mod fuse_reason {

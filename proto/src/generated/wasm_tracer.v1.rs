@@ -285,6 +285,8 @@ pub struct Counters {
     /// Dispatches of the recorder that the host refused: unknown cluster, no healthy host, capability.
     #[prost(uint64, tag = "11")]
     pub dispatches_rejected: u64,
+    /// Streams without a place among those that are followed, and streams that were not chosen by the rate and
+    /// for whose skeleton there was no memory.
     #[prost(uint64, tag = "12")]
     pub streams_not_watched: u64,
     #[prost(uint64, tag = "13")]
@@ -295,7 +297,8 @@ pub struct Counters {
     #[prost(uint32, tag = "15")]
     pub memory_pages: u32,
     /// The recorder's own time (measured at one entry in 64 and in its ticks, the rest estimated from
-    /// these; 0 of recorders that do not measure it) and the plugin's time since the start.
+    /// these; 0 of recorders that do not measure it) and the plugin's time since the start, as far as the times
+    /// of entries were read.
     #[prost(uint64, tag = "16")]
     pub recorder_micros: u64,
     #[prost(uint64, tag = "17")]
@@ -303,6 +306,7 @@ pub struct Counters {
     /// Why recording is turned down now, 0 if it is not. Then only heartbeats come, and counters go on.
     #[prost(enumeration = "FuseReason", tag = "18")]
     pub fuse: i32,
+    /// Memory taken for skeletons.
     #[prost(uint64, tag = "19")]
     pub skeleton_bytes: u64,
     /// Log lines and pieces of output that were at the level, but of which nothing was kept: beyond 1 KiB of
@@ -438,7 +442,8 @@ pub enum Mark {
     TextCut = 2,
     /// Made while another invocation of the same VM was open.
     Nested = 4,
-    /// Promoted from a skeleton: its number says nothing about when it happened.
+    /// Promoted from a skeleton: its number says nothing about when it happened. While nothing of the stream
+    /// was held or out its time is that of the last reading of the clock before, and took is 0.
     Promoted = 8,
     /// A tick that served only the recorder; the plugin did not see it.
     Own = 16,
@@ -624,6 +629,10 @@ pub enum LostReason {
     LogEnds = 7,
     LogUnsure = 8,
     LogUnnumbered = 9,
+    /// Of a stream promoted from a skeleton: one number stands for what the skeleton did not hold (it was
+    /// full, or another context's invocation did something to the stream). It happened after the events with
+    /// MARK_PROMOTED and before the others of that stream.
+    Skeleton = 10,
 }
 impl LostReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -642,6 +651,7 @@ impl LostReason {
             Self::LogEnds => "LOST_REASON_LOG_ENDS",
             Self::LogUnsure => "LOST_REASON_LOG_UNSURE",
             Self::LogUnnumbered => "LOST_REASON_LOG_UNNUMBERED",
+            Self::Skeleton => "LOST_REASON_SKELETON",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -657,6 +667,7 @@ impl LostReason {
             "LOST_REASON_LOG_ENDS" => Some(Self::LogEnds),
             "LOST_REASON_LOG_UNSURE" => Some(Self::LogUnsure),
             "LOST_REASON_LOG_UNNUMBERED" => Some(Self::LogUnnumbered),
+            "LOST_REASON_SKELETON" => Some(Self::Skeleton),
             _ => None,
         }
     }

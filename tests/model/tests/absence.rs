@@ -48,10 +48,43 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The same where only some streams are sampled, and others are promoted: their events get their numbers
+    /// late, when more is known already than they are.
+    #[test]
+    fn absence_is_never_found_where_the_callback_was_delivered_to_a_stream_that_was_not_sampled(
+        steps in prop::collection::vec(step(), 1..120),
+        rate in prop::sample::select(vec!["0", "0.5"])
+    ) {
+        let mut world = World::sampling(rate);
+        for step in &steps {
+            world.take(step);
+            world.check()?;
+        }
+        world.settle();
+        world.check()?;
+        world.check_settled()?;
+    }
+}
+
 /// The model can tell: when the callback is withheld and nothing is lost, absence is found.
 #[test]
 fn absence_is_found_where_nothing_was_lost_and_no_callback_came() {
     let mut world = World::start();
+    world.take(&Step::Request { timeout_seconds: 1 });
+    for _ in 0..40 {
+        world.take(&Step::Pass(500));
+        world.take(&Step::CollectorAnswers(200));
+    }
+    assert_eq!(world.absences_claimed(), 1);
+}
+
+/// The same of a stream that was not sampled: it is promoted while it hangs.
+#[test]
+fn absence_is_found_of_a_stream_that_was_not_sampled() {
+    let mut world = World::sampling("0");
     world.take(&Step::Request { timeout_seconds: 1 });
     for _ in 0..40 {
         world.take(&Step::Pass(500));

@@ -3,7 +3,7 @@
 //! Every call into an import here is sound for one reason: the addresses given are of locals or of
 //! static memory that live longer than the call, with their true sizes, and the host keeps none.
 
-use recorder::{Host, INVALID_MEMORY_ACCESS, Refused, UNTOUCHED};
+use recorder::{Host, INVALID_MEMORY_ACCESS, Refused, Skeleton, UNTOUCHED};
 
 use crate::{arena, imports};
 
@@ -13,6 +13,13 @@ const MONOTONIC: u32 = 1;
 
 /// The host forbids the ABI's own clock; asked again, it would log an error each time.
 static mut WALL_FORBIDDEN: bool = false;
+
+/// Bytes of a page.
+const PAGE: usize = 1 << 16;
+
+/// Where the first page of skeletons begins, and how many skeletons there are. All pages that the recorder
+/// adds to its memory are theirs, so they follow each other.
+static mut SKELETONS: (usize, usize) = (0, 0);
 
 /// Hostcalls made.
 static mut MADE: u64 = 0;
@@ -211,6 +218,30 @@ impl Host for WasmHost {
     fn plugin_pages(&mut self) -> u32 {
         // SAFETY: takes nothing.
         unsafe { imports::plugin_pages() }
+    }
+
+    fn skeletons(&mut self, wanted: usize) -> &mut [Skeleton] {
+        // SAFETY: one thread, and no reference to it exists anywhere.
+        let (mut start, mut count) = unsafe { SKELETONS };
+        while count < wanted {
+            let pages = core::arch::wasm32::memory_grow::<0>(1);
+            if pages == usize::MAX {
+                break;
+            }
+            if count == 0 {
+                start = pages * PAGE;
+            }
+            count += PAGE / size_of::<Skeleton>();
+            // SAFETY: as above.
+            unsafe { SKELETONS = (start, count) };
+        }
+        if count == 0 {
+            return &mut [];
+        }
+        // SAFETY: pages that only this function hands out, zeroed by the host, which is a skeleton that is
+        // empty; all other bytes there were written as parts of one. A page is aligned for anything, and
+        // the borrow of `self` keeps them from being lent twice.
+        unsafe { core::slice::from_raw_parts_mut(start as *mut Skeleton, count) }
     }
 
     fn hostcalls(&mut self) -> u64 {

@@ -5,7 +5,7 @@
 //! valgrind --tool=callgrind target/release/examples/cost call 20000
 //! ```
 //!
-//! and divide by the requests. Twice with different counts, and the start falls out. The host costs next
+//! (a third number is the rate in millionths) and divide by the requests. Twice with different counts, and the start falls out. The host costs next
 //! to nothing and its clock is virtual, so two runs give the same number.
 
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use abi::graft::config;
 use abi::{Callback, Hostcall};
 use encode::{baked, pairs};
-use recorder::{Host, Recorder, Refused};
+use recorder::{Host, Recorder, Refused, Skeleton};
 
 #[path = "../tests/support/encode.rs"]
 mod encode;
@@ -32,6 +32,7 @@ struct CheapHost {
     next_call: u32,
     bytes: usize,
     hostcalls: u64,
+    skeletons: Vec<Skeleton>,
 }
 
 impl CheapHost {
@@ -112,6 +113,12 @@ impl Host for CheapHost {
     }
     fn plugin_pages(&mut self) -> u32 {
         32
+    }
+    fn skeletons(&mut self, wanted: usize) -> &mut [Skeleton] {
+        while self.skeletons.len() < wanted {
+            self.skeletons.push(Skeleton::EMPTY);
+        }
+        &mut self.skeletons
     }
     fn hostcalls(&mut self) -> u64 {
         self.hostcalls
@@ -195,7 +202,8 @@ impl Vm {
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let with_call = arguments.next().as_deref() == Some("call");
-    let count: u32 = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(10_000);
+    let mut number = || arguments.next().and_then(|text| text.parse::<u32>().ok());
+    let (count, rate) = (number().unwrap_or(10_000), number().unwrap_or(1_000_000));
     let mut plugin = CLUSTER.to_vec();
     plugin.extend(pairs(&[(":method", "GET"), (":path", "/check"), (":authority", "callee")]));
     plugin.extend([0; 4]);
@@ -217,10 +225,15 @@ fn main() {
         next_call: 0,
         bytes: 0,
         hostcalls: 0,
+        skeletons: Vec::new(),
     };
     let mut vm = Vm { recorder: Box::new(Recorder::new()), host };
     // All that its phases below call.
-    let baked = baked(&[(config::HOSTCALLS, &[64, 72, 78, 82, 83])]);
+    let rate = rate.to_le_bytes();
+    let baked = baked(&[
+        (config::HOSTCALLS, &[64, 72, 78, 82, 83]),
+        (config::RATE_MILLIONTHS, rate.as_slice()),
+    ]);
     vm.recorder.start(&baked, &mut vm.host);
     vm.call(Callback::ContextCreate, ROOT, [0; 4], 0);
     vm.call(Callback::Configure, ROOT, [2, 0, 0, 0], 1);

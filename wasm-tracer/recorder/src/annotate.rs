@@ -23,11 +23,11 @@ impl Recorder {
         {
             return false;
         }
-        if self.top().is_some_and(|frame| frame.recorded) {
+        if self.top().is_some_and(|frame| frame.keeper.keeps()) {
             let mut text = self.read_text(at, size, host);
             text.marks |= mark::ANNOTATION;
             let kind = Hostcall::CallForeignFunction.number();
-            self.write_hostcall(kind, status, &[size], 0, text);
+            self.write_hostcall(kind, status, &[size], 0, text, host);
         }
         true
     }

@@ -22,6 +22,7 @@ pub struct Facts {
     plugin_pages: u32,
     hostcalls: u64,
     shipment: u64,
+    skeleton_bytes: u32,
 }
 
 impl Recorder {
@@ -34,6 +35,7 @@ impl Recorder {
             plugin_pages: host.plugin_pages(),
             hostcalls: host.hostcalls(),
             shipment,
+            skeleton_bytes: size_of_val(host.skeletons(0)) as u32,
         }
     }
 
@@ -113,6 +115,7 @@ impl Recorder {
         to.number(counters::EVENTS, self.ring.events);
         to.number(counters::EVENTS_LOST, self.ring.losses.events);
         to.number(counters::STREAMS_NOT_WATCHED, self.streams.not_watched);
+        to.number(counters::SKELETON_BYTES, u64::from(facts.skeleton_bytes));
         to.number(counters::MEMORY_PAGES, u64::from(facts.plugin_pages));
         self.fuse.write(to);
         self.calls.write(to);

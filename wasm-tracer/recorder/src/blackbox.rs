@@ -18,11 +18,16 @@ impl Recorder {
             return;
         }
         self.trapped = true;
-        self.finish_output();
+        self.finish_output(host);
         if !self.may_dispatch_in_a_phase() {
             return;
         }
         let now = self.clock(host);
+        // Whoever waits in this VM waits in vain from here on.
+        self.promote_held(0, host);
+        if let Some(keeper) = self.top().map(|frame| frame.keeper) {
+            self.promoted(keeper, host);
+        }
         self.name_before_trap(host);
         let from = self.calling_root();
         self.flush(from, now, BatchFrame { black_box: true, ..BatchFrame::default() }, host);

@@ -4,6 +4,7 @@ use proto::fields::{call_count, call_outcome, counters};
 
 use crate::bytes::Text;
 use crate::histogram::Histogram;
+use crate::skeleton::Keeper;
 use crate::wire::Writer;
 
 const SETS: usize = 16;
@@ -27,6 +28,8 @@ pub struct Out {
     pub context: u32,
     /// Its stream's events are kept.
     pub recorded: bool,
+    /// The stream in whose skeleton they are kept; 0: in none.
+    pub owner: u32,
     /// Its context was known when it started: if it is no longer, the answer is late.
     pub watched: bool,
     cluster: u8,
@@ -40,6 +43,7 @@ impl Out {
         root: 0,
         context: 0,
         recorded: false,
+        owner: 0,
         watched: false,
         cluster: 0,
         at: 0,
@@ -93,14 +97,14 @@ impl Calls {
         OTHER
     }
 
-    /// A dispatch was accepted.
+    /// A dispatch was accepted; false: there is no place for the call.
     pub fn started(
         &mut self,
-        (root, context, recorded, watched): (u32, u32, bool, bool),
+        (root, context, keeper, watched): (u32, u32, Keeper, bool),
         call: u32,
         cluster: &[u8],
         (now, timeout_millis): (u64, u32),
-    ) {
+    ) -> bool {
         let cluster = self.cluster(cluster);
         let wait = match timeout_millis {
             0 => UNBOUNDED,
@@ -109,8 +113,16 @@ impl Calls {
         let until = now.saturating_add(wait);
         let set = self.set(call);
         let free = |o: &&mut Out| o.call == call || o.call == 0 || o.until < now;
-        if let Some(place) = set.iter_mut().find(free) {
-            *place = Out { call, root, context, recorded, watched, cluster, at: now, until };
+        let Some(place) = set.iter_mut().find(free) else { return false };
+        let (recorded, owner) = (keeper.recorded, keeper.owner);
+        *place = Out { call, root, context, recorded, owner, watched, cluster, at: now, until };
+        true
+    }
+
+    /// A stream was promoted.
+    pub fn promoted(&mut self, context: u32) {
+        for out in self.out.iter_mut().flatten().filter(|out| out.owner == context) {
+            (out.recorded, out.owner) = (true, 0);
         }
     }
 

@@ -10,6 +10,7 @@ pub const TEXT: usize = 256;
 pub const MOST_BYTES: usize = 480;
 
 /// One invocation or one hostcall.
+#[derive(Clone, Copy)]
 pub struct Event<'a> {
     pub kind: u32,
     pub context: u32,
@@ -34,15 +35,14 @@ pub struct Before {
 
 impl Event<'_> {
     /// Writes the fields.
+    #[inline(never)] // for the buffer and for skeletons
     pub fn write(&self, before: Option<Before>, to: &mut Writer<'_>) {
         to.number_quickly(event::KIND, u64::from(self.kind));
         if before.is_none_or(|b| b.context != self.context) {
             to.number_quickly(event::CONTEXT, u64::from(self.context));
         }
         if let Some(before) = before {
-            let step = self.entry.wrapping_sub(before.entry).wrapping_sub(1);
-            to.signed(event::ENTRY_STEP, step as i64);
-            to.signed(event::AT_STEP_MICROS, self.at.wrapping_sub(before.at) as i64);
+            write_steps(before, self.entry, self.at, to);
         }
         to.number_quickly(event::TOOK_MICROS, self.took);
         to.words(event::ARGS, self.args);
@@ -51,4 +51,12 @@ impl Event<'_> {
         to.bytes(event::TEXT, self.text.get(..TEXT).unwrap_or(self.text));
         to.number_quickly(event::MARKS, u64::from(self.marks));
     }
+}
+
+/// Writes how far an event is from the one before it.
+#[inline(never)]
+pub fn write_steps(before: Before, entry: u64, at: u64, to: &mut Writer<'_>) {
+    let step = entry.wrapping_sub(before.entry).wrapping_sub(1);
+    to.signed(event::ENTRY_STEP, step as i64);
+    to.signed(event::AT_STEP_MICROS, at.wrapping_sub(before.at) as i64);
 }

@@ -204,7 +204,10 @@ impl Recorder {
         (fuse.reason, fuse.since, fuse.until) = (reason, now, now.saturating_add(fuse.wait));
         fuse.trips = fuse.trips.saturating_add(1);
         (fuse.costly_since, fuse.losing_since) = (0, 0);
-        self.ring.skip_one(self.known_until(), lost_reason::TURNED_DOWN);
+        self.ring.skip_one(self.known_until(), lost_reason::TURNED_DOWN, 0);
+        for skeleton in host.skeletons(0) {
+            skeleton.break_off();
+        }
         self.fuse.lost = self.ring.losses.events;
         host.log(WARN, sentence(reason));
     }

@@ -1,6 +1,8 @@
 //! The host as the recorder needs it: a trait, so that the same recorder runs inside a plugin's VM and
 //! in native tests.
 
+use crate::skeleton::Skeleton;
+
 /// A status of the ABI that is not 0.
 pub type Refused = u32;
 
@@ -68,6 +70,10 @@ pub trait Host {
 
     /// Pages of the plugin's memory.
     fn plugin_pages(&mut self) -> u32;
+
+    /// Skeletons, all zero at first: at least `wanted` of them if there is memory for so many. It is taken
+    /// page by page, and never given back.
+    fn skeletons(&mut self, wanted: usize) -> &mut [Skeleton];
 
     /// Hostcalls that the recorder made so far.
     fn hostcalls(&mut self) -> u64;

@@ -6,6 +6,7 @@ use proto::fields::mark;
 use crate::event::{Event, TEXT};
 use crate::host::Host;
 use crate::pairs::Pairs;
+use crate::skeleton;
 use crate::streams::flag;
 use crate::{Recorder, bytes};
 
@@ -145,11 +146,7 @@ impl Recorder {
                 return self.standard_output(first, second, third, host);
             }
             Hostcall::CallForeignFunction if self.annotated(status, params, host) => return,
-            Hostcall::SetEffectiveContext if status == 0 => {
-                if let Some(frame) = self.top() {
-                    frame.effective = first;
-                }
-            }
+            Hostcall::SetEffectiveContext if status == 0 => self.switched(first, host),
             Hostcall::ContinueStream if status == 0 => match StreamSide::from_number(first) {
                 Some(StreamSide::Request | StreamSide::Downstream) => {
                     self.resumed(Direction::Request, host);
@@ -174,7 +171,7 @@ impl Recorder {
         let all = self.settings.all_hostcalls;
         let Some(frame) = self.top() else { return false };
         let telling = status != 0 || frame.response || all;
-        frame.recorded
+        frame.keeper.keeps()
             && match hostcall.record() {
                 Record::Always => true,
                 Record::WhenTelling => telling,
@@ -218,9 +215,9 @@ impl Recorder {
             }
         }
         if hostcall.is_dispatch() {
-            self.dispatched(status, call, param(params, shape.timeout), text.length);
+            self.dispatched(status, call, param(params, shape.timeout), text.length, host);
         }
-        self.write_hostcall(hostcall.number(), status, &args, call, text);
+        self.write_hostcall(hostcall.number(), status, &args, call, text, host);
     }
 
     /// Writes a hostcall's event if its invocation is recorded.
@@ -231,14 +228,12 @@ impl Recorder {
         args: &[u32],
         call: u32,
         text: Read,
+        host: &mut impl Host,
     ) {
         let known_until = self.known_until();
         let at = self.now;
-        let Some(frame) = self.top().map(|frame| (frame.recorded, frame.context, frame.entry))
-        else {
-            return;
-        };
-        let (true, context, entry) = frame else { return };
+        let Some(frame) = self.top() else { return };
+        let (keeper, context, entry) = (frame.keeper, frame.context, frame.entry);
         let event = Event {
             kind,
             context,
@@ -251,15 +246,40 @@ impl Recorder {
             text: self.scratch.get(..text.length).unwrap_or(&[]),
             marks: text.marks,
         };
-        self.ring.append(&event, known_until);
+        skeleton::keep_in(&mut self.ring, keeper, &event, known_until, host);
+    }
+
+    /// The hostcalls that follow are about another context. What is done to a stream by an invocation that
+    /// its skeleton does not hold is missing there.
+    fn switched(&mut self, context: u32, host: &mut impl Host) {
+        let Some(frame) = self.top() else { return };
+        frame.effective = context;
+        let keeper = frame.keeper;
+        let Some(stream) = self.streams.get(context) else { return };
+        let (is_recorded, slot) = (stream.has(flag::RECORDED), stream.slot);
+        if stream.has(flag::SKELETON) && keeper.owner != context {
+            Self::break_skeleton(slot, host);
+        } else if is_recorded && !keeper.recorded {
+            self.promoted(keeper, host);
+        }
     }
 
     /// A dispatch returned; its cluster's name lies in the scratch memory.
-    fn dispatched(&mut self, status: u32, call: u32, timeout: u32, cluster: usize) {
+    fn dispatched(
+        &mut self,
+        status: u32,
+        call: u32,
+        timeout: u32,
+        cluster: usize,
+        host: &mut impl Host,
+    ) {
         let now = self.now;
         let Some(frame) = self.top() else { return };
         frame.dispatched = true;
-        let (effective, kind, recorded) = (frame.effective, frame.kind, frame.recorded);
+        if !frame.timed {
+            (frame.timed, frame.at) = (true, now);
+        }
+        let (effective, kind, keeper) = (frame.effective, frame.kind, frame.keeper);
         let root = self.root_of(effective);
         if let Some(stream) = self.streams.get(effective) {
             stream.flags |= flag::DISPATCHED;
@@ -277,16 +297,28 @@ impl Recorder {
         let cluster = self.scratch.get(..cluster).unwrap_or(&[]);
         if status == 0 {
             let watched = self.streams.knows(effective) || self.roots.knows(effective);
-            let owner = (root, effective, recorded, watched);
-            self.calls.started(owner, call, cluster, (now, timeout));
+            let owner = (root, effective, keeper, watched);
+            let placed = self.calls.started(owner, call, cluster, (now, timeout));
+            if placed && let Some(stream) = self.streams.get(keeper.owner) {
+                stream.calls_out = stream.calls_out.saturating_add(1);
+            } else if !placed {
+                // Whose its answer is will not be known.
+                Self::break_skeleton(keeper.slot, host);
+            }
         } else {
             self.calls.rejected(root, cluster);
+            self.promoted(keeper, host);
         }
     }
 
     fn resumed(&mut self, direction: Direction, host: &mut impl Host) {
         self.clock(host);
         self.released(direction);
+        let Some(effective) = self.top().map(|frame| frame.effective) else { return };
+        let Some(stream) = self.streams.get(effective) else { return };
+        if stream.calls_out > 0 || stream.has(flag::REPLIED) {
+            self.promote(effective, host);
+        }
     }
 
     fn released(&mut self, direction: Direction) {
@@ -308,6 +340,9 @@ impl Recorder {
         let effective = frame.effective;
         if let Some(stream) = self.streams.get(effective) {
             stream.flags |= flag::REPLIED;
+            if stream.has(flag::RESPONDED) {
+                self.promote(effective, host);
+            }
         }
     }
 
@@ -351,9 +386,9 @@ impl Recorder {
         self.remember_words(text.length);
         let Some(most) = most else { return };
         text.marks |= most.marks;
-        self.suspect_panic(text.length);
+        self.suspect_panic(text.length, host);
         text.length = text.length.min(most.length);
-        self.write_hostcall(Hostcall::Log.number(), status, &[level], 0, text);
+        self.write_hostcall(Hostcall::Log.number(), status, &[level], 0, text, host);
     }
 
     /// Bits of the pseudo headers among a call's header pairs, as below. A map that fits is read whole.

@@ -7,6 +7,7 @@ use crate::forbidden::Reading;
 use crate::host::Host;
 use crate::invoke::Frame;
 use crate::pairs::Named;
+use crate::skeleton;
 use crate::streams::flag;
 use crate::wire::Writer;
 use crate::{Recorder, bytes};
@@ -67,7 +68,8 @@ impl Recorder {
                 || self.settings.exports(Callback::RequestTrailers));
         let root = self.roots.look(frame.root);
         let settled = root.is_some_and(|r| r.streams > ENOUGH_STREAMS && !r.dispatched_late);
-        let early = self.settings.name_early || (may_call_later && !settled);
+        let early =
+            frame.keeper.recorded && (self.settings.name_early || (may_call_later && !settled));
         if action != 0 || frame.dispatched || early {
             self.name(frame, false, known_until, host);
         }
@@ -87,7 +89,8 @@ impl Recorder {
         host: &mut impl Host,
     ) {
         // After set_effective_context the host would answer for another stream.
-        if frame.effective != frame.context || !frame.recorded {
+        let keeper = frame.keeper;
+        if frame.effective != frame.context || !keeper.keeps() || at_log && !keeper.recorded {
             return;
         }
         let Some(stream) = self.streams.get(frame.context) else { return };
@@ -100,6 +103,7 @@ impl Recorder {
         writer.number(stream::CONTEXT, u64::from(frame.context));
         writer.number(stream::ROOT, u64::from(frame.root));
         let bare = writer.length();
+        let mut named = false;
         if wanted {
             let reading = &mut self.readings.header_pairs;
             let pairs = match reading.may_ask(self.now) {
@@ -123,9 +127,7 @@ impl Recorder {
                 }
                 writer.number(stream::HEADERS_TOO_LARGE, 1);
             }
-            if writer.length() > bare {
-                stream.flags |= flag::NAMED;
-            }
+            named = writer.length() > bare;
         }
         if telling {
             let mut is_odd = stream.has(flag::SUSPICION);
@@ -152,7 +154,15 @@ impl Recorder {
         let length = writer.length();
         if length > bare && !writer.is_full() {
             let message = self.scratch.get(..length).unwrap_or(&[]);
-            self.ring.append_message(batch::STREAMS, message, known_until);
+            if keeper.recorded {
+                self.ring.append_message(batch::STREAMS, message, known_until);
+            } else {
+                // Without room there its names are read in on_log.
+                named &= skeleton::name(keeper.slot, message, host);
+            }
+            if named && let Some(stream) = self.streams.get(frame.context) {
+                stream.flags |= flag::NAMED;
+            }
         }
     }
 

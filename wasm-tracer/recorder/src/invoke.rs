@@ -6,6 +6,7 @@ use proto::fields::{call_failure, call_outcome, mark};
 
 use crate::event::Event;
 use crate::host::Host;
+use crate::skeleton::{self, Keeper};
 use crate::streams::flag;
 use crate::{Recorder, bytes};
 
@@ -28,8 +29,10 @@ pub struct Frame {
     /// Of a measured entry: when the recorder handed over to the plugin, ns, later by what the recorder
     /// took since. 0: it is not measured.
     pub plugin_since: u64,
-    /// Its events are kept.
-    pub recorded: bool,
+    /// Where its events are kept.
+    pub keeper: Keeper,
+    /// Its time was read, and is not that of an entry before it.
+    pub timed: bool,
     /// It answers a call.
     pub response: bool,
     /// It started a call.
@@ -50,7 +53,8 @@ impl Frame {
         marks: 0,
         effective: 0,
         plugin_since: 0,
-        recorded: false,
+        keeper: Keeper::NOBODY,
+        timed: false,
         response: false,
         dispatched: false,
         replied: false,
@@ -72,15 +76,18 @@ impl Recorder {
             return false;
         }
         let follows = self.follows_at_once(callback, context);
-        let at = if follows { self.now } else { self.clock(host) };
+        let measured = self.fuse.is_measured();
+        let timed = measured || callback == Callback::Log || !self.is_quiet(context);
+        let at = if follows || !timed { self.now } else { self.clock(host) };
         if callback == Callback::Tick && !self.plugin_tick_is_due(context, absent, at) {
             self.counters.own_callbacks = self.counters.own_callbacks.saturating_add(1);
             return false;
         }
         self.entry = self.entry.saturating_add(1);
-        self.know(callback, context, first, at);
+        self.know(callback, context, first, at, host);
+        self.promote_at_entry(callback, context, host);
         let [a1, a2, a3, a4] = args;
-        let (root, recorded) = self.owner_of(context);
+        let (root, keeper) = self.owner_of(context);
         let mut frame = Frame {
             kind: callback.number(),
             context,
@@ -90,13 +97,14 @@ impl Recorder {
             args: [a1, a2, a3, a4, 0],
             marks: if self.depth > 0 { mark::NESTED } else { 0 },
             effective: context,
-            recorded,
+            keeper,
+            timed,
             response: callback.is_response(),
             ..Frame::EMPTY
         };
         let began = self.nanos;
         self.prepare(callback, &mut frame, host);
-        if self.fuse.is_measured() {
+        if measured {
             self.own_time(began, host);
             frame.plugin_since = self.nanos;
         }
@@ -124,21 +132,29 @@ impl Recorder {
     pub fn leave(&mut self, raw: u32, context: u32, result: u32, host: &mut impl Host) {
         let absent = raw & ABSENT != 0;
         let Some(callback) = Callback::from_number(raw & !ABSENT) else { return };
-        self.finish_output();
+        self.finish_output(host);
         let known_until = self.known_until();
         let frame = self.top().copied();
         self.depth = self.depth.saturating_sub(1);
-        let Some(frame) = frame else { return };
+        let Some(mut frame) = frame else { return };
         self.trapped &= self.depth > 0;
-        // Nothing ran between the entry and the return of a callback that the plugin lacks.
-        let now = if absent { self.now } else { self.clock(host) };
-        let began = self.nanos;
         let measured = frame.plugin_since != 0;
+        let stops = callback.phase().is_some() && result != 0;
+        let timeless = !measured && !stops && self.is_quiet(context);
+        // Nothing ran between the entry and the return of a callback that the plugin lacks.
+        let now = if absent || timeless { self.now } else { self.clock(host) };
+        if !frame.timed {
+            frame.at = now;
+        }
+        let began = self.nanos;
         if measured {
             self.plugin_time(frame.plugin_since);
         }
         if let Some(phase) = callback.phase() {
-            self.phase_returned(phase, &frame, result, now);
+            let is_odd = self.phase_returned(phase, &frame, result, now);
+            if is_odd {
+                frame.keeper = self.promoted(frame.keeper, host);
+            }
         }
         match callback {
             Callback::RequestHeaders => self.name_at_headers(&frame, result, known_until, host),
@@ -149,7 +165,7 @@ impl Recorder {
             Callback::ContextCreate | Callback::Log | Callback::Done | Callback::Delete => true,
             _ => !absent,
         };
-        if frame.recorded && kept {
+        if kept {
             let event = Event {
                 kind: frame.kind,
                 context,
@@ -162,7 +178,7 @@ impl Recorder {
                 text: &[],
                 marks: frame.marks,
             };
-            self.ring.append(&event, known_until);
+            skeleton::keep_in(&mut self.ring, frame.keeper, &event, known_until, host);
         }
         if self.depth == 0 {
             let took = now.saturating_sub(frame.at);
@@ -208,25 +224,40 @@ impl Recorder {
         self.owner_of(context).0
     }
 
-    /// The root of a context as above, and whether the context's events are kept.
-    fn owner_of(&mut self, context: u32) -> (u32, bool) {
+    /// The root of a context as above, and who keeps the context's events.
+    fn owner_of(&mut self, context: u32) -> (u32, Keeper) {
         let enabled = self.is_recording();
-        match self.streams.get(context) {
-            Some(stream) => (stream.root, enabled && stream.has(flag::RECORDED)),
-            None if self.roots.knows(context) => (context, enabled),
+        let (root, keeper) = match self.streams.get(context) {
+            Some(stream) => (stream.root, stream.keeper()),
+            None if self.roots.knows(context) => (context, Keeper::BUFFER),
             None => match self.streams.root_beyond(context) {
-                Some(root) => (root, false),
-                None if context == 0 => (0, false),
+                Some(root) => (root, Keeper::NOBODY),
+                None if context == 0 => (0, Keeper::NOBODY),
                 // Of a stream that nothing is known of: there is only one root whose it can be.
-                None => (self.roots.only_one(), false),
+                None => (self.roots.only_one(), Keeper::NOBODY),
             },
-        }
+        };
+        (root, if enabled { keeper } else { Keeper::NOBODY })
+    }
+
+    /// Is it a stream with a skeleton of which nothing is held or out? Nobody waits, so no argument needs
+    /// the time, and a reading of the clock is most of what keeping an event aside costs.
+    fn is_quiet(&mut self, context: u32) -> bool {
+        self.settings.rate_millionths < crate::settings::MILLION
+            && self.streams.get(context).is_some_and(|stream| stream.is_quiet())
     }
 
     /// Notes contexts when they first appear.
-    fn know(&mut self, callback: Callback, context: u32, parent: u32, now: u64) {
+    fn know(
+        &mut self,
+        callback: Callback,
+        context: u32,
+        parent: u32,
+        now: u64,
+        host: &mut impl Host,
+    ) {
         if callback == Callback::ContextCreate && parent != 0 {
-            return self.admit(context, parent, now);
+            return self.admit(context, parent, now, host);
         }
         match callback {
             // The last two too: a host may make no context before them.
@@ -239,14 +270,16 @@ impl Recorder {
     }
 
     /// A stream begins: is it recorded?
-    fn admit(&mut self, context: u32, parent: u32, now: u64) {
+    fn admit(&mut self, context: u32, parent: u32, now: u64, host: &mut impl Host) {
         self.roots.meet(parent, now);
         let nearly_full = self.ring.is_nearly_full();
-        let chosen = self.is_recording() && self.is_sampled(context);
+        let sampled = self.is_sampled(context);
+        let chosen = self.is_recording() && sampled;
         if !self.roots.knows(parent) {
             // Without a place for its root it would be a stream of no plugin.
             self.streams.not_watched = self.streams.not_watched.saturating_add(1);
-            return self.streams.create(context, parent, 0);
+            self.streams.create(context, parent, 0);
+            return;
         }
         if let Some(root) = self.roots.get(parent) {
             root.streams = root.streams.saturating_add(1);
@@ -257,8 +290,28 @@ impl Recorder {
             }
         }
         let flags = if chosen && !nearly_full { flag::RECORDED } else { 0 };
-        // A stream that is not recorded keeps only counts; its skeleton will live here.
-        self.streams.create(context, parent, flags);
+        let watched = self.is_recording() && !sampled;
+        let Some(stream) = self.streams.create(context, parent, flags) else { return };
+        if watched && Self::begin_skeleton(stream.slot, host) {
+            stream.flags = flag::SKELETON;
+        } else if watched {
+            self.streams.not_watched = self.streams.not_watched.saturating_add(1);
+        }
+    }
+
+    /// A stream that was not chosen becomes worth having: it ends with calls out, or is answered while its
+    /// request is held.
+    fn promote_at_entry(&mut self, callback: Callback, context: u32, host: &mut impl Host) {
+        let Some(stream) = self.streams.get(context) else { return };
+        let is_held = stream.is_held(abi::Direction::Request);
+        match callback {
+            Callback::Log if stream.calls_out > 0 => self.promote(context, host),
+            Callback::ResponseHeaders if is_held => {
+                stream.flags |= flag::SUSPICION;
+                self.promote(context, host);
+            }
+            _ => {}
+        }
     }
 
     fn is_sampled(&self, context: u32) -> bool {
@@ -276,7 +329,10 @@ impl Recorder {
         if callback.has_call() {
             frame.call = a1;
             frame.args = [a2, a3, a4, 0, 0];
-            frame.recorded &= self.calls.get(a1).is_none_or(|call| call.recorded);
+            if let Some(call) = self.calls.get(a1).filter(|call| !call.recorded) {
+                let owner = self.streams.get(call.owner);
+                frame.keeper = owner.map_or(Keeper::NOBODY, |stream| stream.keeper());
+            }
         }
         match callback {
             Callback::Configure => {
@@ -285,20 +341,13 @@ impl Recorder {
             }
             Callback::HttpCallResponse => self.call_answered(frame, host),
             Callback::GrpcClose => {
-                let outcome = if a2 == 0 { call_outcome::ANSWERED } else { call_outcome::FAILED };
-                self.count_answer(frame, outcome);
+                self.count_answer(frame, a2 != 0, host);
                 self.save_status(frame.context, host);
             }
-            Callback::RedisCallResponse => {
-                let outcome = if a2 == 0 { call_outcome::ANSWERED } else { call_outcome::FAILED };
-                self.count_answer(frame, outcome);
-            }
-            Callback::ResponseHeaders => {
-                if let Some(stream) = self.streams.get(frame.context)
-                    && stream.is_held(abi::Direction::Request)
-                {
-                    stream.flags |= flag::SUSPICION;
-                }
+            Callback::RedisCallResponse => self.count_answer(frame, a2 != 0, host),
+            // The answer of a gRPC call is all that comes of it.
+            Callback::GrpcReceive if abi::call_kind(a1) == abi::CallKind::GrpcCall => {
+                self.count_answer(frame, false, host);
             }
             _ => {}
         }
@@ -322,11 +371,11 @@ impl Recorder {
         }
         frame.args = [headers, body, trailers, status, failure];
         let failed = !matches!(failure, call_failure::NONE | call_failure::OTHER);
-        let outcome = if failed { call_outcome::FAILED } else { call_outcome::ANSWERED };
-        self.count_answer(frame, outcome);
+        self.count_answer(frame, failed, host);
     }
 
-    fn count_answer(&mut self, frame: &Frame, outcome: u32) {
+    fn count_answer(&mut self, frame: &mut Frame, failed: bool, host: &mut impl Host) {
+        let outcome = if failed { call_outcome::FAILED } else { call_outcome::ANSWERED };
         let Some(out) = self.calls.get(frame.call) else {
             return self.calls.answered_without_a_place(frame.root, outcome);
         };
@@ -336,24 +385,37 @@ impl Recorder {
             || self.roots.look(out.context).is_some_and(|root| !root.ended);
         let outcome = if alive { outcome } else { call_outcome::LATE };
         self.calls.answered(frame.call, outcome, frame.at);
+        if let Some(stream) = self.streams.get(out.owner) {
+            stream.calls_out = stream.calls_out.saturating_sub(1);
+        }
+        if failed {
+            frame.keeper = self.promoted(frame.keeper, host);
+        }
     }
 
-    fn phase_returned(&mut self, phase: Phase, frame: &Frame, action: u32, now: u64) {
+    /// Follows what a phase does to its stream. True: it let go what was held while a call is out.
+    fn phase_returned(&mut self, phase: Phase, frame: &Frame, action: u32, now: u64) -> bool {
         self.counters.phase(frame.root, frame.kind, action);
         if matches!(phase, Phase::RequestMetadata | Phase::ResponseMetadata) {
-            return;
+            return false;
         }
         // Number 2 from a headers phase goes on (host-semantics §1.3).
         let stops = action != 0 && !(phase.is_headers() && action == 2) && !frame.replied;
-        let Some(stream) = self.streams.get(frame.context) else { return };
+        let Some(stream) = self.streams.get(frame.context) else { return false };
+        if !stops && phase == Phase::ResponseHeaders {
+            stream.flags |= flag::RESPONDED;
+        }
         if stops {
             stream.hold(phase.direction(), now);
             if phase != Phase::RequestHeaders {
                 stream.flags |= flag::BEYOND_HEADERS;
             }
         } else if let Some(since) = stream.release(phase.direction()) {
+            let is_odd = stream.calls_out > 0;
             self.counters.pause(frame.root, phase.direction(), now.saturating_sub(since));
+            return is_odd;
         }
+        false
     }
 
     /// A context ends.
@@ -398,13 +460,11 @@ impl Recorder {
 
 /// Envoy's own sentences, compared and forgotten.
 fn failure_of(body: &[u8]) -> u32 {
-    if body.starts_with(b"upstream request timeout") {
-        call_failure::TIMEOUT
-    } else if body.starts_with(b"upstream connect error or disconnect/reset before headers") {
-        call_failure::CONNECT
-    } else if body.starts_with(b"no healthy upstream") {
-        call_failure::NO_HEALTHY_HOST
-    } else {
-        call_failure::OTHER
-    }
+    const SENTENCES: [(&[u8], u32); 3] = [
+        (b"upstream request timeout", call_failure::TIMEOUT),
+        (b"upstream connect error or disconnect/reset before headers", call_failure::CONNECT),
+        (b"no healthy upstream", call_failure::NO_HEALTHY_HOST),
+    ];
+    let said = SENTENCES.iter().find(|(sentence, _)| body.starts_with(sentence));
+    said.map_or(call_failure::OTHER, |(_, failure)| *failure)
 }

@@ -30,6 +30,7 @@ mod ring;
 mod roots;
 mod settings;
 mod ship;
+mod skeleton;
 mod status;
 mod streams;
 mod ticks;
@@ -37,6 +38,7 @@ mod warn;
 mod wire;
 
 pub use host::{Host, Refused, UNTOUCHED};
+pub use skeleton::Skeleton;
 
 /// Bytes of the baked configuration.
 pub const CONFIG_SIZE: usize = abi::graft::config::SIZE;

@@ -12,6 +12,8 @@ struct Range {
     from: u64,
     to: u64,
     reason: u32,
+    /// Context that they were of; 0: any.
+    context: u32,
     /// When it last changed, in changes.
     stamp: u64,
 }
@@ -27,7 +29,7 @@ pub struct Losses {
 
 impl Losses {
     pub const EMPTY: Losses = Losses {
-        ranges: [Range { from: 0, to: 0, reason: 0, stamp: 0 }; RANGES],
+        ranges: [Range { from: 0, to: 0, reason: 0, context: 0, stamp: 0 }; RANGES],
         count: 0,
         changes: 0,
         events: 0,
@@ -48,12 +50,14 @@ impl Losses {
     }
 
     /// Adds a range; one that touches another of the same reason is joined to it.
-    pub fn add(&mut self, from: u64, to: u64, reason: u32) {
+    pub fn add(&mut self, from: u64, to: u64, reason: u32, context: u32) {
         self.events = self.events.saturating_add(to.saturating_sub(from).saturating_add(1));
         self.changes = self.changes.saturating_add(1);
-        let mut new = Range { from, to, reason, stamp: self.changes };
+        let mut new = Range { from, to, reason, context, stamp: self.changes };
         let touching = self.all().iter().position(|r| {
-            r.reason == reason && r.from <= to.saturating_add(1) && from <= r.to.saturating_add(1)
+            (r.reason, r.context) == (reason, context)
+                && r.from <= to.saturating_add(1)
+                && from <= r.to.saturating_add(1)
         });
         // Without room the nearest older range grows over what lies between: better said too much lost
         // than a hole of which nobody knows.
@@ -62,6 +66,9 @@ impl Losses {
             if let Some(range) = self.ranges.get_mut(at) {
                 new.from = new.from.min(range.from);
                 new.to = new.to.max(range.to);
+                if range.context != context {
+                    new.context = 0;
+                }
                 *range = new;
             }
             return;
@@ -105,6 +112,7 @@ impl Losses {
             to.number(lost::FROM_SEQUENCE, range.from);
             to.number(lost::TO_SEQUENCE, range.to);
             to.number(lost::REASON, u64::from(range.reason));
+            to.words(lost::CONTEXTS, &[range.context]);
             to.end(start);
         }
     }

@@ -66,7 +66,7 @@ impl Recorder {
                 }
                 self.output.last.push_keeping_end(piece);
                 for byte in piece.iter() {
-                    self.output_byte(fd, *byte);
+                    self.output_byte(fd, *byte, host);
                 }
                 at = at.wrapping_add(take);
                 size = size.saturating_sub(take);
@@ -74,7 +74,7 @@ impl Recorder {
         }
     }
 
-    fn output_byte(&mut self, fd: u32, byte: u8) {
+    fn output_byte(&mut self, fd: u32, byte: u8, host: &mut impl Host) {
         let Some(line) = self.output.lines.get_mut(fd.wrapping_sub(1) as usize) else { return };
         if byte != b'\n' {
             line.push(&[byte]);
@@ -89,20 +89,20 @@ impl Recorder {
             return;
         }
         let length = crate::bytes::copy(&mut self.scratch, whole.get());
-        self.suspect_panic(length);
+        self.suspect_panic(length, host);
         if let Some(text) = self.may_log(length as u16) {
-            self.write_hostcall(Hostcall::FdWrite.number(), 0, &[fd], 0, text);
+            self.write_hostcall(Hostcall::FdWrite.number(), 0, &[fd], 0, text, host);
         }
     }
 
     /// The open invocation ends, or traps: what it left unfinished is its own, not the next one's.
-    pub(crate) fn finish_output(&mut self) {
+    pub(crate) fn finish_output(&mut self, host: &mut impl Host) {
         if !self.output.unfinished {
             return;
         }
         self.output.unfinished = false;
         for fd in [1, 2] {
-            self.output_byte(fd, b'\n');
+            self.output_byte(fd, b'\n', host);
         }
     }
 
@@ -110,7 +110,7 @@ impl Recorder {
     /// line as dropped. The first line beyond is kept as far as there is room, perhaps empty, so that
     /// its mark says that others may follow.
     pub(crate) fn may_log(&mut self, size: u16) -> Option<Read> {
-        let frame = self.top().copied().filter(|frame| frame.recorded)?;
+        let frame = self.top().copied().filter(|frame| frame.keeper.keeps())?;
         let (used, most) = if let Some(stream) = self.streams.get(frame.effective) {
             (&mut stream.log_bytes, LOG_BYTES)
         } else if let Some(root) = self.roots.get(frame.effective) {
@@ -141,7 +141,7 @@ impl Recorder {
     }
 
     /// A line that speaks of a panic makes its stream interesting. It lies in the scratch memory.
-    pub(crate) fn suspect_panic(&mut self, length: usize) {
+    pub(crate) fn suspect_panic(&mut self, length: usize, host: &mut impl Host) {
         let line = self.scratch.get(..length).unwrap_or(&[]);
         if !line.windows(5).any(|word| word == b"panic") {
             return;
@@ -149,6 +149,7 @@ impl Recorder {
         let Some(effective) = self.top().map(|frame| frame.effective) else { return };
         if let Some(stream) = self.streams.get(effective) {
             stream.flags |= flag::SUSPICION;
+            self.promote(effective, host);
         }
     }
 }

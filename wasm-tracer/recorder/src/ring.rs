@@ -9,7 +9,8 @@ use proto::fields::{batch, lost_reason};
 use crate::event::{Before, Event, MOST_BYTES};
 use crate::lost::Losses;
 use crate::settings::BUFFER_BYTES;
-use crate::wire::Writer;
+use crate::skeleton::{MOST_TAKEN, Skeleton};
+use crate::wire::{Writer, read_field};
 
 /// Bytes of a segment at most: with the frame around it a batch stays below 20 KiB.
 pub const SEGMENT_BYTES: u32 = 14 * 1024;
@@ -46,6 +47,8 @@ pub struct Segment {
     /// Half of a segment that was too large; the second half's first event is written anew.
     pub halved: bool,
     pub rebased: bool,
+    /// It has skeletons, whose events must not come apart: what is known already is later than they are.
+    pub promoted: bool,
 }
 
 impl Segment {
@@ -62,6 +65,7 @@ impl Segment {
         state: State::Sealed,
         halved: false,
         rebased: false,
+        promoted: false,
     };
 
     fn end(&self) -> u32 {
@@ -151,19 +155,53 @@ impl Ring {
         if full {
             // Cannot be: room for the longest event was made. Its number is used and must be accounted for.
             self.seal(known_until);
-            self.losses.add(self.events, self.events, lost_reason::TOO_LARGE);
+            self.losses.add(self.events, self.events, lost_reason::TOO_LARGE, 0);
             self.open.first_sequence = self.next_sequence();
             return;
         }
+        let here = Before { context: event.context, entry: event.entry, at: event.at };
         if self.open.events == 0 {
-            self.open.first_sequence = self.events;
-            self.open.first_entry = event.entry;
-            self.open.first_at = event.at;
-            self.open.first_context = event.context;
+            self.begin(here);
         }
         self.open.events += 1;
         self.open.length = self.open.length.saturating_add(length as u32);
-        self.before = Before { context: event.context, entry: event.entry, at: event.at };
+        self.before = here;
+    }
+
+    /// The open segment's first event.
+    fn begin(&mut self, first: Before) {
+        self.open.first_sequence = self.events;
+        self.open.first_entry = first.entry;
+        self.open.first_at = first.at;
+        self.open.first_context = first.context;
+    }
+
+    /// Appends the events of a skeleton as they are; only the first gets steps from the event before it
+    /// here.
+    pub fn adopt(&mut self, skeleton: &Skeleton, context: u32, known_until: u64) {
+        self.make_room(MOST_TAKEN as u32, known_until);
+        let bytes = skeleton.events();
+        let Some((_, length, next)) = read_field(bytes, 0) else { return };
+        let first = bytes.get(next.saturating_sub(length as usize)..next).unwrap_or(&[]);
+        let mut writer = Writer::new(Self::room(&mut self.bytes, &self.open));
+        let start = writer.begin(batch::EVENTS);
+        writer.raw(first);
+        let (entry, at) = (skeleton.first_entry, skeleton.first_at);
+        if self.open.events > 0 {
+            crate::event::write_steps(self.before, entry, at, &mut writer);
+        }
+        writer.end(start);
+        writer.raw(bytes.get(next..).unwrap_or(&[]));
+        let length = writer.length() as u32;
+        self.events = self.next_sequence();
+        if self.open.events == 0 {
+            self.begin(Before { context, entry, at });
+        }
+        self.events = self.events.saturating_add(u64::from(skeleton.events).saturating_sub(1));
+        self.open.events += u32::from(skeleton.events);
+        self.open.length = self.open.length.saturating_add(length);
+        self.open.promoted = true;
+        self.before = skeleton.before;
     }
 
     /// Appends a message other than an event.
@@ -227,10 +265,10 @@ impl Ring {
     }
 
     /// Uses one number for events that are not made, and tells it as lost.
-    pub fn skip_one(&mut self, known_until: u64, reason: u32) {
+    pub fn skip_one(&mut self, known_until: u64, reason: u32, context: u32) {
         self.seal(known_until);
         self.events = self.next_sequence();
-        self.losses.add(self.events, self.events, reason);
+        self.losses.add(self.events, self.events, reason, context);
         self.open.first_sequence = self.next_sequence();
     }
 
@@ -280,7 +318,7 @@ impl Ring {
         self.remove(at);
         if segment.events > 0 {
             let last = segment.first_sequence.saturating_add(u64::from(segment.events) - 1);
-            self.losses.add(segment.first_sequence, last, reason);
+            self.losses.add(segment.first_sequence, last, reason, 0);
         }
     }
 
@@ -299,10 +337,11 @@ impl Ring {
         self.segments.get_mut(..self.count)?.get_mut(at)
     }
 
-    /// Replaces a segment by its two halves; false if it has no two events or there is no place.
+    /// Replaces a segment by its two halves; false if it has no two events, there is no place, or events of
+    /// a skeleton would come apart.
     pub fn halve(&mut self, at: usize) -> bool {
         let Some(whole) = self.sealed().get(at).copied() else { return false };
-        if self.count >= SEGMENTS || whole.halved {
+        if self.count >= SEGMENTS || whole.halved || whole.promoted {
             return false;
         }
         let Some((first, second)) = crate::halve::halves(&whole, self.bytes_of(&whole)) else {

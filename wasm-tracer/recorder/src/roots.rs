@@ -93,6 +93,7 @@ impl Roots {
     pub const EMPTY: Roots =
         Roots { contexts: [0; ROOTS], places: [const { Root::EMPTY }; ROOTS], refused: false };
 
+    #[inline(never)] // it is looked for in twenty places
     fn find(&self, context: u32) -> Option<usize> {
         if context == 0 {
             return None;

@@ -4,7 +4,7 @@ use core::ops::RangeInclusive;
 
 use abi::graft::config::{self, most, range};
 
-use crate::bytes::{Text, decimal, number, u32_at};
+use crate::bytes::{self, Text, decimal, number, u32_at};
 
 /// Bytes of the buffer at most; what the memory is made for.
 pub const BUFFER_BYTES: u32 = *range::BUFFER_BYTES.end();
@@ -157,20 +157,33 @@ impl Settings {
         let name = rest.get(..at).unwrap_or(&[]);
         let value = rest.get(at + 1..).unwrap_or(&[]);
         let word = decimal(value);
-        let taken = match name {
-            b"CLUSTER" => self.cluster.set_whole(value),
-            b"AUTHORITY" => self.authority.set_whole(value),
-            b"TOKEN" => self.token.set_whole(value),
-            b"HEADERS" => self.headers.set_whole(value),
-            b"RATE" => set(&mut self.rate_millionths, millionths(value)),
-            b"BUFFER_BYTES" => set(&mut self.buffer_bytes, word),
-            b"FLUSH_MILLIS" => set(&mut self.flush_millis, word),
-            b"HEARTBEAT_SECONDS" => set(&mut self.heartbeat_seconds, word),
-            b"LOG_LEVEL" => set(&mut self.log_level, log_level(value).or(word)),
-            b"ENABLED" => set(&mut self.enabled, yes_or_no(value)),
-            b"NAME_EARLY" => set(&mut self.name_early, yes_or_no(value)),
-            b"WARN_SECONDS" => set(&mut self.warn_seconds, word),
-            _ => true,
+        let is = |known: &[u8]| bytes::same(name, known);
+        let taken = if is(b"CLUSTER") {
+            self.cluster.set_whole(value)
+        } else if is(b"AUTHORITY") {
+            self.authority.set_whole(value)
+        } else if is(b"TOKEN") {
+            self.token.set_whole(value)
+        } else if is(b"HEADERS") {
+            self.headers.set_whole(value)
+        } else if is(b"RATE") {
+            set(&mut self.rate_millionths, millionths(value))
+        } else if is(b"BUFFER_BYTES") {
+            set(&mut self.buffer_bytes, word)
+        } else if is(b"FLUSH_MILLIS") {
+            set(&mut self.flush_millis, word)
+        } else if is(b"HEARTBEAT_SECONDS") {
+            set(&mut self.heartbeat_seconds, word)
+        } else if is(b"LOG_LEVEL") {
+            set(&mut self.log_level, log_level(value).or(word))
+        } else if is(b"ENABLED") {
+            set(&mut self.enabled, yes_or_no(value))
+        } else if is(b"NAME_EARLY") {
+            set(&mut self.name_early, yes_or_no(value))
+        } else if is(b"WARN_SECONDS") {
+            set(&mut self.warn_seconds, word)
+        } else {
+            true
         };
         if !taken {
             if !self.not_taken.is_empty() {
@@ -218,21 +231,12 @@ fn millionths(text: &[u8]) -> Option<u32> {
 }
 
 fn yes_or_no(text: &[u8]) -> Option<bool> {
-    match text {
-        b"1" | b"true" | b"yes" | b"on" => Some(true),
-        b"0" | b"false" | b"no" | b"off" => Some(false),
-        _ => None,
-    }
+    const WORDS: [&[u8]; 8] = [b"0", b"1", b"false", b"true", b"no", b"yes", b"off", b"on"];
+    WORDS.iter().position(|word| *word == text).map(|at| at % 2 == 1)
 }
 
 fn log_level(text: &[u8]) -> Option<u32> {
-    Some(match text {
-        b"trace" => 0,
-        b"debug" => 1,
-        b"info" => 2,
-        b"warn" | b"warning" => 3,
-        b"error" => 4,
-        b"critical" => 5,
-        _ => return None,
-    })
+    const WORDS: [&[u8]; 6] = [b"trace", b"debug", b"info", b"warn", b"error", b"critical"];
+    let word = if text == b"warning" { b"warn" } else { text };
+    WORDS.iter().position(|known| *known == word).map(|at| at as u32)
 }

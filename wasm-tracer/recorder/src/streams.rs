@@ -2,8 +2,12 @@
 
 use abi::Direction;
 
+use crate::skeleton::Keeper;
+
 const SETS: usize = 64;
 const WAYS: usize = 8;
+/// Streams that have a place.
+pub const PLACES: usize = SETS * WAYS;
 /// Sets of streams of which only the root is known.
 const SETS_BEYOND: usize = 256;
 
@@ -23,6 +27,12 @@ pub mod flag {
     pub const NAMED: u16 = 32;
     /// It stopped or started a call elsewhere than in the request headers phase.
     pub const BEYOND_HEADERS: u16 = 64;
+    /// Its events are kept aside ([`crate::skeleton`]).
+    pub const SKELETON: u16 = 128;
+    /// Its response headers went on to the client.
+    pub const RESPONDED: u16 = 256;
+    /// It was to be promoted while the buffer was nearly full.
+    pub const REFUSED: u16 = 512;
     /// Any of these: who answered is wanted, however well it went.
     pub const WHO_ANSWERED: u16 = REPLIED | SUSPICION | BEYOND_HEADERS;
     /// Any of these: the host's properties are read in on_log.
@@ -38,13 +48,24 @@ pub struct Stream {
     pub flags: u16,
     /// Bytes of log lines kept of it.
     pub log_bytes: u16,
+    /// Number of its place, from 1, and of its skeleton: low where few streams are open.
+    pub slot: u16,
+    /// Calls of it that are out, as long as it has a skeleton.
+    pub calls_out: u8,
     /// Since when each direction is held, monotonic µs; 0: it is not.
     held_since: [u64; 2],
 }
 
 impl Stream {
-    const EMPTY: Stream =
-        Stream { context: 0, root: 0, flags: 0, log_bytes: 0, held_since: [0; 2] };
+    const EMPTY: Stream = Stream {
+        context: 0,
+        root: 0,
+        flags: 0,
+        log_bytes: 0,
+        slot: 0,
+        calls_out: 0,
+        held_since: [0; 2],
+    };
 
     /// Are any of these bits set?
     pub fn has(&self, flags: u16) -> bool {
@@ -54,6 +75,20 @@ impl Stream {
     /// Is a direction held?
     pub fn is_held(&self, direction: Direction) -> bool {
         self.held_since.get(direction as usize).is_some_and(|since| *since != 0)
+    }
+
+    /// It has a skeleton, and nothing of it is held or out.
+    pub fn is_quiet(&self) -> bool {
+        self.has(flag::SKELETON) && self.calls_out == 0 && self.held_since == [0, 0]
+    }
+
+    /// Who keeps its events.
+    pub fn keeper(&self) -> Keeper {
+        match self.flags & (flag::RECORDED | flag::SKELETON) {
+            flag::SKELETON => Keeper { recorded: false, slot: self.slot, owner: self.context },
+            flag::RECORDED => Keeper::BUFFER,
+            _ => Keeper::NOBODY,
+        }
     }
 
     /// A phase stopped.
@@ -99,21 +134,21 @@ impl Streams {
     }
 
     /// Adds a stream; without a place it is counted, and only its root is kept.
-    pub fn create(&mut self, context: u32, root: u32, flags: u16) {
-        let place = self.set(context).and_then(|set| {
-            let at = set
-                .iter()
+    pub fn create(&mut self, context: u32, root: u32, flags: u16) -> Option<&mut Stream> {
+        let found = self.set(context).and_then(|set| {
+            set.iter()
                 .position(|s| s.context == context)
-                .or_else(|| set.iter().position(|s| s.context == 0))?;
-            set.get_mut(at)
+                .or_else(|| set.iter().position(|s| s.context == 0))
         });
-        match place {
-            Some(place) => *place = Stream { context, root, flags, ..Stream::EMPTY },
-            None => {
-                self.not_watched = self.not_watched.saturating_add(1);
-                self.create_beyond(context, root);
-            }
-        }
+        let Some(way) = found else {
+            self.not_watched = self.not_watched.saturating_add(1);
+            self.create_beyond(context, root);
+            return None;
+        };
+        let slot = (way * SETS + context as usize % SETS + 1) as u16;
+        let place = self.set(context)?.get_mut(way)?;
+        *place = Stream { context, root, flags, slot, ..Stream::EMPTY };
+        Some(place)
     }
 
     fn create_beyond(&mut self, context: u32, root: u32) {
@@ -143,6 +178,7 @@ impl Streams {
     }
 
     /// An open stream.
+    #[inline(never)] // the recorder is to stay small
     pub fn get(&mut self, context: u32) -> Option<&mut Stream> {
         if context == 0 {
             return None;
@@ -158,6 +194,13 @@ impl Streams {
             *place = (0, 0);
             self.beyond_count = self.beyond_count.saturating_sub(1);
         }
+    }
+
+    /// The stream with a skeleton in a place, if it is held since a time or longer.
+    pub fn held_since(&self, place: usize, time: u64) -> Option<u32> {
+        let stream = self.places.get(place % SETS)?.get(place / SETS)?;
+        let is_held = stream.held_since.iter().any(|since| *since != 0 && *since <= time);
+        (is_held && stream.has(flag::SKELETON)).then_some(stream.context)
     }
 
     /// Is any stream held?

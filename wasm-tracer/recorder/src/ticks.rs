@@ -10,6 +10,7 @@ use crate::Recorder;
 use crate::host::Host;
 use crate::hostcalls::Read;
 use crate::ship::FORBIDDEN_WAIT;
+use crate::skeleton;
 use crate::warn::Cause;
 
 /// Period of a timer that is to fire as soon as possible.
@@ -73,6 +74,7 @@ impl Recorder {
             &[millis],
             0,
             Read::default(),
+            host,
         );
         status
     }
@@ -88,6 +90,7 @@ impl Recorder {
         self.name_root(context, host);
         self.look_at_the_fuse(host);
         self.tell_of_forbidden(host);
+        self.promote_held(skeleton::HELD, host);
         self.ship_if_due(context, now, host);
         let now = self.clock(host);
         self.tick_time(began);

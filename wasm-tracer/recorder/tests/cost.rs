@@ -92,13 +92,25 @@ fn what_is_only_counted_asks_for_nothing() {
     assert_eq!(asked, [10 - 2, 1, 0, 0]);
 }
 
-#[test]
-fn a_stream_that_is_not_recorded_asks_for_the_time_only() {
+/// What a request asks for that was not chosen.
+fn not_chosen(request: impl Fn(&mut Vm)) -> Asked {
     let mut vm = Vm::start_with(&[], "WASM_TRACER_RATE=0");
     vm.drain();
     let before = asked(&vm);
-    vm.small_request(2);
+    request(&mut vm);
     let after = asked(&vm);
-    let asked: Asked = std::array::from_fn(|at| after[at] - before[at]);
-    assert_eq!(asked, [12 - 2, 0, 0, 0]);
+    std::array::from_fn(|at| after[at] - before[at])
+}
+
+#[test]
+fn a_stream_that_is_not_recorded_asks_for_the_time_of_its_beginning_and_its_end() {
+    assert_eq!(not_chosen(|vm| vm.small_request(2)), [2, 0, 0, 0]);
+}
+
+#[test]
+fn a_stream_that_is_not_recorded_asks_for_the_time_while_somebody_waits() {
+    // Create, the return of the phase that stops, the dispatch, both ends of the response callback, the
+    // resume, log. And what names it, once; nothing of its end.
+    let asked = not_chosen(|vm| calls_in(Callback::RequestHeaders, vm, 2));
+    assert_eq!(asked, [7, 1, 1, 0]);
 }

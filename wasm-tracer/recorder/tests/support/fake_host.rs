@@ -3,7 +3,7 @@
 use abi::Hostcall;
 use prost::Message;
 use proto::v1::Batch;
-use recorder::{Host, Refused, UNTOUCHED};
+use recorder::{Host, Refused, Skeleton, UNTOUCHED};
 
 use super::encode::pairs;
 
@@ -63,6 +63,9 @@ pub struct FakeHost {
     used: usize,
     arena: Vec<u8>,
     made: u64,
+    skeletons: Vec<Skeleton>,
+    /// Skeletons that there is memory for.
+    pub most_skeletons: usize,
 }
 
 impl FakeHost {
@@ -126,6 +129,8 @@ impl FakeHost {
             used: 0,
             arena: vec![0; 24 * 1024],
             made: 0,
+            skeletons: Vec::new(),
+            most_skeletons: usize::MAX,
         }
     }
 
@@ -364,6 +369,13 @@ impl Host for FakeHost {
 
     fn plugin_pages(&mut self) -> u32 {
         self.plugin_pages
+    }
+
+    fn skeletons(&mut self, wanted: usize) -> &mut [Skeleton] {
+        while self.skeletons.len() < wanted && self.skeletons.len() < self.most_skeletons {
+            self.skeletons.extend((0..64).map(|_| Skeleton::EMPTY));
+        }
+        &mut self.skeletons
     }
 
     fn hostcalls(&mut self) -> u64 {
