@@ -207,11 +207,13 @@ impl Recorder {
     }
 
     /// The innermost open invocation.
+    #[inline(never)] // asked for in thirty places
     pub(crate) fn top(&mut self) -> Option<&mut Frame> {
         self.frames.get_mut(self.depth.checked_sub(1)? as usize)
     }
 
     /// Up to here the events written are complete: before the oldest open invocation.
+    #[inline(never)] // as above
     pub(crate) fn known_until(&self) -> u64 {
         match self.frames.first() {
             Some(oldest) if self.depth > 0 => oldest.at.saturating_sub(1),
