@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use e2e::corpus::{self, Holding, Row, SUBJECTS, Subject};
+use e2e::corpus::{self, Holding, Row, SUBJECTS, Seen, Subject};
 use e2e::{Finding, Request, Stack};
 
 /// Requests at a time.
@@ -42,7 +42,8 @@ fn is_kept(severity: &str) -> bool {
 /// Plays a row of which something is lost or hangs; what is not as it must be.
 fn play(stack: &Stack, row: &Row, holding: Holding) -> Option<String> {
     let answer = stack.send(&row.listener(holding), &row.request());
-    let expected = row.expected(holding);
+    let seen = Seen::of(&answer);
+    let expected = row.expected_of(holding, seen);
     if !expected.iter().any(|(_, severity)| is_kept(severity)) {
         return None;
     }
@@ -50,7 +51,7 @@ fn play(stack: &Stack, row: &Row, holding: Holding) -> Option<String> {
     let found = Finding::all(&timeline);
     let found: Vec<(&str, &str)> = found
         .iter()
-        .filter(|finding| !row.is_busy_machine(holding, finding))
+        .filter(|finding| !row.is_busy_machine(holding, seen, finding))
         .map(|finding| (&*finding.code, &*finding.severity))
         .collect();
     let lacks = expected.iter().any(|e| is_kept(e.1) && !found.contains(e));
