@@ -219,6 +219,13 @@ impl Correlator {
         if is_unowned || !is_placed {
             self.orphans.keep(invocation.as_ref(), &hostcalls);
         }
+        let is_of_stream = |key: Key| self.held.get(&key).is_some_and(|held| held.is_stream);
+        if callback.is_some_and(Callback::is_on_root)
+            && !home.is_some_and(is_of_stream)
+            && let Some(event) = &invocation
+        {
+            self.told_of_vain(event, &hostcalls);
+        }
         let Some(key) = home else { return };
         for event in &hostcalls {
             if event.is_dispatch() && event.result == 0 && event.call != CallId(0) {

@@ -3,12 +3,13 @@
 use abi::Callback;
 
 use super::closing::Ends;
-use super::{Correlator, Key, insert};
+use super::{Correlator, Held, Key, insert, is_switch};
 use crate::calls::{self, FULL};
 use crate::diagnose::Instant;
 use crate::event::Event;
 use crate::hold::hostcalls_on;
 use crate::ids::{ContextId, Entry};
+use crate::story::Story;
 use crate::timeline::{Timeline, errand};
 
 impl Correlator {
@@ -38,6 +39,30 @@ impl Correlator {
                 Some(self.life(root))
             }
             _ => is_errand(root, hostcalls).then(|| self.errand(root, event.entry)),
+        }
+    }
+
+    /// What a root decided for no stream may have been meant for any of its own that is held then: each
+    /// has it too, once.
+    pub(super) fn told_of_vain(&mut self, event: &Event, hostcalls: &[Event]) {
+        let root = event.context;
+        let names = |e: &Event| is_switch(e) && e.arg(0) != root.0;
+        let vain: Vec<&Event> = in_vain(root, hostcalls).collect();
+        if vain.is_empty() || hostcalls.iter().any(names) {
+            return;
+        }
+        let is_its = |held: &Held| {
+            let grows = held.is_stream && !held.deleted && !held.resting;
+            grows && self.root_id(held.kept.root_id()) == root
+        };
+        let waiting = |(key, held): (&Key, &Held)| {
+            (is_its(held) && waits_untold(&held.kept.read(), event)).then_some(*key)
+        };
+        for key in self.held.iter().filter_map(waiting).collect::<Vec<_>>() {
+            if let Some(held) = self.held.get_mut(&key) {
+                insert(held.kept.open(), std::iter::once(event).chain(vain.clone()).cloned());
+                self.touch(key);
+            }
         }
     }
 
@@ -135,9 +160,21 @@ fn was_open(timeline: &Timeline, deleted: bool, end: &Event) -> bool {
     !before.events.is_empty() && Ends::of(deleted, &before).reason(Instant::at(end.at)).is_none()
 }
 
+/// Is something of a stream held at an event of its root, and has it nothing of the kind since its own last event?
+fn waits_untold(timeline: &Timeline, event: &Event) -> bool {
+    let is_vain = |last: &Event| last.context == event.context && last.decides();
+    let now = Story::of(timeline, Instant::at(event.at)).now();
+    let is_held = now.request.hold.is_held() || now.response.hold.is_held();
+    is_held && !timeline.events.last().is_some_and(is_vain)
+}
+
+/// What an invocation of a root decided for the root, as only a stream can be decided about.
+fn in_vain(root: ContextId, hostcalls: &[Event]) -> impl Iterator<Item = &Event> {
+    hostcalls_on(root, hostcalls).filter(|e| e.result == 0 && e.decides())
+}
+
 /// Is an invocation of a root worth a timeline of its own: did it dispatch, or decide for the root what it
 /// can decide only for a stream?
 fn is_errand(root: ContextId, hostcalls: &[Event]) -> bool {
-    hostcalls.iter().any(Event::is_dispatch)
-        || hostcalls_on(root, hostcalls).any(|e| e.result == 0 && e.decides())
+    hostcalls.iter().any(Event::is_dispatch) || in_vain(root, hostcalls).next().is_some()
 }

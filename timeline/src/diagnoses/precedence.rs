@@ -4,7 +4,7 @@
 
 use super::{
     call_connect_failure, call_timeout, callback_failure_unhandled as unhandled,
-    callback_ran_no_resume as no_resume, own_local_reply_paused, vm_trap_collateral,
+    callback_ran_no_resume as no_resume, own_local_reply_paused, vm_trap_collateral, wrong_context,
 };
 use crate::finding::{Finding, Severity};
 use crate::story::Story;
@@ -44,6 +44,8 @@ fn gives_way(loser: &Finding, winner: &Finding, trapped: bool) -> bool {
         }
         // What led to the trap comes before the trap.
         code if code == vm_trap_collateral::DIAGNOSIS.code => is_its_trap(winner),
+        // What was meant to let it go did not: that comes before what else could have.
+        _ if loser.severity == Severity::Hung && is_let_go_in_vain(winner, loser) => true,
         // An answer of the plugin's own should never have been stopped, for no call.
         code if code == no_resume::DIAGNOSIS.code || is_hung_callback(loser) => {
             winner.code == own_local_reply_paused::DIAGNOSIS.code || ends_all(winner, trapped)
@@ -55,6 +57,11 @@ fn gives_way(loser: &Finding, winner: &Finding, trapped: bool) -> bool {
 
 fn ends_all(winner: &Finding, trapped: bool) -> bool {
     trapped && (winner.code == vm_trap_collateral::DIAGNOSIS.code || is_its_trap(winner))
+}
+
+fn is_let_go_in_vain(winner: &Finding, loser: &Finding) -> bool {
+    winner.code == wrong_context::DIAGNOSIS.code
+        && (winner.subject == loser.subject || loser.code == no_resume::DIAGNOSIS.code)
 }
 
 fn is_hung_callback(finding: &Finding) -> bool {

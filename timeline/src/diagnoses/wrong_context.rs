@@ -3,6 +3,7 @@
 use abi::{Callback, Host, Hostcall, Kind};
 
 use super::phrases;
+use super::stuck::{self, Stuck, Told};
 use crate::calls::Outcome;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
@@ -30,7 +31,7 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
     example: EXAMPLE,
     near_misses: NEAR_MISSES,
     overlaps: &[],
-    argues_from_absence: false,
+    argues_from_absence: true,
     about_roots: true,
     unknown_in_log: None,
     triggers: TRIGGERS,
@@ -52,7 +53,12 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
     if story.timeline.is_root() {
         return story.steps.iter().filter_map(|step| of_root(story, step)).take(1).collect();
     }
-    story.steps.iter().filter_map(|step| of_step(story, step)).take(1).collect()
+    if let Some(verdict) = story.steps.iter().find_map(|step| of_step(story, step)) {
+        return vec![verdict];
+    }
+    let waits = |stuck: &Stuck<'_>| !stuck.replied && story.out().next().is_none();
+    let stuck = stuck::all(story).into_iter().filter(waits);
+    stuck.filter_map(|stuck| of_stop(story, &stuck)).collect()
 }
 
 /// A response callback of a call of this stream, while it is held and alive.
@@ -110,6 +116,44 @@ fn of_step(story: &Story<'_>, step: &Step) -> Option<Verdict> {
         advice: phrases::advice(story.timeline.dialect.host, ADVICE),
         ..Finding::cause(DIAGNOSIS.code, Severity::Hung, Subject::Call(call.id), headline)
     })))
+}
+
+/// A stop of this stream, and something that the root decided for no stream since then and since its calls
+/// were answered.
+fn of_stop(story: &Story<'_>, stuck: &Stuck<'_>) -> Option<Verdict> {
+    let (within, missed) = story.acting().find_map(|step| {
+        let within = story.invocation(step)?;
+        let is_of_root = matches!(within.kind, Kind::Callback(callback) if callback.is_on_root());
+        let mut answers = story.calls().iter().filter_map(|call| story.answer(call));
+        let is_its = is_of_root
+            && within.order() > stuck.phase.order()
+            && answers.all(|answer| answer.order() < within.order());
+        let mut missed = hostcalls_on(within.context, story.hostcalls(step));
+        Some((within, missed.find(|e| is_its && e.decides() && e.result == 0)?))
+    })?;
+    let (root, name) = (within.context, phrases::name(missed));
+    let told = Told {
+        code: DIAGNOSIS.code,
+        why: format!(
+            "in {} the plugin called {name} for root context {root}, not for a stream",
+            phrases::name(within)
+        ),
+        details: vec![
+            format!(
+                "A root's {} applies to the root until set_effective_context names a stream ({}).",
+                phrases::name(within),
+                phrases::event(within)
+            ),
+            format!(
+                "The hostcall {name} (#{}) was accepted with status 0 and did nothing: a root has no stream.",
+                missed.sequence
+            ),
+            "No call of this stream is out. Which stream was meant cannot be seen; this one is held.".to_owned(),
+        ],
+        events: vec![within.sequence, missed.sequence],
+        advice: ADVICE,
+    };
+    stuck.judge(story, &[], told)
 }
 
 /// An invocation of a root that decided for the root, and for no stream.
@@ -183,10 +227,9 @@ const ADVICE: &[(Option<Host>, &str)] = &[
 const EXAMPLE: &str = r#"
 known_until 3.000000
 0.000000 #11 create 2 root 1
-0.000113 #13 request_headers 2 n=10 end -> pause
-0.000120 #12   dispatch http "auth" timeout=5s -> ok call 4
-0.002377 #15 http_call_response root 1 call 4 headers=3 body=2 code=200
-0.002381 #14   continue_stream request -> ok
+0.000113 #12 request_headers 2 n=10 end -> pause
+0.700200 #14 tick root 1
+0.700210 #13   continue_stream request -> ok
 "#;
 
 const NEAR_MISSES: &[NearMiss] = &[
@@ -199,6 +242,42 @@ const NEAR_MISSES: &[NearMiss] = &[
 0.002377 #16 http_call_response root 1 call 4 headers=3 body=2 code=200
 0.002380 #14   set_effective_context context=2 -> ok
 0.002381 #15   continue_stream request -> ok
+"#,
+    },
+    NearMiss {
+        because: "a tick named no stream, and the next one did",
+        script: r#"
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 end -> pause
+0.700200 #14 tick root 1
+0.700210 #13   continue_stream request -> ok
+0.900200 #17 tick root 1
+0.900205 #15   set_effective_context context=2 -> ok
+0.900210 #16   continue_stream request -> ok
+"#,
+    },
+    NearMiss {
+        because: "the handler that could have resumed ran later: that is a handler that did not resume",
+        script: r#"
+known_until 9.000000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "auth" timeout=9s -> ok call 4
+0.700200 #15 tick root 1
+0.700210 #14   continue_stream request -> ok
+1.000377 #16 http_call_response root 1 call 4 headers=3 body=2 code=200
+"#,
+    },
+    NearMiss {
+        because: "a call is out that can let it go",
+        script: r#"
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #13 request_headers 2 n=10 end -> pause
+0.000120 #12   dispatch http "auth" timeout=9s -> ok call 4
+0.700200 #15 tick root 1
+0.700210 #14   continue_stream request -> ok
 "#,
     },
     NearMiss {
@@ -260,9 +339,10 @@ hostcalls::resume_http_request()?;
 ```
 
 A tick, a queue item or the response callback of a root's own call has a timeline of the root; a resume or an
-answer in it, with no stream named in the same invocation, is told there.
+answer in it, with no stream named in the same invocation, is told there. It is told of the streams of that
+root too that are held, have been for a second, and have no call out.
 
 ## What this cannot see
 
-Which stream was meant by a resume in a tick, and whether it was held.
+Which of several held streams was meant by a resume in a tick.
 "#;

@@ -126,6 +126,20 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
             let grows = finding.memory.windows(2).all(|pair| pair[0].pages < pair[1].pages);
             Some(windows && grows && finding.memory.len() == 5 && last.pages - first.pages >= 64)
         })(),
+        "wrong-context" if matches!(finding.subject, Subject::Direction(_)) => (|| {
+            let decides = |e: &Event| matches!(e.kind, Kind::Hostcall(h) if h.decides());
+            let (_, act) = cited.one(|e| decides(e) && e.result == 0)?;
+            let is_root = |e: &Event| matches!(e.kind, Kind::Callback(c) if c.is_on_root());
+            let (_, within) = cited.one(|e| is_root(e) && e.entry == act.entry)?;
+            let is_stop = |e: &&Event| matches!(e.kind, Kind::Callback(c) if c.phase().is_some());
+            let stop = cited.0.iter().filter(is_stop).max_by_key(|e| e.order())?;
+            let after = stop.order() < within.order() && stop.context != act.context;
+            Some(
+                after
+                    && act.context == within.context
+                    && cited.held_until(finding, cited.ended_by(finding)),
+            )
+        })(),
         "wrong-context" => (|| {
             let (_, dispatch) = cited.dispatch(finding)?;
             let (at, answer) = cited.answer(dispatch)?;
