@@ -380,8 +380,7 @@ impl Correlator {
             due.push(key);
         }
         if std::mem::take(&mut self.is_refilled) {
-            let with_gaps =
-                |(key, held): (&Key, &Held)| (!held.kept.read().gaps.is_empty()).then_some(*key);
+            let with_gaps = |(key, held): (&Key, &Held)| held.kept.has_gaps().then_some(*key);
             due.extend(self.held.iter().filter_map(with_gaps));
         }
         let ended_roots = std::mem::take(&mut self.ended_roots);

@@ -113,6 +113,14 @@ impl Kept {
         }
     }
 
+    /// Is something of its instance missing that may have been its own?
+    pub(crate) fn has_gaps(&self) -> bool {
+        match self {
+            Kept::Whole(timeline) => !timeline.gaps.is_empty(),
+            Kept::Folded(folded) => folded.has_gaps,
+        }
+    }
+
     /// The root that its stream is said to be of: once judged, that of its plugin.
     pub(crate) fn root_id(&self) -> ContextId {
         match self {
@@ -133,6 +141,8 @@ pub struct Folded {
     root: Arc<Root>,
     module: Arc<Module>,
     node: Arc<str>,
+    /// Asked of all at once after each late delivery, and so without reading one.
+    has_gaps: bool,
     /// The rest.
     own: Box<[u8]>,
 }
@@ -149,6 +159,7 @@ impl Folded {
             root: timeline.root.clone(),
             module: timeline.module.clone(),
             node: timeline.node.clone(),
+            has_gaps: !timeline.gaps.is_empty(),
             own: codec::own(timeline),
         }
     }
