@@ -143,9 +143,11 @@ impl Correlator {
 
     /// What came late may have been open when its root ended, or shows that something was not.
     pub(super) fn roots_ended(&mut self) {
-        let lives = self.lives.values().filter_map(|key| self.held.get(key));
-        let events = lives.flat_map(|held| held.kept.read().into_owned().events);
-        for end in events.filter(Event::is_end).collect::<Vec<_>>() {
+        let mut ends = Vec::new();
+        for held in self.lives.values().filter_map(|key| self.held.get(key)) {
+            ends.extend(held.kept.read().events.iter().filter(|e| e.is_end()).cloned());
+        }
+        for end in ends {
             self.root_ends(&end);
         }
     }
