@@ -205,19 +205,24 @@ impl<'a> Story<'a> {
     /// Does the stream wait for this call: was it dispatched in a phase that then stopped, or while
     /// something was held, or did a later phase stop for it? If not it was fire and forget.
     pub fn is_awaited(&self, call: &Call) -> Option<Direction> {
-        let later = || Some(self.awaited_later(call)?.0);
+        let later = || Some(self.stopped_later(call)?.0);
         self.awaited_at_once(call).or_else(later)
     }
 
     /// A phase that stopped for a call which the phase of its dispatch had not waited for: nothing further
     /// was to come in its direction, and no other call was out for which it could have stopped.
     pub fn awaited_later(&self, call: &Call) -> Option<(Direction, &'a Event)> {
-        let dispatch = self.dispatch_step(call)?;
-        let is_phase = |e: &Event| matches!(e.kind, Kind::Callback(c) if c.phase().is_some());
-        self.invocation(dispatch).filter(|e| is_phase(e))?;
         if self.awaited_at_once(call).is_some() {
             return None;
         }
+        self.stopped_later(call)
+    }
+
+    /// The same of a call that is known not to be awaited by the phase of its dispatch.
+    fn stopped_later(&self, call: &Call) -> Option<(Direction, &'a Event)> {
+        let dispatch = self.dispatch_step(call)?;
+        let is_phase = |e: &Event| matches!(e.kind, Kind::Callback(c) if c.phase().is_some());
+        self.invocation(dispatch).filter(|e| is_phase(e))?;
         let later = self.steps.iter().filter(|step| step.entry > dispatch.entry);
         later.into_iter().find_map(|step| {
             let phase = self.invocation(step).filter(|e| e.context == self.timeline.context)?;
