@@ -395,10 +395,8 @@ impl State {
         }
         if is_closed && !self.is_replay {
             if !was_closed {
-                for finding in &timeline.findings {
-                    let plugin = self.names.plugin(&timeline.root.plugin);
-                    self.traffic.found(self.wiring.clock.now(), plugin, &finding.code);
-                }
+                let plugin = self.names.plugin(&timeline.root.plugin);
+                self.traffic.closed(self.wiring.clock.now(), &plugin, &timeline.findings);
                 counts::count_close(&self.wiring.metrics, &mut self.names, &timeline);
             }
             match &self.wiring.outbox {

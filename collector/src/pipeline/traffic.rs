@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use timeline::finding::Finding;
 use timeline::ids::Micros;
 
 /// Seconds that are looked back.
@@ -39,9 +40,12 @@ impl Traffic {
         *self.second(now).begun.entry(plugin).or_default() += 1;
     }
 
-    /// A timeline of a plugin was closed with a finding.
-    pub fn found(&mut self, now: Micros, plugin: String, code: &str) {
-        *self.second(now).found.entry((plugin, code.to_owned())).or_default() += 1;
+    /// A timeline of a plugin was closed with these findings.
+    pub fn closed(&mut self, now: Micros, plugin: &str, findings: &[Finding]) {
+        for finding in findings {
+            let key = (plugin.to_owned(), finding.code.clone());
+            *self.second(now).found.entry(key).or_default() += 1;
+        }
     }
 
     fn second(&mut self, now: Micros) -> &mut Second {
@@ -78,9 +82,14 @@ impl Traffic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use timeline::finding::{Severity, Subject};
 
     fn at(seconds: u64) -> Micros {
         Micros(seconds * 1_000_000 + 700_000)
+    }
+
+    fn late() -> Finding {
+        Finding::cause("late-callback", Severity::Lost, Subject::Timeline, String::new())
     }
 
     #[test]
@@ -90,7 +99,7 @@ mod tests {
         for second in [100, 100, 130, 159] {
             traffic.began(at(second), "auth".to_owned());
             if second == 130 {
-                traffic.found(at(second), "auth".to_owned(), "late-callback");
+                traffic.closed(at(second), "auth", &[late()]);
             }
         }
         traffic.began(at(159), "quota".to_owned());
