@@ -51,21 +51,20 @@ pub struct FindingTraffic {
 }
 
 impl TrafficView {
-    fn of(report: TrafficReport) -> TrafficView {
-        let seconds = report.seconds;
-        let per_second = |count: u64| count as f64 / seconds.max(1) as f64;
-        let plugins = report.begun.into_iter().map(|(plugin, streams)| PluginTraffic {
-            plugin,
-            streams,
-            streams_per_second: per_second(streams),
+    fn of(report: &TrafficReport) -> TrafficView {
+        let plugins = report.begun.iter().map(|(plugin, streams)| PluginTraffic {
+            plugin: plugin.clone(),
+            streams: *streams,
+            streams_per_second: report.per_second(*streams),
         });
-        let findings = report.found.into_iter().map(|((plugin, code), findings)| FindingTraffic {
-            plugin,
-            code,
-            findings,
-            findings_per_second: per_second(findings),
+        let findings = report.found.iter().map(|((plugin, code), findings)| FindingTraffic {
+            plugin: plugin.clone(),
+            code: code.clone(),
+            findings: *findings,
+            findings_per_second: report.per_second(*findings),
         });
-        TrafficView { seconds, plugins: plugins.collect(), findings: findings.collect() }
+        let (plugins, findings) = (plugins.collect(), findings.collect());
+        TrafficView { seconds: report.seconds, plugins, findings }
     }
 }
 
@@ -73,7 +72,7 @@ impl TrafficView {
 #[utoipa::path(get, path = "/api/v1/traffic", tag = "operate",
     responses((status = 200, body = TrafficView)))]
 pub async fn traffic(State(api): State<Arc<Api>>) -> Result<Json<TrafficView>, Problem> {
-    Ok(Json(TrafficView::of(api.ask(Question::Traffic).await?)))
+    Ok(Json(TrafficView::of(&api.ask(Question::Traffic).await?)))
 }
 
 /// `GET /traffic`

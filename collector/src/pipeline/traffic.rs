@@ -34,6 +34,13 @@ pub struct TrafficReport {
     pub found: BTreeMap<(String, String), u64>,
 }
 
+impl TrafficReport {
+    /// So many of them a second.
+    pub fn per_second(&self, count: u64) -> f64 {
+        count as f64 / self.seconds.max(1) as f64
+    }
+}
+
 impl Traffic {
     /// A stream of a plugin began.
     pub fn began(&mut self, now: Micros, plugin: String) {

@@ -30,7 +30,7 @@ fn streams(html: &mut Html, report: &TrafficReport) {
     let columns = [&said::PLUGIN, &said::STREAMS, &said::A_SECOND];
     first_rows(html, &said::TRAFFIC, &columns, plugins.iter(), |html, (plugin, count)| {
         named(html, plugin);
-        counted(html, *count, report.seconds);
+        counted(html, report, *count);
     });
 }
 
@@ -46,7 +46,7 @@ fn findings(html: &mut Html, report: &TrafficReport) {
         let (plugin, code) = key;
         html.element("td", &[("class", "path")], |html| diagnosis_page::named(html, code));
         named(html, plugin);
-        counted(html, **count, report.seconds);
+        counted(html, report, **count);
     });
 }
 
@@ -57,8 +57,8 @@ fn named(html: &mut Html, plugin: &str) {
     });
 }
 
-fn counted(html: &mut Html, count: u64, seconds: u64) {
+fn counted(html: &mut Html, report: &TrafficReport, count: u64) {
     html.leaf("td", &[("class", "duration")], &count.to_string());
-    let rate = format!("{:.2}", count as f64 / seconds.max(1) as f64);
+    let rate = format!("{:.2}", report.per_second(count));
     html.leaf("td", &[("class", "duration")], &rate);
 }
