@@ -7,7 +7,7 @@ const PLUGINS: usize = 100;
 /// Pairs of plugin and cluster told apart in labels.
 const PAIRS: usize = 1000;
 /// Stands for all names beyond.
-const OTHER: &str = "other";
+pub const OTHER: &str = "other";
 
 /// The names of plugins and clusters that labels tell apart: the first so many.
 pub struct Names {

@@ -191,10 +191,7 @@ const ROOT_COLUMNS: [&Phrase; 5] =
 fn roots(html: &mut Html, roots: &[std::sync::Arc<Root>]) {
     html.said("h2", &[], &said::ROOTS_HEAD);
     first_rows(html, &said::ROOTS, &ROOT_COLUMNS, roots.iter().rev(), |html, root| {
-        html.element("td", &[("class", "path")], |html| match root.plugin.as_str() {
-            "" => text_or_dash(html, ""),
-            plugin => html.leaf("a", &[("href", &plugin_page::link(plugin))], plugin),
-        });
+        plugin_page::named(html, &root.plugin);
         html.element("td", &[("class", "path")], |html| text_or_dash(html, &root.root_id));
         html.leaf("td", &[], &root.context.to_string());
         html.leaf("td", &[], &since(root.since));

@@ -54,6 +54,14 @@ pub fn link(plugin: &str) -> String {
     format!("/plugins/{}", encoded(plugin))
 }
 
+/// A cell with the name of a plugin that leads to its page.
+pub fn named(html: &mut Html, plugin: &str) {
+    html.element("td", &[("class", "path")], |html| match plugin {
+        "" => text_or_dash(html, ""),
+        plugin => html.leaf("a", &[("href", &link(plugin))], plugin),
+    });
+}
+
 /// The list.
 pub fn plugins_page(speech: &Speech, plugins: &[PluginLine]) -> String {
     page(speech, said::PLUGINS.of(speech.language), None, |html| {

@@ -307,6 +307,7 @@ fn the_page_of_live_traffic_tells_rates_and_keeps_attacks_as_text() {
     assert!(page.contains("Nothing came."));
     let attack = "\"><script>alert(1)</script>".to_owned();
     report.begun.extend([("auth".to_owned(), 90), (attack.clone(), 120)]);
+    report.begun.insert("other".to_owned(), 7);
     report.found.insert(("auth".to_owned(), "late-callback".to_owned()), 3);
     report.found.insert((attack.clone(), attack), 1);
     let page = traffic_page(&english(), &report);
@@ -318,6 +319,7 @@ fn the_page_of_live_traffic_tells_rates_and_keeps_attacks_as_text() {
         "<a href=\"/diagnoses/late-callback\">",
         "<td class=\"duration\">3</td><td class=\"duration\">0.05</td>",
         "&lt;script&gt;alert(1)",
+        "<td class=\"path\">other</td><td class=\"duration\">7</td>",
     ] {
         assert!(page.contains(part), "{part} is missing in {page}");
     }

@@ -3,9 +3,10 @@
 
 use super::escape::Html;
 use super::language::Speech;
-use super::page::{page, text_or_dash};
+use super::page::page;
 use super::table::first_rows;
 use super::{diagnosis_page, phrases as said, plugin_page};
+use crate::metrics::OTHER;
 use crate::pipeline::TrafficReport;
 
 /// The page.
@@ -29,7 +30,7 @@ fn streams(html: &mut Html, report: &TrafficReport) {
     plugins.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let columns = [&said::PLUGIN, &said::STREAMS, &said::A_SECOND];
     first_rows(html, &said::TRAFFIC, &columns, plugins.iter(), |html, (plugin, count)| {
-        named(html, plugin);
+        labelled(html, plugin);
         counted(html, report, *count);
     });
 }
@@ -45,16 +46,17 @@ fn findings(html: &mut Html, report: &TrafficReport) {
     first_rows(html, &said::FINDINGS, &columns, found.iter(), |html, (key, count)| {
         let (plugin, code) = key;
         html.element("td", &[("class", "path")], |html| diagnosis_page::named(html, code));
-        named(html, plugin);
+        labelled(html, plugin);
         counted(html, report, **count);
     });
 }
 
-fn named(html: &mut Html, plugin: &str) {
-    html.element("td", &[("class", "path")], |html| match plugin {
-        "" => text_or_dash(html, ""),
-        plugin => html.leaf("a", &[("href", &plugin_page::link(plugin))], plugin),
-    });
+/// The names beyond those that are told apart have no page together.
+fn labelled(html: &mut Html, plugin: &str) {
+    match plugin {
+        OTHER => html.leaf("td", &[("class", "path")], OTHER),
+        plugin => plugin_page::named(html, plugin),
+    }
 }
 
 fn counted(html: &mut Html, report: &TrafficReport, count: u64) {
