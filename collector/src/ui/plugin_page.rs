@@ -269,13 +269,8 @@ fn actions(html: &mut Html, counted: &PluginReport) {
     let columns = [&said::PHASE, &said::RETURNED, &said::TIMES];
     first_rows(html, &said::WHAT_RETURNED, &columns, returned.iter(), |html, line| {
         let (callback, action, count) = line;
-        let action = match action {
-            0 => "continue".to_owned(),
-            1 => "pause".to_owned(),
-            other => other.to_string(),
-        };
         html.element("td", &[], |html| html.leaf("code", &[], callback.row().name));
-        html.element("td", &[], |html| html.leaf("code", &[], &action));
+        html.element("td", &[], |html| html.leaf("code", &[], &words::action(*action)));
         html.leaf("td", &[("class", "duration")], &count.to_string());
     });
 }

@@ -108,6 +108,15 @@ pub fn count(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
+/// What a phase returned, in the words of the script notation.
+pub fn action(number: u32) -> String {
+    match number {
+        0 => "continue".to_owned(),
+        1 => "pause".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 /// Two digits a byte.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

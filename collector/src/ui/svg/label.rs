@@ -85,13 +85,12 @@ fn of_phase(event: &Event, callback: Callback) -> Label {
     if event.arg(1) == 1 {
         text.push_str(" end");
     }
-    let (action, look) = match event.result {
-        0 => ("continue".to_owned(), Look::Go),
-        1 => ("pause".to_owned(), Look::Stop),
-        2 if callback.phase().is_some_and(|p| p.is_headers()) => ("2".to_owned(), Look::Go),
-        other => (other.to_string(), Look::Stop),
+    let look = match event.result {
+        0 => Look::Go,
+        2 if callback.phase().is_some_and(|p| p.is_headers()) => Look::Go,
+        _ => Look::Stop,
     };
-    Label { text: format!("{text} → {action}"), look }
+    Label { text: format!("{text} → {}", words::action(event.result)), look }
 }
 
 fn of_hostcall(event: &Event, hostcall: Hostcall, end: Option<Micros>) -> Label {
