@@ -1,8 +1,9 @@
 //! The pages, rendered on the server: pure functions from data to markup.
 //!
 //! They hold no script and no style of their own ([`CONTENT_SECURITY_POLICY`]), all data in them is
-//! escaped by construction (`escape`), and they work without the one small script, which only adds
-//! live rows. The drawing of a timeline ([`svg::draw`]) stands alone too.
+//! escaped by construction (`escape`), and they work without the two small scripts: `live.js`, which
+//! adds live rows and keeps `/traffic` fresh, and `copy.js`, which copies. The drawing of a
+//! timeline ([`svg`]) stands alone too.
 
 mod assets;
 mod bars;
