@@ -16,7 +16,7 @@ mod metrics;
 mod pipeline;
 mod running;
 pub mod store;
-pub mod ui;
+mod ui;
 
 /// A timeline as JSON, and back.
 pub mod json {

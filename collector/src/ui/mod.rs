@@ -33,7 +33,7 @@ mod fixture;
 #[cfg(test)]
 mod tests;
 
-pub use assets::{Asset, asset};
+pub use assets::asset;
 pub use diagnosis_page::{diagnoses_page, diagnosis_page};
 pub use instance_page::{Instance, instance_page, instances_page};
 pub use language::{Language, Speech};
@@ -46,7 +46,7 @@ pub use token::{TOKEN_PATH, token_form};
 pub use traffic_page::traffic_page;
 pub use troubles::Trouble;
 pub(crate) use words::fuse;
-pub use words::{count, hex, shortened};
+pub use words::{hex, shortened};
 
 /// The policy that pages are to be served under.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; base-uri 'none'; object-src 'none'; \

@@ -103,11 +103,6 @@ pub fn kind(is_fact: bool) -> &'static Phrase {
     if is_fact { &said::FACT } else { &said::CAUSE }
 }
 
-/// `n` things.
-pub fn count(n: usize, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
-}
-
 /// What a phase returned, in the words of the script notation.
 pub fn action(number: u32) -> String {
     match number {

@@ -1,4 +1,4 @@
-//! A timeline as a drawing: one module for page, command and docs.
+//! A timeline as a drawing.
 //!
 //! The SVG stands alone (colours are presentation attributes, no `style`), and a page that has its own
 //! palette overrides them by class. Time runs to the right; long silences are compressed.
@@ -17,14 +17,8 @@ mod tests;
 use ::timeline::Timeline;
 
 use crate::ui::escape::Html;
-use crate::ui::language::Language;
 
-/// Draws a timeline as a standalone SVG document.
-pub fn draw(timeline: &Timeline) -> String {
-    draw::drawing(timeline, Language::English).finish()
-}
-
-/// The same as a part of a page, which scrolls where it is too wide.
+/// Draws a timeline as a part of a page, which scrolls where it is too wide.
 pub(super) fn figure(html: &mut Html, timeline: &Timeline) {
     html.element("figure", &[("class", "drawing scroll"), ("tabindex", "0")], |html| {
         html.append(draw::drawing(timeline, html.speech().language));

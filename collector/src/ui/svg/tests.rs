@@ -2,10 +2,14 @@
 
 use ::timeline::Timeline;
 
-use super::draw;
+use super::draw::drawing;
 use super::layout::{Layout, RIGHT, WIDTH, width_of};
 use crate::ui::fixture;
 use crate::ui::language::Language;
+
+fn draw(timeline: &Timeline) -> String {
+    drawing(timeline, Language::English).finish()
+}
 
 /// The parts of a drawing that a claim about it needs.
 fn has(svg: &str, what: &str) -> bool {
