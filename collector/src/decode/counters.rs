@@ -14,7 +14,8 @@ pub struct SourceCounters {
     pub events: u64,
     /// Events lost for good.
     pub events_lost: u64,
-    /// Streams that the host had no room for in the skeleton slab.
+    /// Streams that the recorder had no place for, and streams that were not sampled and for whose skeleton
+    /// there was no memory.
     pub streams_not_watched: u64,
     /// Streams not recorded because the buffer was nearly full, by the root contexts that are named.
     pub streams_refused: BTreeMap<u32, u64>,
@@ -45,7 +46,7 @@ pub struct SourceTotals {
     pub events_lost: u64,
     /// Streams not recorded because its buffer was nearly full.
     pub streams_refused: u64,
-    /// Streams that it had no room to watch.
+    /// Streams that it had no room to watch, sampled or not.
     pub streams_not_watched: u64,
     /// Shipments that the host refused to dispatch.
     pub shipments_refused: u64,

@@ -180,7 +180,7 @@ impl Metrics {
         );
         let streams_not_watched_at_source = counter(
             "streams_not_watched_at_source",
-            "Streams that were not recorded because the recorder had no place for them",
+            "Streams that the recorder had no place for, and streams not sampled that it had no memory to keep aside",
         );
         let dispatches_rejected_at_source = counter(
             "shipments_rejected_at_source",
