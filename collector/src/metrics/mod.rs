@@ -241,7 +241,7 @@ impl Metrics {
         r.register_with_unit("pause_duration", help, Unit::Seconds, pause_times.clone());
         let plugin_times: Family<PluginLabel, HistogramWithExemplars<Exemplar>, PluginTimes> =
             Family::new_with_constructor(plugin_histogram);
-        let help = "Time in the plugin's callbacks per stream, of recorded streams only";
+        let help = "Time in the plugin's callbacks per stream, of those only that were recorded from the start: of one kept aside and recorded after all it is not known";
         r.register_with_unit("plugin_time", help, Unit::Seconds, plugin_times.clone());
         let (memory, memory_largest) = (Family::default(), Family::default());
         let help = "Memory of all VMs with the plugin that were heard of lately";
