@@ -298,7 +298,7 @@ fn attached_and_detached_by_another_program_a_resource_is_the_same_to_the_byte()
     std::fs::write(&file, resource.to_string()).expect("written");
     let mut attach = Command::new(e2e::tracer().expect("the command"));
     attach.arg("attach").arg(&file).args(["--url", "oci://registry.example.com/traced:1"]);
-    attach.args(["--sha256", "abc", "--host-env", "WASM_TRACER_TOKEN", "-o"]);
+    attach.args(["--sha256", &"ab".repeat(32), "--host-env", "WASM_TRACER_TOKEN", "-o"]);
     output(attach.arg(folder.path()));
     let build = |patches: &[&str]| {
         let mut kustomization = "resources: [plugin.json]\npatches:\n".to_owned();

@@ -40,6 +40,7 @@ fn plugin(spec: Value) -> Value {
 }
 
 const URL: &str = "oci://registry.example.com/ext-auth:2.0.0-traced";
+const SHA256: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
 #[test]
 fn attached_and_detached_a_resource_is_the_same_to_the_byte() {
@@ -53,8 +54,8 @@ fn attached_and_detached_a_resource_is_the_same_to_the_byte() {
     ];
     let flags: [&[&str]; 3] = [
         &[],
-        &["--sha256", "def"],
-        &["--sha256", "def", "--env", "WASM_TRACER_RATE=0.1", "--host-env", "WASM_TRACER_TOKEN"],
+        &["--sha256", SHA256],
+        &["--sha256", SHA256, "--env", "WASM_TRACER_RATE=0.1", "--host-env", "WASM_TRACER_TOKEN"],
     ];
     for (spec, flags) in specs.iter().flat_map(|spec| flags.iter().map(move |flags| (spec, flags)))
     {
@@ -132,6 +133,25 @@ fn what_cannot_be_attached_is_refused_with_a_reason() {
     let misspelt = ["--url", URL, "--env", "WASM_TRACER_RAET=1"];
     refused(plugin(json!({ "url": "u" })), &misspelt, "has only WASM_TRACER_CLUSTER");
     refused(plugin(json!({ "url": "u" })), &["--url", ""], "a value is required for '--url");
+    for (flags, reason) in [
+        (
+            &["--url", "ext-auth:2.0.0"][..],
+            "an address begins with oci://, https://, http://, file://",
+        ),
+        (&["--url", "oci://"], "an address begins with"),
+        (&["--url", URL, "--sha256", "9f86"], "a SHA-256 is 64 hex digits"),
+        (&["--url", URL, "--env", "WASM_TRACER_RATE=7"], "a rate is a number from 0.0 to 1.0"),
+        (
+            &["--url", URL, "--env", "WASM_TRACER_RATE=1", "--env", "WASM_TRACER_RATE=0.1"],
+            "WASM_TRACER_RATE is given twice",
+        ),
+        (
+            &["--url", URL, "--env", "WASM_TRACER_TOKEN=t", "--host-env", "WASM_TRACER_TOKEN"],
+            "WASM_TRACER_TOKEN is given twice",
+        ),
+    ] {
+        refused(plugin(json!({ "url": "u" })), flags, reason);
+    }
 }
 
 #[test]

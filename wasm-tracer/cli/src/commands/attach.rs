@@ -1,14 +1,15 @@
 //! `attach`: two patches from a WasmPlugin as it is, one that puts the traced plugin in its place and
 //! one that takes it back. Nothing else of the resource is touched.
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use serde_json::{Map, Value, json};
 
-use super::instrument::write_whole;
+use super::instrument::{rate, write_whole};
 
 /// Variables that begin like this are the recorder's.
 pub const PREFIX: &str = "WASM_TRACER_";
@@ -33,10 +34,10 @@ pub struct Args {
     /// The WasmPlugin as `kubectl get -o json` prints it
     resource: PathBuf,
     /// Where the host finds the traced plugin: oci://, https://, file:///
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new().try_map(url))]
     url: String,
     /// Checksum of the traced plugin, or digest of its image; without it none is checked
-    #[arg(long, value_name = "HEX")]
+    #[arg(long, value_name = "HEX", value_parser = sha256)]
     sha256: Option<String>,
     /// A setting of the recorder
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = setting)]
@@ -50,6 +51,12 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    let mut given = BTreeSet::new();
+    for name in args.settings.iter().map(|(name, _)| name).chain(&args.from_host) {
+        if !given.insert(name) {
+            bail!("{name} is given twice: the host takes one value of a variable");
+        }
+    }
     let file = args.resource.display();
     let text = std::fs::read(&args.resource).with_context(|| format!("cannot read {file}"))?;
     let resource: Value = serde_json::from_slice(&text)
@@ -167,7 +174,28 @@ fn patches(plugin: &Plugin<'_>, args: &Args) -> Result<(Value, Value)> {
 
 fn setting(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("a setting is written NAME=VALUE")?;
-    Ok((name(key)?, value.to_owned()))
+    let key = name(key)?;
+    if key == "WASM_TRACER_RATE" {
+        rate(value)?;
+    }
+    Ok((key, value.to_owned()))
+}
+
+/// With its scheme: hosts take an address without one for an image, a slip of the pen among them.
+fn url(text: String) -> Result<String, String> {
+    let schemes = ["oci://", "https://", "http://", "file://"];
+    let of = |scheme: &&str| text.strip_prefix(*scheme);
+    match schemes.iter().find_map(of) {
+        Some(rest) if !rest.is_empty() => Ok(text),
+        _ => Err(format!("an address begins with {}", schemes.join(", "))),
+    }
+}
+
+fn sha256(text: &str) -> Result<String, String> {
+    match text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        true => Ok(text.to_owned()),
+        false => Err("a SHA-256 is 64 hex digits, with nothing before them".to_owned()),
+    }
 }
 
 fn name(text: &str) -> Result<String, String> {

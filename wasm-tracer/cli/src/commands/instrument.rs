@@ -103,7 +103,8 @@ fn level(name: &str) -> Option<u32> {
     abi::LOG_LEVELS.iter().position(|level| *level == name).map(|number| number as u32)
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+/// A share of streams, as `WASM_TRACER_RATE` has it too.
+pub fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if (0.0..=1.0).contains(&rate) => Ok(rate),
         _ => Err("a rate is a number from 0.0 to 1.0".to_owned()),
