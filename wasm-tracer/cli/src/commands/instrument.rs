@@ -23,7 +23,8 @@ pub struct Args {
     /// :authority of shipments
     #[arg(long)]
     authority: Option<String>,
-    /// Share of streams to record, 0.0 to 1.0 [default: 1.0]
+    /// Share of streams to record, 0.0 to 1.0; of the others one that hangs, or a call of which is lost, rejected
+    /// or fails, is recorded after all (docs/instrumenting.md, Sampling) [default: 1.0]
     #[arg(long, value_parser = rate)]
     rate: Option<f64>,
     /// Bytes of events kept while nothing can be shipped, 16384 to 131072 [default: 131072]
