@@ -95,3 +95,25 @@ fn a_file_that_is_no_module_is_said() {
     assert!(desk.unproved("text", "plugin.wasm").contains("this is not a wasm file"));
     assert!(desk.unproved("none.wasm", "plugin.wasm").contains("cannot read the plugin none.wasm"));
 }
+
+#[test]
+fn a_pipe_that_is_closed_is_no_error() {
+    let desk = Desk::new(&[]);
+    for args in [
+        &["inspect", "plugin.wasm"][..],
+        &["instrument", "plugin.wasm", "-o", "again.wasm"],
+        &["verify", "traced.wasm", "plugin.wasm"],
+    ] {
+        let (reader, closed) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_wasm-tracer"))
+            .args(args)
+            .current_dir(desk.path())
+            .stdout(closed)
+            .output()
+            .expect("the command runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), said.as_str()), (Some(0), ""), "{args:?}");
+    }
+    assert!(desk.path().join("again.wasm").exists());
+}

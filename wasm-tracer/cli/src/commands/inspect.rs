@@ -1,5 +1,6 @@
 //! `inspect`: what a module is, and what instrumenting it would do.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -14,6 +15,5 @@ pub fn run(args: &Args) -> Result<()> {
     let module = super::instrument::read(&args.plugin)?;
     let inspection = instrument::inspect(&module)
         .with_context(|| format!("cannot inspect {}", args.plugin.display()))?;
-    print!("{inspection}");
-    Ok(())
+    Ok(write!(std::io::stdout(), "{inspection}")?)
 }

@@ -1,6 +1,7 @@
 //! `instrument`: module in, module out. Nothing half-written: the output appears whole or not at all.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -64,15 +65,17 @@ pub fn run(args: &Args) -> Result<()> {
         .with_context(|| format!("cannot instrument {}", args.plugin.display()))?;
     write_whole(&target, &traced.wasm)?;
     if !args.quiet {
-        print!("{}", traced.report);
+        let mut out = std::io::stdout();
+        write!(out, "{}", traced.report)?;
         if traced.report.abi == abi::AbiVersion::V0_2_100
             && traced.report.host == abi::Host::Higress
         {
-            println!(
+            writeln!(
+                out,
                 "note        stock Envoy does not load it; for stock Envoy instrument with --host envoy"
-            );
+            )?;
         }
-        println!("written to {}", args.output.display());
+        writeln!(out, "written to {}", args.output.display())?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `verify`: proves that a traced plugin was made from an original, by doing the rewrite again.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -19,10 +20,10 @@ pub fn run(args: &Args) -> Result<()> {
     let Made { original: sha256, options } = instrument::verify(&traced, &original)
         .with_context(|| format!("{} is not proved", args.traced.display()))?;
     let (traced, original) = (args.traced.display(), args.original.display());
-    println!("{traced} was made from {original} by wasm-tracer {}", instrument::VERSION);
-    println!("original    SHA-256 {sha256}");
-    println!("options     {}", flags(&options).join(" "));
-    Ok(())
+    let mut out = std::io::stdout();
+    writeln!(out, "{traced} was made from {original} by wasm-tracer {}", instrument::VERSION)?;
+    writeln!(out, "original    SHA-256 {sha256}")?;
+    Ok(writeln!(out, "options     {}", flags(&options).join(" "))?)
 }
 
 /// Options as `instrument` takes them.
