@@ -149,6 +149,19 @@ fn known_findings_are_written_and_fail_no_more_but_new_ones_do() {
 }
 
 #[test]
+fn a_file_that_cannot_be_written_is_told_before_anything_is_watched() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for file in ["none/known.json", ""] {
+        let path = folder.path().join(file);
+        let path = path.to_str().expect("a path");
+        let (status, _, said) = tail("127.0.0.1:9", &["--for", "1h", "--write-known", path]);
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.contains(&format!("cannot write {path}")), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+}
+
+#[test]
 fn a_collector_that_comes_back_is_read_on_with_what_it_saw_meanwhile() {
     let first = (vec![change("1", "open", &[])], false);
     let second = (vec![change("2", "open", &[])], true);

@@ -2,6 +2,7 @@
 //! it is about. Never ids, and no path: paths hold ids.
 
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -26,6 +27,22 @@ pub fn read(path: &Path) -> Result<BTreeSet<Known>> {
     })?;
     serde_json::from_str(&text).with_context(|| {
         format!("{} is no list of findings as --write-known writes it", path.display())
+    })
+}
+
+/// Fails if the file could not be written later, when all was seen and would be lost. Leaves no trace; a pipe
+/// and a link that leads nowhere yet are left alone.
+pub fn check(path: &Path) -> Result<()> {
+    let tried = if path.is_file() || path.is_dir() {
+        OpenOptions::new().append(true).open(path).map(drop)
+    } else if path.symlink_metadata().is_err() {
+        let made = OpenOptions::new().write(true).create_new(true).open(path);
+        made.and_then(|_| std::fs::remove_file(path))
+    } else {
+        Ok(())
+    };
+    tried.with_context(|| {
+        format!("cannot write {} (its folder must be there, and writable)", path.display())
     })
 }
 

@@ -86,6 +86,7 @@ pub struct Finding {
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let known = args.known.as_deref().map(known::read).transpose()?.unwrap_or_default();
+    args.write_known.as_deref().map(known::check).transpose()?;
     let mut watch = Watch::new(args.fail_on.iter().copied().collect(), known);
     let until = args.time.map(|time| Instant::now() + time);
     let mut stream = Stream::open(&args.client, until);
