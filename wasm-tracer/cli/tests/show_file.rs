@@ -1,7 +1,8 @@
 //! Timelines as files: printed, kept, read again, in script notation and as JSON.
 
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 const LOG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../import/tests/lost-callback.log");
 
@@ -78,4 +79,37 @@ fn what_is_no_file_is_an_id() {
     let (code, _, said) = wasm_tracer(&["show", "no-such-file", "--collector", "127.0.0.1:9"]);
     assert_eq!(code, Some(1));
     assert!(said.contains("no collector answers"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_missing_is_told_as_one() {
+    for name in ["./missing", "missing.txt", "no/such/file.json"] {
+        let (code, _, said) = wasm_tracer(&["show", name, "--collector", "127.0.0.1:9"]);
+        assert_eq!(code, Some(1));
+        assert!(
+            said.contains(&format!("there is no file {name}; as an id: no collector")),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_timeline_may_come_through_a_pipe() {
+    let printed = wasm_tracer(&["import", LOG]).1;
+    let show = |text: &str| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_wasm-tracer"))
+            .args(["show", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut stdin = child.stdin.take().expect("its input");
+        stdin.write_all(text.as_bytes()).expect("written");
+        drop(stdin);
+        child.wait_with_output().expect("it ends")
+    };
+    assert_eq!(String::from_utf8_lossy(&show(&printed).stdout), printed);
+    let said = String::from_utf8_lossy(&show("no timeline").stderr).into_owned();
+    assert!(said.contains("standard input holds no timeline that can be read"), "{said}");
 }

@@ -2,7 +2,8 @@
 //! findings.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::printing::{Printer, Said};
 #[derive(clap::Args)]
 pub struct Args {
     /// Timeline id (32 hex digits) or request id (x-request-id); or a file that holds timelines, as this
-    /// command, the page and the API give them
+    /// command, the page and the API give them; - for standard input
     id: String,
     /// Print JSON, one timeline a line
     #[arg(long)]
@@ -26,6 +27,9 @@ pub struct Args {
     #[command(flatten)]
     client: Client,
 }
+
+/// What is shown is read from standard input.
+const STDIN: &str = "-";
 
 /// The requests of an id, latest first, each with its timelines in chain order.
 #[derive(Deserialize)]
@@ -52,26 +56,16 @@ struct Summary {
 pub fn run(args: &Args) -> Result<()> {
     let mut show = Show { args, printer: Printer::new(std::io::stdout().lock()) };
     let file = Path::new(&args.id);
-    if file.exists() {
+    if args.id == STDIN || file.exists() {
         return show.file(file);
     }
-    if args.id.parse::<TimelineId>().is_ok() && show.timeline(None, &args.id)? {
-        return Ok(());
+    let shown = show.id();
+    // What is meant as a file is not told as an id alone.
+    let is_meant_as_file = file.components().count() > 1 || file.extension().is_some();
+    match is_meant_as_file {
+        true => shown.with_context(|| format!("there is no file {}; as an id", args.id)),
+        false => shown,
     }
-    let path = format!("/api/v1/requests/{}", percent_encode(&args.id));
-    let Some(found) = args.client.json::<Requests>(&path)? else {
-        bail!(
-            "the collector knows no timeline and no request {:?}, and no file has this name; a request appears up to a second after it began",
-            args.id
-        );
-    };
-    for request in found.requests {
-        let mut note = request.whereabouts.map(|whereabouts| whereabouts.sentence);
-        for timeline in request.timelines {
-            show.timeline(note.take().as_deref(), &timeline.id)?;
-        }
-    }
-    Ok(())
 }
 
 struct Show<'a, W> {
@@ -80,6 +74,28 @@ struct Show<'a, W> {
 }
 
 impl<W: Write> Show<'_, W> {
+    /// Prints what the collector knows by the id.
+    fn id(&mut self) -> Result<()> {
+        let args = self.args;
+        if args.id.parse::<TimelineId>().is_ok() && self.timeline(None, &args.id)? {
+            return Ok(());
+        }
+        let path = format!("/api/v1/requests/{}", percent_encode(&args.id));
+        let Some(found) = args.client.json::<Requests>(&path)? else {
+            bail!(
+                "the collector knows no timeline and no request {:?}, and no file has this name; a request appears up to a second after it began, below a rate of 1 only if it was chosen or something was odd",
+                args.id
+            );
+        };
+        for request in found.requests {
+            let mut note = request.whereabouts.map(|whereabouts| whereabouts.sentence);
+            for timeline in request.timelines {
+                self.timeline(note.take().as_deref(), &timeline.id)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Prints a timeline of the collector; false if it does not know it.
     fn timeline(&mut self, note: Option<&str>, id: &str) -> Result<bool> {
         let client = &self.args.client;
@@ -123,20 +139,28 @@ impl<W: Write> Show<'_, W> {
 
 /// The timelines of a file, in script notation or JSON, assessed anew.
 fn read(path: &Path) -> Result<Vec<Timeline>> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut bytes = Vec::new();
+    let (name, all) = match path == Path::new(STDIN) {
+        true => ("standard input".to_owned(), std::io::stdin().read_to_end(&mut bytes)),
+        false => (
+            path.display().to_string(),
+            File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
+        ),
+    };
+    all.with_context(|| format!("cannot read {name}"))?;
     let text = match std::str::from_utf8(&bytes) {
         Ok(text) => text.trim_start_matches('\u{feff}'),
         Err(error) => {
             let line =
                 bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-            bail!("{}, line {line}: a timeline is text in UTF-8, and this is not", path.display());
+            bail!("{name}, line {line}: a timeline is text in UTF-8, and this is not");
         }
     };
     let read = match text.trim_start().chars().next() {
         Some('{' | '[') => collector::json::read(text).map_err(anyhow::Error::from),
         _ => timeline::script::parse_all(text).map_err(anyhow::Error::from),
     };
-    read.with_context(|| format!("{} holds no timeline that can be read", path.display()))
+    read.with_context(|| format!("{name} holds no timeline that can be read"))
 }
 
 /// Request ids are chosen by clients: anything but letters, digits and `-_.` is escaped.
