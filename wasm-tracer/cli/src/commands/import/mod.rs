@@ -76,6 +76,12 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(sender) = printed.sender.filter(|_| account.understood > 0) {
         eprintln!("sent to {}", sender.url());
     }
+    if let Some(error) = input.stopped() {
+        bail!(
+            "{} could not be read to its end, it breaks off: {error}; what came before is what was read",
+            input.name()
+        );
+    }
     if account.understood == 0 {
         bail!(
             "no line of Envoy's trace stands in {}: run Envoy with --component-log-level wasm:trace, and see --log-format",

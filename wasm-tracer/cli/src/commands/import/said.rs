@@ -17,9 +17,6 @@ pub fn account(account: &Account, input: &Input, folded: &Folded) {
             many(input.too_long, "line")
         );
     }
-    if let Some(error) = input.stopped() {
-        eprintln!("{} could not be read to its end: {error}", input.name());
-    }
 }
 
 fn lines(account: &Account, folded: &Folded) -> Vec<String> {
