@@ -58,7 +58,7 @@ pub(super) fn play(score: &mut Score) -> anyhow::Result<Vec<String>> {
     match grown.first() {
         Some(id) => wrong.extend(cites_others(&stack, id)?),
         None => {
-            score.miss(FOUND);
+            score.expects(FOUND);
             wrong.push(format!("no root of {GROWS} is told to grow"));
         }
     }

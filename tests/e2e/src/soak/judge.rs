@@ -176,7 +176,7 @@ impl Score {
             right += usize::from(is_so);
             is_right &= is_so;
         }
-        self.miss(expected);
+        self.expects(expected);
         let is_whole = right == expected.len();
         Ok(match (is_right, is_whole) {
             (false, _) => Verdict::Wrong,
@@ -211,13 +211,13 @@ impl Score {
             tally.found += 1;
             tally.right += u64::from(is_so(finding));
         }
-        self.miss(expected);
+        self.expects(expected);
         self.timelines += 1;
         findings.len() == expected.len() && findings.into_iter().all(is_so)
     }
 
     /// Counts what was to be found.
-    pub(super) fn miss(&mut self, expected: Expected) {
+    pub(super) fn expects(&mut self, expected: Expected) {
         for (code, _) in expected {
             self.tallies.entry((*code).to_owned()).or_default().expected += 1;
         }

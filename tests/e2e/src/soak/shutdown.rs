@@ -83,7 +83,7 @@ pub(super) fn play(end: End, score: &mut Score) -> anyhow::Result<Vec<String>> {
         expected
     })?);
     for missing in awaited {
-        score.miss(missing);
+        score.expects(missing);
         wrong.push(format!("{end:?}: there is no timeline of a root with {missing:?}"));
     }
     Ok(wrong)

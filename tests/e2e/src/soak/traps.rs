@@ -37,7 +37,7 @@ pub(super) fn play(case: &Case, score: &mut Score) -> anyhow::Result<Vec<String>
         at.map_or(&[], |at| awaited.swap_remove(at).1)
     })?);
     for (request_id, missing) in awaited {
-        score.miss(missing);
+        score.expects(missing);
         wrong.push(format!("{}: there is no timeline of {request_id}", case.name));
     }
     Ok(wrong)
