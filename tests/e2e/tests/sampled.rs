@@ -52,7 +52,7 @@ fn play(stack: &Stack, row: &Row, holding: Holding) -> Option<String> {
     let found: Vec<(&str, &str)> = found
         .iter()
         .filter(|finding| !row.is_busy_machine(holding, seen, finding))
-        .map(|finding| (&*finding.code, &*finding.severity))
+        .map(|finding| (&*finding.code, seen.severity(finding)))
         .collect();
     let lacks = expected.iter().any(|e| is_kept(e.1) && !found.contains(e));
     let invents = found.iter().any(|f| !expected.contains(f));
