@@ -4,15 +4,11 @@
 //! A new misuse is a row in `src/corpus/rows.rs`. With `BLESS=1` the timelines are kept as scripts below
 //! `timeline/tests/recorded`, where the tests of `timeline` replay them.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use e2e::corpus::{self, Holding, Row, SUBJECTS, Seen};
 use e2e::{Finding, Request, Stack};
 
-/// Requests at a time: most of them wait for something.
-const CLIENTS: usize = 12;
 /// How often a request is sent whose stream may stay without a name.
 const TRIES: usize = 3;
 
@@ -65,23 +61,12 @@ fn of_every_row_exactly_that_is_found_which_it_says() {
     let keep = std::env::var_os("BLESS").is_some();
     let all: Vec<_> =
         corpus::rows().flat_map(|row| Holding::BOTH.map(|holding| (row, holding))).collect();
-    let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     // The worker takes its first request when it has made all its VMs, the Go ones among them.
     play_first(&stack);
-    std::thread::scope(|scope| {
-        for _ in 0..CLIENTS {
-            scope.spawn(|| {
-                while let Some((row, holding)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let differs = play(&stack, row, *holding, keep);
-                    wrong.lock().expect("no client panics with it").extend(differs);
-                }
-            });
-        }
-    });
+    let wrong = corpus::play_all(&all, |row, holding| play(&stack, row, holding, keep));
     if keep {
         corpus::forget_others().expect("rows that are no more are forgotten");
     }
-    let wrong = wrong.into_inner().expect("no client panicked");
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), all.len(), wrong.join("\n\n"));
 }
 

@@ -1,15 +1,10 @@
 //! Where no stream is sampled: what is lost or hangs is found none the less, exactly as where all are, and
 //! what goes as it should is only counted. How soon a request that hangs is listed is printed.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use e2e::corpus::{self, Holding, Row, SUBJECTS, Seen, Subject};
 use e2e::{Finding, Request, Stack};
-
-/// Requests at a time.
-const CLIENTS: usize = 12;
 
 /// Those in Rust: an Envoy with all of the others takes long to start, and does nothing else.
 fn subjects() -> Vec<&'static Subject> {
@@ -69,18 +64,7 @@ fn play(stack: &Stack, row: &Row, holding: Holding) -> Option<String> {
 fn what_is_lost_or_hangs_is_found_where_nothing_is_sampled() {
     let stack = start();
     let all = rows();
-    let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..CLIENTS {
-            scope.spawn(|| {
-                while let Some((row, holding)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let differs = play(&stack, row, *holding);
-                    wrong.lock().expect("no client panics with it").extend(differs);
-                }
-            });
-        }
-    });
-    let wrong = wrong.into_inner().expect("no client panicked");
+    let wrong = corpus::play_all(&all, |row, holding| play(&stack, row, holding));
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), all.len(), wrong.join("\n\n"));
 }
 

@@ -11,6 +11,8 @@ mod rows;
 mod subjects;
 pub mod traps;
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::client::{Answer, Request};
@@ -23,6 +25,9 @@ pub use subjects::{SUBJECTS, Subject};
 /// second and more longer, or shorter, than all that it is to come after or before, as these are among each
 /// other: a busy machine makes anything late.
 const PATIENCE: Duration = Duration::from_millis(2500);
+
+/// Requests at a time: most of them wait for something.
+const CLIENTS: usize = 12;
 
 /// A request and what must be found of it.
 pub struct Row {
@@ -48,6 +53,28 @@ pub struct Seen {
 /// All of them.
 pub fn rows() -> impl Iterator<Item = &'static Row> + Clone {
     rows::ROWS.iter().chain(go::ROWS)
+}
+
+/// Plays each row, some at a time; answers what was not as it must be.
+///
+/// # Panics
+/// When playing one does.
+pub fn play_all(
+    rows: &[(&Row, Holding)],
+    play: impl Fn(&Row, Holding) -> Option<String> + Sync,
+) -> Vec<String> {
+    let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                while let Some((row, holding)) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let differs = play(row, *holding);
+                    wrong.lock().expect("no client panics with it").extend(differs);
+                }
+            });
+        }
+    });
+    wrong.into_inner().expect("no client panicked")
 }
 
 /// What a busy machine adds to any row: it takes the CPU away within an invocation for 50 ms and more, and
