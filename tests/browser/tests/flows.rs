@@ -74,7 +74,8 @@ fn no_page_is_wider_than_a_phone() {
 fn attacks_stay_text_and_break_nothing() {
     // The longest come in no further; those before the limit do.
     let endless = traffic::with_an_endless_name().expect("a name of 10 kB");
-    assert!(Site::with(&[endless]).is_err());
+    let refused = Site::with(&[endless]).err().expect("a name of 10 kB comes in");
+    assert!(format!("{refused:#}").contains("was not taken"), "{refused:#}");
     let mut sent = traffic::hostile(0).expect("attacks");
     sent.extend(few());
     walk("hostile", &sent, &traffic::hostile(1).expect("attacks"));
