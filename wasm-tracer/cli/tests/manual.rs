@@ -34,7 +34,9 @@ fn options(subcommand: &str) -> Vec<String> {
         line.starts_with('-').then_some(())?;
         long.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next()
     });
-    options.map(str::to_owned).collect()
+    let options: Vec<_> = options.map(str::to_owned).collect();
+    assert!(subcommand != "instrument" || options.len() > 10, "{options:?}");
+    options
 }
 
 fn written(folder: &Path) -> Vec<String> {
