@@ -1,6 +1,6 @@
 //! The plugin's memory as the plugin sees it: a fingerprint per page.
 
-use wasmtime::Memory;
+use wasmtime::{Global, Memory};
 
 /// Bytes of a page.
 pub(crate) const PAGE: usize = 65_536;
@@ -63,20 +63,20 @@ impl Growths {
 pub(crate) enum Bounds {
     /// All of it: an original.
     Whole,
-    /// All but the pages at the end that were added to the module's initial size.
-    AllBut {
-        /// Pages of the recorder.
-        pages: u64,
-    },
+    /// All but the recorder's pages at the end: as many as this global of its says.
+    AllBut(Global),
 }
 
 impl Bounds {
     /// Bytes of the plugin's memory.
-    pub fn limit(self, memory: Memory, store: impl wasmtime::AsContext) -> usize {
-        let pages = memory.size(store);
+    pub fn limit(self, memory: Memory, mut store: impl wasmtime::AsContextMut) -> usize {
+        let pages = memory.size(&store);
         let plugin = match self {
             Bounds::Whole => pages,
-            Bounds::AllBut { pages: recorder } => pages.saturating_sub(recorder),
+            Bounds::AllBut(recorder) => {
+                let recorder = recorder.get(&mut store).i32().unwrap_or_default();
+                pages.saturating_sub(u64::from(recorder as u32))
+            }
         };
         plugin as usize * PAGE
     }

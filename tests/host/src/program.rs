@@ -1,7 +1,7 @@
 //! A compiled module, to start VMs from.
 
 use abi::{ALLOCATOR_EXPORTS, Callback};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use wasmparser::Payload;
 use wasmtime::{Engine, Extern, Module, Store};
 
@@ -11,6 +11,8 @@ use crate::{Dialect, Vm, Who, engine, export, imports};
 
 /// Name under which the recorder's stack pointer is exported.
 const STACK_POINTER: &str = "the recorder's stack pointer";
+/// Name under which the number of its pages is exported.
+const PAGES: &str = "the recorder's pages";
 
 /// A compiled module and what tells its parts apart.
 pub struct Program {
@@ -18,7 +20,6 @@ pub struct Program {
     module: Module,
     /// Module and name of each import of the original.
     original_imports: Vec<(String, String)>,
-    bounds: Bounds,
     /// Functions of the recorder.
     recorder: Option<Recorder>,
 }
@@ -36,29 +37,26 @@ impl Program {
         let (engine, module) = engine::compile(wasm)?;
         let original_imports =
             module.imports().map(|i| (i.module().to_string(), i.name().to_string())).collect();
-        Ok(Program { engine, module, original_imports, bounds: Bounds::Whole, recorder: None })
+        Ok(Program { engine, module, original_imports, recorder: None })
     }
 
     /// An instrumented plugin. The original tells which imports are the plugin's: they come first, the
-    /// recorder's are entries of their own behind them; and how many pages were added.
+    /// recorder's are entries of their own behind them.
     pub fn instrumented(wasm: &[u8], original: &[u8]) -> Result<Program> {
         let original = Shape::of(original)?;
-        // The recorder's globals follow the plugin's; the linker puts the stack pointer first.
-        let exported = export::with_global(wasm, STACK_POINTER, original.globals);
+        let graft = Shape::of(instrument::GRAFT)?;
+        // The recorder's globals follow the plugin's; the linker puts the stack pointer first. Behind them
+        // come its base and the number of its pages.
+        let pages = original.globals + graft.globals + 1;
+        let exported = export::with_global(wasm, STACK_POINTER, original.globals)
+            .and_then(|wasm| export::with_global(&wasm, PAGES, pages));
         let (engine, module) = engine::compile(&exported.context("the module has no exports")?)?;
-        let Some(pages) = Shape::of(wasm)?.pages.checked_sub(original.pages) else {
-            bail!("the instrumented module has less memory than the original");
-        };
         let owned = |(module, name): &(&str, &str)| (module.to_string(), name.to_string());
         Ok(Program {
             engine,
             module,
             original_imports: original.imports.iter().map(owned).collect(),
-            bounds: Bounds::AllBut { pages },
-            recorder: Some(Recorder {
-                first: original.functions,
-                functions: Shape::of(instrument::GRAFT)?.functions,
-            }),
+            recorder: Some(Recorder { first: original.functions, functions: graft.functions }),
         })
     }
 
@@ -72,7 +70,7 @@ impl Program {
                 .filter(|(module, name)| dialect.offers_import(module, name, version))
                 .count(),
         };
-        let mut store = Store::new(&self.engine, State::new(dialect, version, self.bounds));
+        let mut store = Store::new(&self.engine, State::new(dialect, version));
         let mut externs = Vec::new();
         for (index, import) in self.module.imports().enumerate() {
             let who = if index < plugin_imports { Who::Plugin } else { Who::Recorder };
@@ -94,7 +92,10 @@ impl Program {
             let global = instance.get_global(&mut store, STACK_POINTER);
             let global = global.context("the recorder has no stack pointer")?;
             let rest = global.get(&mut store).i32().context("the stack pointer is no i32")?;
-            store.data_mut().recorder_stack = Some((global, rest));
+            let pages = instance.get_global(&mut store, PAGES);
+            let pages = pages.context("the recorder does not count its pages")?;
+            let state = store.data_mut();
+            (state.recorder_stack, state.bounds) = (Some((global, rest)), Bounds::AllBut(pages));
         }
         let exports = self.module.exports();
         let exported = exports.filter_map(|export| Callback::from_export(export.name())).collect();

@@ -137,13 +137,13 @@ pub struct State {
 }
 
 impl State {
-    pub(crate) fn new(dialect: Dialect, version: AbiVersion, bounds: Bounds) -> State {
+    pub(crate) fn new(dialect: Dialect, version: AbiVersion) -> State {
         State {
             dialect,
             version,
             memory: None,
             allocator: None,
-            bounds,
+            bounds: Bounds::Whole,
             watch: Watch::Nothing,
             growths: Growths::default(),
             recorder_functions: None,

@@ -140,7 +140,7 @@ impl Vm {
         if self.store.data().watch == Watch::Nothing {
             return;
         }
-        let limit = self.store.data().bounds.limit(memory, &self.store);
+        let limit = self.store.data().bounds.limit(memory, &mut self.store);
         let digest = Digest::of(memory.data(&self.store), limit);
         if let Some(line) = self.state().log.0.last_mut() {
             line.memory = Some(digest);

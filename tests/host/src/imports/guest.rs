@@ -63,7 +63,7 @@ impl<'a> Guest<'a> {
 
     fn digest(&mut self) -> Option<Digest> {
         let memory = self.caller.data().memory?;
-        let limit = self.caller.data().bounds.limit(memory, &self.caller);
+        let limit = self.caller.data().bounds.limit(memory, &mut self.caller);
         Some(Digest::of(memory.data(&self.caller), limit))
     }
 
