@@ -53,8 +53,8 @@ fn what_is_no_setting_is_refused_by_its_name() {
     let (is_up, said) = settings("", &[variable], &[]);
     assert!(!is_up, "{said}");
     assert!(said.contains("WASM_TRACER_COLLECTOR_LISEN is not a setting"), "{said}");
-    let (is_up, said) = settings("", &[], &["--grafana-url", "http://127.0.0.1"]);
-    assert!(!is_up && said.contains("--grafana-url"), "{said}");
+    let (is_up, said) = settings("", &[], &["--grafana", "http://127.0.0.1"]);
+    assert!(!is_up && said.contains("'--grafana'"), "{said}");
     let (is_up, said) = settings("retention_hours = 0", &[], &[]);
     assert!(!is_up && said.contains("--retention-hours must be at least 1"), "{said}");
 }
