@@ -17,7 +17,7 @@ use abi::{Callback, Dialect, Hostcall, Kind};
 use crate::calibrate::{self, Calibrations, Watch};
 use crate::delivery::{Clock, Delivery, Module, Root, StreamInfo};
 use crate::diagnose::Instant;
-use crate::event::Event;
+use crate::event::{Event, Marks};
 use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros};
 use crate::instance::InstanceGap;
 use crate::kept::Kept;
@@ -162,12 +162,19 @@ impl Correlator {
         self.end_roots(delivery.known_until);
     }
 
-    /// Events are missing: what waits for its invocation will not get it.
-    pub fn gap(&mut self) {
+    /// Events are missing, of some streams alone or of any: what waits for its invocation will not get it.
+    pub fn gap(&mut self, of: &[ContextId]) {
+        let is_of = |context: ContextId| of.is_empty() || of.contains(&context);
         self.orphans.open();
-        self.held.values_mut().for_each(|held| calibrate::lost(&mut held.watch));
+        let held = self.held.values_mut().filter(|held| is_of(held.kept.context()));
+        held.for_each(|held| calibrate::lost(&mut held.watch));
         self.mark(self.lives.values().copied().collect());
-        for (_, hostcalls) in std::mem::take(&mut self.unfinished) {
+        let is_missed = |e: &Event| is_of(e.context) || e.marks.has(Marks::PROMOTED);
+        let unfinished = std::mem::take(&mut self.unfinished);
+        let (alone, waiting): (Vec<_>, _) =
+            unfinished.into_iter().partition(|(_, hostcalls)| hostcalls.iter().any(is_missed));
+        self.unfinished = waiting;
+        for (_, hostcalls) in alone {
             self.invocation(None, hostcalls);
         }
     }

@@ -365,6 +365,7 @@ impl Instance {
         is_fillable: bool,
     ) {
         let gap = Gap { from: Sequence(from), to: Sequence(to), reason: reason.to_owned() };
+        self.correlator.gap(&contexts);
         self.gaps.push(InstanceGap { gap, contexts, is_fillable });
         if self.gaps.len() > MOST_GAPS {
             let second = self.gaps.remove(1);
@@ -373,7 +374,6 @@ impl Instance {
             first.contexts.clear();
             first.is_fillable = false;
         }
-        self.correlator.gap();
     }
 
     /// Takes events that came after their numbers had been given up, and makes the gaps smaller.

@@ -198,7 +198,9 @@ fn nested<'a>(story: &Story<'a>) -> Option<Odd<'a>> {
         let around = |outer: &&Event| {
             let ends = outer.at.after(outer.took);
             let holds = inner.at.after(inner.took) <= ends || outer.marks.has(Marks::UNFINISHED);
-            outer.entry < inner.entry && outer.at <= inner.at && holds
+            // How long it took was not measured: it may be over.
+            let is_timed = outer.took.0 > 0 || !outer.marks.has(Marks::PROMOTED);
+            outer.entry < inner.entry && outer.at <= inner.at && holds && is_timed
         };
         let outer = invocations().filter(around).max_by_key(|outer| outer.entry)?;
         Some(Odd {

@@ -161,8 +161,11 @@ fn ends_while_held(story: &Story<'_>) -> bool {
     let body = Kind::Callback(Callback::ResponseBody);
     let is_replaced = |e: &Event| e.kind == body && e.result == 3;
     let is_held = story.step_of(ended.sequence).is_some_and(|s| s.before.response.hold.is_held());
+    // Of a client of HTTP/1 that goes the host always speaks.
+    let is_plain = story.timeline.stream.protocol.starts_with("HTTP/1");
     story.timeline.stream.response_flags == Some(0)
         && is_held
+        && !is_plain
         && !story.timeline.events.iter().any(is_replaced)
         && story.gap(response.sequence, Some(ended.sequence)).is_none()
 }
