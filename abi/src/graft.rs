@@ -159,4 +159,6 @@ pub mod config {
 
     /// Pages of a memory at most.
     pub const MOST_PAGES: u32 = 65_536;
+    /// Pages that the recorder adds to its own while it does not record everything, at most.
+    pub const SKELETON_PAGES: u32 = 8;
 }

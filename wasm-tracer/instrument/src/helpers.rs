@@ -34,10 +34,11 @@ pub(crate) struct Helpers {
 const PAGE_SHIFT: i32 = 16;
 
 /// Adds all helpers.
-pub(crate) fn add(joined: &mut Joined<'_, '_>) -> Helpers {
+/// `maximum`: what the plugin declares.
+pub(crate) fn add(joined: &mut Joined<'_, '_>, maximum: Option<u64>) -> Helpers {
     let within = within(joined);
     Helpers {
-        plugin_grow: plugin_grow(joined),
+        plugin_grow: plugin_grow(joined, maximum),
         recorder_grow: recorder_grow(joined),
         copy: bulk(joined, within, "memory.copy", [Side::Recorder, Side::Recorder]),
         fill: bulk(joined, within, "memory.fill", [Side::Recorder, Side::Value]),
@@ -51,8 +52,9 @@ pub(crate) fn add(joined: &mut Joined<'_, '_>) -> Helpers {
 }
 
 /// Grow, move the recorder's memory up, zero what it left (as much of it as is the plugin's now),
-/// raise the base. Fails as `memory.grow` does, and then nothing has changed.
-fn plugin_grow(joined: &mut Joined<'_, '_>) -> u32 {
+/// raise the base. Fails as `memory.grow` does, and then nothing has changed. What lies beyond the maximum that
+/// the plugin declares is the recorder's.
+fn plugin_grow(joined: &mut Joined<'_, '_>, maximum: Option<u64>) -> u32 {
     let (base, pages) = (joined.globals.base, joined.globals.pages);
     let (delta, before, target) = (0, 1, 2);
     let mut code = function(2);
@@ -67,6 +69,18 @@ fn plugin_grow(joined: &mut Joined<'_, '_>) -> u32 {
         .local_get(before)
         .return_()
         .end();
+    if let Some(maximum) = maximum {
+        code.instructions()
+            .local_get(delta)
+            .i32_const(maximum as i32)
+            .local_get(before)
+            .i32_sub()
+            .i32_gt_u()
+            .if_(BlockType::Empty)
+            .i32_const(-1)
+            .return_()
+            .end();
+    }
     grow_or_fail(&mut code);
     code.instructions()
         // target = base + delta pages; move the recorder there

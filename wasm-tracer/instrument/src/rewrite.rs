@@ -23,6 +23,8 @@ use crate::{Instrumented, Options, Refusal, customs, names, own, validate};
 
 /// Pages of a 32-bit memory.
 const MOST_PAGES: u64 = abi::graft::config::MOST_PAGES as u64;
+/// Pages that it adds while it does not record everything, at most.
+const SKELETON_PAGES: u64 = abi::graft::config::SKELETON_PAGES as u64;
 
 /// See [`crate::instrument_with`].
 pub(crate) fn instrument(
@@ -133,7 +135,7 @@ pub(crate) fn identity(original: &[u8]) -> Result<Vec<u8>, Refusal> {
     assemble(&plugin, &mut code, additions, original.len())
 }
 
-/// The plugin's memory and the recorder's behind it.
+/// The plugin's memory and the recorder's behind it, with room for what the recorder takes later.
 fn memory(plugin: &Module<'_>, recorder: u64) -> Result<MemoryType, Refusal> {
     let memory = plugin.memories[0];
     let minimum = memory.initial + recorder;
@@ -142,7 +144,9 @@ fn memory(plugin: &Module<'_>, recorder: u64) -> Result<MemoryType, Refusal> {
     }
     Ok(MemoryType {
         minimum,
-        maximum: memory.maximum.map(|maximum| (maximum + recorder).min(MOST_PAGES)),
+        maximum: memory
+            .maximum
+            .map(|maximum| (maximum + recorder + SKELETON_PAGES).min(MOST_PAGES)),
         memory64: false,
         shared: false,
         page_size_log2: None,

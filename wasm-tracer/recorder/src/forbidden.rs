@@ -124,7 +124,7 @@ impl Recorder {
         }
         let length = writer.length();
         if length > bare {
-            writer.raw(b"; what they tell is missing, allow them to have it");
+            writer.raw(b"; allow them to have what they tell");
             let length = writer.length();
             host.log(WARN, self.scratch.get(..length).unwrap_or(&[]));
         }

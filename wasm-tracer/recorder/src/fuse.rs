@@ -16,10 +16,12 @@
 //! within ten minutes; after a loss only once half of the buffer is free; and near the memory's maximum
 //! not at all, since a wasm memory never shrinks: then with the next VM.
 
+use abi::graft::config::SKELETON_PAGES;
 use proto::fields::{counters, fuse_reason, lost_reason};
 
 use crate::Recorder;
 use crate::host::Host;
+use crate::skeleton;
 use crate::wire::Writer;
 
 /// One entry in so many is measured. A prime, so that it meets all callbacks of a request in turn.
@@ -191,7 +193,9 @@ impl Recorder {
             fuse.growth = fuse.growth.max(pages.saturating_sub(fuse.pages));
         }
         fuse.pages = pages;
-        let next = pages.saturating_add(fuse.growth).saturating_add(host.pages());
+        let taken = host.skeletons(0).len() / skeleton::IN_A_PAGE;
+        let own = host.pages().saturating_add(SKELETON_PAGES).saturating_sub(taken as u32);
+        let next = pages.saturating_add(fuse.growth).saturating_add(own);
         // A memory that never grew needs no room to grow.
         fuse.growth > 0 && next > self.settings.memory_maximum
     }
@@ -239,10 +243,10 @@ fn since(place: &mut u64, holds: bool, begin: u64) {
 fn sentence(reason: u32) -> &'static [u8] {
     match reason {
         fuse_reason::TIME_SHARE => {
-            b"wasm-tracer turns itself down to heartbeats: recording took more than half of the plugin's time and a fifth of all; lower WASM_TRACER_RATE. It tries again later"
+            b"wasm-tracer turns itself down to heartbeats: recording took more than half of the plugin's time and a fifth of all; lower WASM_TRACER_RATE"
         }
         fuse_reason::LOSS => {
-            b"wasm-tracer turns itself down to heartbeats: it lost events for ten seconds in a row; is the collector reachable and fast enough? It tries again when its buffer is half free"
+            b"wasm-tracer turns itself down to heartbeats: it lost events for ten seconds in a row; is the collector fast enough?"
         }
         _ => {
             b"wasm-tracer turns itself down to heartbeats: the memory is nearly as large as it may become. It records again in the next VM"

@@ -1,7 +1,7 @@
 //! Hostcalls of the plugin, after they returned.
 
 use abi::{Direction, Hostcall, ParamKind, Record, Role, StreamSide, pseudo};
-use proto::fields::mark;
+use proto::fields::{lost_reason, mark};
 
 use crate::event::{Event, TEXT};
 use crate::host::Host;
@@ -259,8 +259,10 @@ impl Recorder {
         let (is_recorded, slot) = (stream.has(flag::RECORDED), stream.slot);
         if stream.has(flag::SKELETON) && keeper.owner != context {
             Self::break_skeleton(slot, host);
-        } else if is_recorded && !keeper.recorded {
-            self.promoted(keeper, host);
+        } else if is_recorded && !keeper.recorded && !self.promoted(keeper, host).recorded {
+            // It is kept nowhere, so of the stream something is missing from here on.
+            let known_until = self.known_until().min(self.now.saturating_sub(1));
+            self.ring.skip_one(known_until, lost_reason::SKELETON, context);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Ranges of numbers that will never arrive, kept until a batch that says so was accepted.
 
-use proto::fields::{batch, lost};
+use proto::fields::{batch, lost, lost_reason};
 
 use crate::wire::Writer;
 
@@ -51,7 +51,10 @@ impl Losses {
 
     /// Adds a range; one that touches another of the same reason is joined to it.
     pub fn add(&mut self, from: u64, to: u64, reason: u32, context: u32) {
-        self.events = self.events.saturating_add(to.saturating_sub(from).saturating_add(1));
+        // What a skeleton did not hold was never in the buffer: it speaks of no trouble with shipping.
+        if reason != lost_reason::SKELETON {
+            self.events = self.events.saturating_add(to.saturating_sub(from).saturating_add(1));
+        }
         self.changes = self.changes.saturating_add(1);
         let mut new = Range { from, to, reason, context, stamp: self.changes };
         let touching = self.all().iter().position(|r| {

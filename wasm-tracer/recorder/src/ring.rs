@@ -126,6 +126,11 @@ impl Ring {
         self.used() > self.capacity / 4 * 3
     }
 
+    /// Are so many segments waiting that places for more are scarce? A skeleton that is broken off ends one.
+    pub fn is_fragmented(&self) -> bool {
+        self.count > SEGMENTS / 4 * 3
+    }
+
     /// Is at least half of it free?
     pub fn is_half_free(&self) -> bool {
         self.used() <= self.capacity / 2

@@ -2,9 +2,10 @@
 //! something makes it worth having (it is promoted) or it ends and is forgotten.
 //!
 //! Events of a skeleton have no numbers. They get them when it is promoted, all of them at once and in one
-//! batch: what has a number is complete, whenever it came (design §5: order is entry and position). Where
+//! batch: what has a number is complete, whenever it came (order is entry and position). Where
 //! something was not kept, one number more is told as lost, of this stream alone.
 
+use abi::graft::config::SKELETON_PAGES;
 use proto::fields::{batch, lost_reason, mark};
 
 use crate::Recorder;
@@ -45,6 +46,9 @@ pub struct Skeleton {
 }
 
 const _: () = assert!(size_of::<Skeleton>() == 1024);
+/// So many lie in a page.
+pub const IN_A_PAGE: usize = (1 << 16) / size_of::<Skeleton>();
+const _: () = assert!(streams::PLACES == SKELETON_PAGES as usize * IN_A_PAGE);
 
 impl Skeleton {
     /// An empty one.
@@ -182,7 +186,7 @@ impl Recorder {
             return;
         }
         let (root, slot) = (stream.root, stream.slot);
-        if self.ring.is_nearly_full() {
+        if self.ring.is_nearly_full() || self.ring.is_fragmented() {
             let again = stream.has(flag::REFUSED);
             stream.flags |= flag::REFUSED;
             if let Some(root) = self.roots.get(root) {

@@ -34,7 +34,7 @@ impl Cause {
     fn sentence(self) -> &'static [u8] {
         match self {
             Cause::UnknownCluster => {
-                b"this proxy does not know the cluster; define it, or set WASM_TRACER_CLUSTER to one it knows"
+                b"this proxy does not know the cluster; define it, or set WASM_TRACER_CLUSTER"
             }
             Cause::NoHealthyHost => b"the cluster has no healthy host; is the collector running?",
             Cause::Unauthorized => {
@@ -72,7 +72,7 @@ impl Recorder {
         writer.raw(b"wasm-tracer does not use ");
         writer.raw(self.settings.not_taken.get());
         writer.raw(
-            b": a value cannot be read (a rate is 0 to 1) or is too long (cluster and authority 128 bytes, token and headers 256); what was built in holds",
+            b": a value cannot be read (a rate is 0 to 1) or is too long (cluster, authority 128 bytes, token, headers 256)",
         );
         let length = writer.length();
         host.log(WARN, self.scratch.get(..length).unwrap_or(&[]));

@@ -131,11 +131,15 @@ fn after_ten_seconds_of_losses_it_stops_until_half_of_the_buffer_is_free() {
 
 #[test]
 fn near_the_memory_s_maximum_it_stops_for_good() {
-    let mut vm = Vm::start_with(&[(config::MEMORY_MAXIMUM, &132u32.to_le_bytes())], "");
+    let mut vm = Vm::start_with(&[(config::MEMORY_MAXIMUM, &140u32.to_le_bytes())], "");
     for pages in [48, 64, 80, 96, 112] {
         vm.host.plugin_pages = pages;
         load(&mut vm, 2, 10_000);
-        assert_eq!(said(&vm, MEMORY), 0, "{pages} pages, four of the recorder, room for 16");
+        assert_eq!(
+            said(&vm, MEMORY),
+            0,
+            "{pages} pages, twelve of the recorder at most, room for 16"
+        );
     }
     vm.host.plugin_pages = 120;
     load(&mut vm, 2, 10_000);
@@ -147,7 +151,7 @@ fn near_the_memory_s_maximum_it_stops_for_good() {
 
 #[test]
 fn a_memory_that_never_grows_may_be_full() {
-    let mut vm = Vm::start_with(&[(config::MEMORY_MAXIMUM, &36u32.to_le_bytes())], "");
+    let mut vm = Vm::start_with(&[(config::MEMORY_MAXIMUM, &44u32.to_le_bytes())], "");
     load(&mut vm, 10, 10_000);
     assert_eq!(counters(&vm).fuse(), FuseReason::None);
 }
