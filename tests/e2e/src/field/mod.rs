@@ -159,7 +159,10 @@ impl Field {
             Err(error) => anyhow::bail!("{error}; {:#?}", self.collector.timelines(request_id)),
         };
         let is_refusal = |found: &Finding| found.code == "filter-order-expectation";
-        let found = all.iter().flat_map(Finding::all).filter(|found| !is_refusal(found));
+        // On a busy machine a callback takes long, and that is told truly.
+        let is_slow = |found: &Finding| found.code == "slow-callback" && found.severity == "note";
+        let found = all.iter().flat_map(Finding::all);
+        let found = found.filter(|found| !is_refusal(found) && !is_slow(found));
         let found: Vec<_> = found.collect();
         anyhow::ensure!(found.is_empty(), "found {found:#?}\n{:#}", Value::Array(all));
         Ok(())

@@ -256,7 +256,8 @@ fn would_be_seen(told: &Told, log: &Log) {
     });
     differs("a callback of its own too many", &|told| told.shipments[some].callbacks += 1);
     if !told.is_whole {
-        assert!(told.events.len() < steps.len() / 2, "most streams are kept");
+        // Of the others those are kept that hang or lose a call.
+        assert!(told.events.len() < steps.len() / 4 * 3, "nearly all streams are kept");
         return;
     }
     let hostcall = told.events.iter().rposition(|event| matches!(event.kind, Kind::Hostcall(_)));
