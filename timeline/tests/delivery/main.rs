@@ -9,14 +9,14 @@ mod roots;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use abi::{HeadersStop, Kind};
+use abi::{HeadersStop, Hostcall, Kind};
 use proptest::prelude::*;
 use timeline::delivery::{Delivery, Lost};
 use timeline::event::Event;
 use timeline::ids::{ContextId, Micros, Sequence};
 use timeline::registry::DIAGNOSES;
 use timeline::timeline::Update;
-use timeline::{Instance, Reason, State, script};
+use timeline::{Instance, Reason, State, Timeline, script};
 
 use recording::*;
 
@@ -39,6 +39,13 @@ fn shuffled(order: &[u32], batches: Vec<Delivery>) -> Vec<Delivery> {
     keyed.into_iter().map(|(_, _, d)| d).collect()
 }
 
+/// Was it applied to the root, for no stream?
+fn is_in_vain(truth: &Timeline, event: &Event) -> bool {
+    let is_switch = |e: &Event| e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext);
+    let mut same = truth.events.iter().filter(|e| e.entry == event.entry);
+    event.context != truth.context && event.decides() && !same.any(is_switch)
+}
+
 /// Every absence that was ever claimed is one in the whole recording.
 fn no_false_absence(seen: &Seen) -> Result<(), TestCaseError> {
     for (id, finding) in &seen.findings {
@@ -48,7 +55,9 @@ fn no_false_absence(seen: &Seen) -> Result<(), TestCaseError> {
             let (from, to) = (order(window.from), window.to.and_then(order));
             let Some(begin) = truth.event(window.from) else { continue };
             for event in &truth.events {
-                let inside = Some(event.order()) > from
+                // What the root did for the root let nothing of the stream go.
+                let inside = !is_in_vain(truth, event)
+                    && Some(event.order()) > from
                     && to.is_none_or(|to| event.order() < to)
                     && event.at < window.known_until;
                 prop_assert!(
