@@ -7,27 +7,27 @@
 use std::time::Duration;
 
 use e2e::corpus::{self, Holding, Row, SUBJECTS, Seen};
-use e2e::{Finding, Request, Stack};
+use e2e::{Finding, Request, Stack, is_closed};
 
-/// How often a request is sent whose stream may stay without a name.
+/// How often a request is sent whose stream may stay without an end.
 const TRIES: usize = 3;
 
 /// The timeline of a row's request. Envoy reads nothing more of a client whose body is held back by a
-/// watermark, and now and then does not notice that it has gone: a stream without an answer may have
-/// neither an end nor a name. Then it is asked again.
+/// watermark, and now and then does not notice that it has gone: a stream without an answer may have no
+/// end, and before it stops no name. Then it is asked again.
 fn timeline(stack: &Stack, row: &Row, holding: Holding) -> (Seen, serde_json::Value) {
     let mut tries = 0;
     loop {
         let answer = stack.send(&row.listener(holding), &row.request());
         tries += 1;
         let id = &answer.request_id;
-        let is_named = || {
-            let named = e2e::until("the timeline has its name", Duration::from_secs(10), || {
-                Ok((!stack.collector().timelines(id)?.is_empty()).then_some(()))
+        let has_ended = || {
+            let ended = e2e::until("the timeline is closed", Duration::from_secs(10), || {
+                Ok(stack.collector().timelines(id)?.iter().any(is_closed).then_some(()))
             });
-            named.is_ok()
+            ended.is_ok()
         };
-        if answer.status != 0 || tries == TRIES || is_named() {
+        if answer.status != 0 || tries == TRIES || has_ended() {
             return (Seen::of(&answer), stack.collector().closed_timeline(id));
         }
     }
