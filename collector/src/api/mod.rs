@@ -42,7 +42,7 @@ use crate::health::Health;
 use crate::ingest::{self, Ingest};
 use crate::live::Live;
 use crate::metrics::Metrics;
-use crate::pipeline::{Input, Placed, Question, Report};
+use crate::pipeline::{Input, Question, Report};
 use crate::store::{Cursor, Page, Query, Store};
 
 /// What the routes work with.
@@ -76,12 +76,13 @@ pub struct Listed {
 impl Api {
     /// The timeline of an id.
     pub async fn timeline(self: &Arc<Self>, id: TimelineId) -> Result<Arc<Timeline>, Problem> {
-        if let Some(timeline) = self.ask(|reply| Question::Timeline(id, reply)).await? {
-            return Ok(timeline);
-        }
+        let fresh = self.ask(|reply| Question::Timeline(id, reply)).await?;
         let store = self.store.clone();
-        let found = blocking(move || store.get(id)).await??;
-        found.map(Arc::new).ok_or_else(|| Problem::NotFound(format!("no timeline {id}")))
+        let found = blocking(move || match fresh {
+            Some(kept) => Ok(Some(kept.whole())),
+            None => store.get(id).map(|found| found.map(Arc::new)),
+        });
+        found.await??.ok_or_else(|| Problem::NotFound(format!("no timeline {id}")))
     }
 
     /// Timelines that match, stored or not, in one order: each is on one page.
@@ -95,8 +96,16 @@ impl Api {
         let asked = query.clone();
         let fresh = self.ask(|reply| Question::List(asked, after, limit, reply)).await?;
         let store = self.store.clone();
-        let page = blocking(move || store.list(&query, after, limit)).await??;
-        Ok(joined(fresh, page, limit))
+        let listed = blocking(move || {
+            let fresh = fresh
+                .into_iter()
+                .filter(|(_, kept)| !query.names_streams() || query.is_of(&kept.stream()))
+                .map(|(place, kept)| (place, kept.whole()))
+                .filter(|(_, timeline)| query.matches(timeline));
+            let fresh = fresh.take(limit).collect();
+            store.list(&query, after, limit).map(|page| joined(fresh, page, limit))
+        });
+        Ok(listed.await??)
     }
 
     /// All instances.
@@ -115,7 +124,7 @@ impl Api {
 }
 
 /// One page of timelines not stored yet, latest begun first, and of stored ones.
-fn joined(fresh: Placed, page: Page, limit: usize) -> Listed {
+fn joined(fresh: Vec<(Cursor, Arc<Timeline>)>, page: Page, limit: usize) -> Listed {
     // Each part is complete as far as it goes, so both are down to the later end.
     let end_of_fresh = fresh.last().filter(|_| fresh.len() >= limit).map(|(place, _)| *place);
     let end = page.next.max(end_of_fresh);

@@ -51,9 +51,7 @@ impl Now {
 impl Known {
     /// May it match? Asked of all, and so without unfolding one.
     pub fn may_match(&self, query: &Query) -> bool {
-        let kept = &self.now.kept;
         query.covers(&self.place)
-            && query.may_match(&kept.root().plugin, self.now.severity)
-            && (!query.names_streams() || query.is_of(&kept.stream()))
+            && query.may_match(&self.now.kept.root().plugin, self.now.severity)
     }
 }

@@ -11,12 +11,11 @@ mod state;
 mod traffic;
 mod vm;
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use timeline::Kept;
 use timeline::ids::{Micros, TimelineId};
 use timeline::instance::InstanceStatus;
-use timeline::timeline::Timeline;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::decode::{Decoded, Fuse, SourceTotals};
@@ -54,14 +53,15 @@ pub struct Arrived {
     pub permit: Option<OwnedSemaphorePermit>,
 }
 
-/// Timelines and their places in lists.
-pub type Placed = Vec<(Cursor, Arc<Timeline>)>;
+/// Timelines and their places in lists. Who asked unfolds them: the task has others to serve.
+pub type Placed = Vec<(Cursor, Kept)>;
 
 /// What can be asked of timelines that are not stored yet.
 pub enum Question {
     /// One of them.
-    Timeline(TimelineId, oneshot::Sender<Option<Arc<Timeline>>>),
-    /// Those that match after a place, latest begun first, at most so many.
+    Timeline(TimelineId, oneshot::Sender<Option<Kept>>),
+    /// Those that may match after a place, latest begun first; at most so many, unless the query looks
+    /// inside them.
     List(Query, Option<Cursor>, usize, oneshot::Sender<Placed>),
     /// All instances.
     Instances(oneshot::Sender<Vec<Report>>),

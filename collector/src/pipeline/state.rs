@@ -216,7 +216,7 @@ impl State {
         // Who asked may be gone.
         match question {
             Question::Timeline(id, reply) => {
-                let _ = reply.send(self.known.get(&id).map(|known| known.now.kept.whole()));
+                let _ = reply.send(self.known.get(&id).map(|known| known.now.kept.clone()));
             }
             Question::List(query, after, most, reply) => {
                 let mut list: Vec<_> = self
@@ -226,9 +226,11 @@ impl State {
                     .filter(|known| known.may_match(&query))
                     .collect();
                 list.sort_unstable_by_key(|known| std::cmp::Reverse(known.place));
-                let list = list.into_iter().map(|known| (known.place, known.now.kept.whole()));
-                let list = list.filter(|(_, timeline)| query.matches(timeline));
-                let _ = reply.send(list.take(most).collect());
+                if !query.looks_inside() {
+                    list.truncate(most);
+                }
+                let placed = |known: &Known| (known.place, known.now.kept.clone());
+                let _ = reply.send(list.into_iter().map(placed).collect());
             }
             Question::Traffic(reply) => {
                 let _ = reply.send(self.traffic.report(self.wiring.clock.now()));
@@ -389,16 +391,20 @@ impl State {
             (Some(false), false) => self.unstored -= 1,
             _ => {}
         }
-        if before.is_none() && !self.is_replay && !timeline.is_root() {
+        let begins = before.is_none() && !timeline.is_root();
+        let ends = is_closed && !was_closed;
+        if !self.is_replay && (begins || ends) {
+            let now = self.wiring.clock.now();
             let plugin = self.names.plugin(&timeline.root.plugin);
-            self.traffic.began(self.wiring.clock.now(), plugin);
-        }
-        if is_closed && !self.is_replay {
-            if !was_closed {
-                let plugin = self.names.plugin(&timeline.root.plugin);
-                self.traffic.closed(self.wiring.clock.now(), &plugin, &timeline.findings);
+            if ends {
+                self.traffic.closed(now, &plugin, &timeline.findings);
                 counts::count_close(&self.wiring.metrics, &mut self.names, &timeline);
             }
+            if begins {
+                self.traffic.began(now, plugin);
+            }
+        }
+        if is_closed && !self.is_replay {
             match &self.wiring.outbox {
                 Some(outbox) if was_closed => outbox.changed_again(),
                 Some(outbox) => outbox.offer(&timeline),

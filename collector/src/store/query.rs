@@ -50,6 +50,11 @@ impl Query {
         self.request_id.is_some() || self.trace.is_some()
     }
 
+    /// Does it ask for what only a timeline itself says?
+    pub fn looks_inside(&self) -> bool {
+        self.finding.is_some() || self.names_streams()
+    }
+
     /// Is a stream of the request and the trace asked for?
     pub fn is_of(&self, stream: &StreamInfo) -> bool {
         self.request_id.as_ref().is_none_or(|id| *id == stream.request_id)
