@@ -31,14 +31,20 @@ pub struct PluginVm {
     pub node: String,
     /// SHA-256 of the module that was instrumented; None: its recorder does not say.
     pub original: Option<[u8; 32]>,
-    /// Hashes of the configurations that the plugin runs with, or ran; 0: not known.
-    pub configurations: Vec<u64>,
+    /// Hashes of the configurations that the plugin runs with, or ran; 0: not known. Is a root of it
+    /// alive with this one?
+    pub configurations: BTreeMap<u64, bool>,
     /// Streams seen, of all its plugins.
     pub streams_seen: u64,
-    /// Is a root of the plugin alive in it?
-    pub runs: bool,
     /// What its recorder counted; None: no count of it has come.
     pub at_source: Option<SourceTotals>,
+}
+
+impl PluginVm {
+    /// Is a root of the plugin alive in it?
+    pub fn runs(&self) -> bool {
+        self.configurations.values().any(|runs| *runs)
+    }
 }
 
 impl PluginReport {
@@ -48,17 +54,16 @@ impl PluginReport {
             return;
         }
         let report = vm.report();
-        let its = || report.status.roots.iter().filter(|root| root.plugin == plugin);
-        let mut configurations: Vec<u64> = its().map(|root| root.configuration_hash).collect();
-        configurations.sort_unstable();
-        configurations.dedup();
+        let mut configurations = BTreeMap::new();
+        for root in report.status.roots.iter().filter(|root| root.plugin == plugin) {
+            *configurations.entry(root.configuration_hash).or_default() |= !root.ended;
+        }
         self.vms.push(PluginVm {
             instance: report.status.id,
             node: report.status.node.to_string(),
             original: report.original,
             configurations,
             streams_seen: report.status.streams_seen,
-            runs: its().any(|root| !root.ended),
             at_source: report.at_source,
         });
         let Some(counted) = &vm.counted else { return };
@@ -79,5 +84,47 @@ impl PluginReport {
         {
             self.pauses.entry(*direction).or_default().add(times);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use timeline::delivery::{Clock, Delivery, Module, Root};
+    use timeline::ids::{ContextId, Micros, Sequence};
+
+    #[test]
+    fn a_vm_runs_the_configurations_of_which_a_root_is_alive() {
+        let root = |context, configuration_hash, ended| Root {
+            context: ContextId(context),
+            plugin: "auth".to_owned(),
+            configuration_hash,
+            ended,
+            ..Root::default()
+        };
+        let mut vm = Vm::new(InstanceId([1; 16]), None);
+        vm.plugins.extend((1..=3).map(|context| (context, "auth".to_owned())));
+        let delivery = Delivery {
+            instance: InstanceId([1; 16]),
+            module: Module::default(),
+            node: String::new(),
+            clock: Clock::default(),
+            first_sequence: Sequence(1),
+            events: Vec::new(),
+            roots: vec![root(1, 7, true), root(2, 8, true), root(3, 8, false)],
+            streams: Vec::new(),
+            memory_pages: 0,
+            lost: Vec::new(),
+            open: Vec::new(),
+            known_until: Micros(0),
+            is_final: false,
+            newer: false,
+        };
+        vm.instance.receive(delivery, Micros(0));
+        let mut report = PluginReport::default();
+        report.add(&vm, "auth");
+        let [its] = &report.vms[..] else { panic!("{:?}", report.vms) };
+        assert_eq!(its.configurations, BTreeMap::from([(7, false), (8, true)]));
+        assert!(its.runs());
     }
 }

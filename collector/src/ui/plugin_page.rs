@@ -347,7 +347,7 @@ fn vm_row(html: &mut Html, vm: &PluginVm) {
         Some(hash) => html.leaf("code", &[], &words::hex(&hash[..SHOWN])),
         None => text_or_dash(html, ""),
     });
-    html.said("td", &[], if vm.runs { &said::YES } else { &said::NO_LONGER });
+    html.said("td", &[], if vm.runs() { &said::YES } else { &said::NO_LONGER });
     html.leaf("td", &[("class", "duration")], &vm.streams_seen.to_string());
     let memory = vm.at_source.filter(|counted| counted.memory_bytes > 0);
     let memory = memory.map(|c| format!("{:.1} MiB", c.memory_bytes as f64 / 1_048_576.0));

@@ -31,10 +31,10 @@ pub fn versions(html: &mut Html, view: &PluginView) {
     let mut modules = HashMap::new();
     for vm in &view.counted.vms {
         modules.insert(vm.instance, vm.original);
-        for configuration in &vm.configurations {
+        for (configuration, runs) in &vm.configurations {
             let version = told.entry((vm.original, *configuration)).or_default();
             version.instances += 1;
-            version.runs += usize::from(vm.runs);
+            version.runs += usize::from(*runs);
         }
     }
     let stretch = Stretch::of(&view.found);

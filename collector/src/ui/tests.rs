@@ -277,9 +277,8 @@ fn the_page_of_a_plugin_counts_draws_and_keeps_attacks_as_text() {
         instance: InstanceId([1; 16]),
         node: attack.clone(),
         original: Some([0xab; 32]),
-        configurations: vec![0, 7],
+        configurations: [(0, true), (7, false)].into(),
         streams_seen: 1,
-        runs: true,
         at_source: None,
     });
     let page = plugin_page(&english(), &Links::default(), &view);
@@ -288,6 +287,11 @@ fn the_page_of_a_plugin_counts_draws_and_keeps_attacks_as_text() {
         page.contains("<code>abababababab</code>")
             && page.contains("<code>0000000000000007</code>")
     );
+    let of_version = |configuration: &str, runs: u8| {
+        let count = |count: u8| format!("<td class=\"duration\">{count}</td>");
+        page.contains(&format!("{configuration}</td>{}{}", count(1), count(runs)))
+    };
+    assert!(of_version("–</span>", 1) && of_version("<code>0000000000000007</code>", 0));
     assert!(page.contains("&lt;script&gt;alert(1)"));
     check_harmless(&plugins_page(&english(), &[PluginLine { plugin: attack, instances: 1 }]));
     check_harmless(&plugins_page(&english(), &[]));

@@ -193,9 +193,8 @@ fn plugins_instances_diagnoses_and_problems_are_in_chinese() {
             instance: InstanceId([7; 16]),
             node: "слово".to_owned(),
             original: Some([0xab; 32]),
-            configurations: vec![0, 7],
+            configurations: [(0, runs), (7, runs)].into(),
             streams_seen: 1,
-            runs,
             at_source: None,
         });
     }
