@@ -81,6 +81,11 @@ impl Event {
             && self.marks.has(Marks::ANNOTATION)
     }
 
+    /// Was it measured how long it took? Not of what was kept aside and recorded after all.
+    pub fn is_timed(&self) -> bool {
+        !self.marks.has(Marks::PROMOTED)
+    }
+
     /// Does it start a call?
     pub fn is_dispatch(&self) -> bool {
         matches!(self.kind, Kind::Hostcall(hostcall) if hostcall.is_dispatch())

@@ -277,6 +277,15 @@ impl Timeline {
         end.since(self.started())
     }
 
+    /// Time in its callbacks. None: of some event it was not measured how long it took.
+    pub fn plugin_time(&self) -> Option<Micros> {
+        if !self.events.iter().all(Event::is_timed) {
+            return None;
+        }
+        let callbacks = self.events.iter().filter(|e| matches!(e.kind, Kind::Callback(_)));
+        Some(Micros(callbacks.map(|e| e.took.0).sum()))
+    }
+
     /// How long the stream lived: from its first event to its delete, or so far.
     pub fn duration(&self) -> Micros {
         self.deleted().map_or_else(|| self.span(), |end| end.since(self.started()))
@@ -345,4 +354,24 @@ impl Timeline {
 /// Generation of the errand that begins with an invocation: the same whatever else was seen of its root.
 pub(crate) fn errand(entry: Entry) -> u32 {
     (entry.0 as u32).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ids::Micros;
+    use crate::script;
+
+    #[test]
+    fn of_a_stream_recorded_after_all_it_is_not_told_how_long_its_callbacks_took() {
+        let of = |begin: &str| {
+            let lines = format!(
+                "known_until 9.000000
+                 0.000000 #11 create 2 root 1{begin}
+                 0.000113 #13 request_headers 2 n=10 end -> pause took=250us"
+            );
+            script::parse(&lines).expect("a script").plugin_time()
+        };
+        assert_eq!(of(" took=250us"), Some(Micros(500)));
+        assert_eq!(of(" +promoted"), None);
+    }
 }

@@ -4,9 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::SystemTime;
 
-use abi::Kind;
 use timeline::calls::Call;
-use timeline::event::Marks;
 use timeline::finding::Finding;
 use timeline::timeline::Timeline;
 
@@ -72,9 +70,9 @@ pub(super) fn count_close(metrics: &Metrics, names: &mut Names, timeline: &Timel
     metrics.closed.inc();
     let exemplar = || Some(Exemplar { trace_id: timeline.id.to_string() });
     let now = Some(SystemTime::now());
-    if let Some(seconds) = plugin_seconds(timeline) {
+    if let Some(time) = timeline.plugin_time() {
         let plugin = PluginLabel { plugin: names.plugin(&timeline.root.plugin) };
-        metrics.plugin_times.get_or_create(&plugin).observe(seconds, exemplar(), now);
+        metrics.plugin_times.get_or_create(&plugin).observe(time.0 as f64 / 1e6, exemplar(), now);
     }
     for finding in &timeline.findings {
         let (plugin, cluster) = names.pair(&timeline.root.plugin, cluster_of(timeline, finding));
@@ -82,17 +80,6 @@ pub(super) fn count_close(metrics: &Metrics, names: &mut Names, timeline: &Timel
         let labels = FindingLabels { plugin, cluster, code, severity };
         metrics.findings.get_or_create(&labels).inc_by(1, exemplar(), now);
     }
-}
-
-/// Time in the callbacks of a timeline. None: what was kept aside and recorded after all does not say how
-/// long it took.
-fn plugin_seconds(timeline: &Timeline) -> Option<f64> {
-    if timeline.events.iter().any(|e| e.marks.has(Marks::PROMOTED)) {
-        return None;
-    }
-    let is_callback = |kind: Kind| matches!(kind, Kind::Callback(_));
-    let callbacks = timeline.events.iter().filter(|e| is_callback(e.kind));
-    Some(callbacks.map(|e| e.took.0).sum::<u64>() as f64 / 1e6)
 }
 
 /// The cluster of the call that a finding is about, else of the first that it cites; empty if it cites
@@ -163,20 +150,6 @@ mod tests {
         assert_eq!((of("auth"), of("quota")), (Some((1, 1)), Some((5, 3))));
         gauge_memory(&metrics, &mut names, vms[1..2].iter());
         assert_eq!((of("auth"), of("quota")), (None, Some((2, 2))));
-    }
-
-    #[test]
-    fn of_a_stream_recorded_after_all_it_is_not_told_how_long_its_callbacks_took() {
-        let of = |begin: &str| {
-            let lines = format!(
-                "known_until 9.000000
-                 0.000000 #11 create 2 root 1{begin}
-                 0.000113 #13 request_headers 2 n=10 end -> pause took=250us"
-            );
-            plugin_seconds(&script::parse(&lines).expect("a script"))
-        };
-        assert_eq!(of(" took=250us"), Some(0.0005));
-        assert_eq!(of(" +promoted"), None);
     }
 
     #[test]

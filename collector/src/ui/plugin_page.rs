@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ::timeline::Timeline;
-use ::timeline::event::Event;
 use ::timeline::finding::Severity;
 use ::timeline::ids::Micros;
 use abi::{Callback, Kind, Returns};
@@ -278,19 +277,11 @@ fn actions(html: &mut Html, counted: &PluginReport) {
 fn phases(html: &mut Html, latest: &[Arc<Timeline>]) {
     html.said("h2", &[], &said::TIME_IN);
     let mut by_callback: BTreeMap<&str, Vec<Micros>> = BTreeMap::new();
-    let mut whole: Vec<Micros> = Vec::with_capacity(latest.len());
-    let invocations = |timeline: &Timeline| -> Vec<(Callback, Micros)> {
-        let one = |event: &Event| match event.kind {
-            Kind::Callback(callback) => Some((callback, event.took)),
-            _ => None,
-        };
-        timeline.events.iter().filter_map(one).collect()
-    };
-    for timeline in latest {
-        let its = invocations(timeline);
-        whole.push(Micros(its.iter().map(|(_, took)| took.0).sum()));
-        for (callback, took) in its {
-            by_callback.entry(callback.row().name).or_default().push(took);
+    for event in latest.iter().flat_map(|timeline| &timeline.events) {
+        if let Kind::Callback(callback) = event.kind
+            && event.is_timed()
+        {
+            by_callback.entry(callback.row().name).or_default().push(event.took);
         }
     }
     if latest.is_empty() {
@@ -298,21 +289,23 @@ fn phases(html: &mut Html, latest: &[Arc<Timeline>]) {
         return;
     }
     let how = html.filled(&said::FROM_LATEST, &[&latest.len().to_string()]);
+    let whole = latest.iter().filter_map(|timeline| timeline.plugin_time()).collect();
     html.leaf("p", &[("class", "faint")], &how);
     let by_callback = by_callback.into_iter().map(|(name, took)| (Some(name), took));
     let lines = std::iter::once((None, whole)).chain(by_callback);
     let columns = [&said::CALLBACK, &said::TIMES, &said::MEDIAN, &said::LONGEST, &said::IN_ALL];
     table(html, &said::TIME_IN, &columns, lines, |html, (name, mut took)| {
         took.sort_unstable();
-        let all = Micros(took.iter().map(|took| took.0).sum());
+        let longest = took.last().copied();
+        let all = longest.map(|_| Micros(took.iter().map(|took| took.0).sum()));
         html.element("td", &[], |html| match name {
             Some(name) => html.leaf("code", &[], name),
             None => html.say(&said::ALL_OF_ONE),
         });
         html.leaf("td", &[("class", "duration")], &took.len().to_string());
-        for span in [took.get(took.len() / 2), took.last(), Some(&all)] {
-            let shown = span.map(|span| words::span(*span)).unwrap_or_default();
-            html.leaf("td", &[("class", "duration")], &shown);
+        for span in [took.get(took.len() / 2).copied(), longest, all] {
+            let shown = span.map(words::span).unwrap_or_default();
+            html.element("td", &[("class", "duration")], |html| text_or_dash(html, &shown));
         }
     });
 }

@@ -304,6 +304,36 @@ fn the_page_of_a_plugin_counts_draws_and_keeps_attacks_as_text() {
 }
 
 #[test]
+fn what_was_kept_aside_and_recorded_after_all_pulls_no_time_of_a_plugin_down() {
+    let events = "\
+0.000000 #11 create 2 root 1 +promoted
+0.000113 #12 request_headers 2 n=10 -> continue took=61us
+";
+    let promoted = fixture::of(events, Vec::new());
+    let page = |latest: &[&Timeline]| {
+        let latest = latest.iter().map(|timeline| (*timeline).clone().into()).collect();
+        let view = PluginView { latest, ..PluginView::default() };
+        plugin_page(&english(), &Links::default(), &view)
+    };
+    let cells = |cells: &[&str]| {
+        let cell = |text: &&str| format!("<td class=\"duration\">{text}</td>");
+        cells.iter().map(cell).collect::<String>()
+    };
+    let both = page(&[&fixture::seed_bug(), &promoted]);
+    check_harmless(&both);
+    for (first, times) in [
+        ("all of a timeline", cells(&["1", "298 µs", "298 µs", "298 µs"])),
+        ("<code>create</code>", cells(&["1", "0 µs", "0 µs", "0 µs"])),
+        ("<code>request_headers</code>", cells(&["2", "61 µs", "61 µs", "122 µs"])),
+    ] {
+        assert!(both.contains(&format!("{first}</td>{times}")), "{first} of {times} in {both}");
+    }
+    let alone = page(&[&promoted]);
+    check_harmless(&alone);
+    assert!(alone.contains(&format!("{}<td class=\"duration\"><span", cells(&["0"]))));
+}
+
+#[test]
 fn the_page_of_live_traffic_tells_rates_and_keeps_attacks_as_text() {
     let mut report = TrafficReport { seconds: 60, ..TrafficReport::default() };
     let page = traffic_page(&english(), &report);
