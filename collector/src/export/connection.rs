@@ -14,17 +14,61 @@ use opentelemetry_otlp::{
     ExporterBuildError, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig,
     WithTonicConfig,
 };
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use tonic::transport::Endpoint;
 
 use crate::config::{Otlp, Protocol};
 
+/// A backend, and whether it takes what it gets.
+pub struct Backend {
+    exporter: SpanExporter,
+    trouble: Trouble,
+    is_failing: bool,
+}
+
+impl Backend {
+    /// To be called on a runtime; nothing is connected yet.
+    pub fn new(backend: &Otlp) -> Result<Backend, ExporterBuildError> {
+        let trouble = Trouble::default();
+        let exporter = exporter(backend, &trouble)?;
+        Ok(Backend { exporter, trouble, is_failing: false })
+    }
+
+    /// What all that follows is of.
+    pub fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
+    }
+
+    /// Sends spans. False: it did not take them, which is told when it begins. `what` these are, and
+    /// what to call none of them.
+    pub async fn export(&mut self, spans: Vec<SpanData>, what: (&str, &str)) -> bool {
+        let (some, none) = what;
+        match self.exporter.export(spans).await {
+            Ok(()) => {
+                if std::mem::take(&mut self.is_failing) {
+                    tracing::info!("the trace backend takes {some} again");
+                }
+                true
+            }
+            Err(error) => {
+                let cause = self.trouble.take();
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    tracing::warn!(%error, cause, "the trace backend takes {none}; they are counted and dropped");
+                }
+                false
+            }
+        }
+    }
+}
+
 /// Why the last request over HTTP had no answer.
 #[derive(Clone, Debug, Default)]
-pub struct Trouble(Arc<Mutex<Option<String>>>);
+struct Trouble(Arc<Mutex<Option<String>>>);
 
 impl Trouble {
     /// What it was, once.
-    pub fn take(&self) -> Option<String> {
+    fn take(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -47,13 +91,12 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     said
 }
 
-/// What sends spans to a backend. To be called on a runtime; nothing is connected yet.
-pub fn exporter(backend: &Otlp) -> Result<(SpanExporter, Trouble), ExporterBuildError> {
-    let trouble = Trouble::default();
+/// What sends spans to a backend.
+fn exporter(backend: &Otlp, trouble: &Trouble) -> Result<SpanExporter, ExporterBuildError> {
     let retry = RetryPolicy::recommended();
     let connector =
         HttpsConnectorBuilder::new().with_tls_config((*backend.tls).clone()).https_or_http();
-    let exporter = match backend.protocol {
+    match backend.protocol {
         Protocol::Http => {
             let connector = connector.enable_http1().build();
             let client = HyperClient::new(connector, backend.timeout, None);
@@ -64,7 +107,7 @@ pub fn exporter(backend: &Otlp) -> Result<(SpanExporter, Trouble), ExporterBuild
                 .with_endpoint(backend.endpoint.to_string())
                 .with_timeout(backend.timeout)
                 .with_retry_policy(retry)
-                .build()?
+                .build()
         }
         Protocol::Grpc => {
             let channel = Endpoint::from(backend.endpoint.clone())
@@ -75,10 +118,9 @@ pub fn exporter(backend: &Otlp) -> Result<(SpanExporter, Trouble), ExporterBuild
                 .with_channel(channel)
                 .with_timeout(backend.timeout)
                 .with_retry_policy(retry)
-                .build()?
+                .build()
         }
-    };
-    Ok((exporter, trouble))
+    }
 }
 
 /// Remembers why there was no answer.

@@ -7,15 +7,13 @@ use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter};
+use opentelemetry_otlp::ExporterBuildError;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{
-    SdkTracer, SdkTracerProvider, SpanData, SpanExporter as _, SpanProcessor,
-};
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, SpanData, SpanProcessor};
 use tokio::sync::{mpsc, oneshot};
 
-use super::connection::{self, Trouble};
+use super::connection::Backend;
 use super::{Naming, SCOPE};
 use crate::config::Otlp;
 use crate::metrics::Metrics;
@@ -24,6 +22,9 @@ use crate::metrics::Metrics;
 pub const TARGET: &str = "collector::stage";
 /// Whose spans these are: never a plugin's name, whatever `OTEL_SERVICE_NAME` says of those.
 const SERVICE: &str = "wasm-tracer-collector";
+
+/// What these are called, and what none of them.
+const WHAT: (&str, &str) = ("the collector's own spans", "none of the collector's own spans");
 
 /// Spans that may wait, those sent together at most, and how often.
 const QUEUE: usize = 8_192;
@@ -39,29 +40,27 @@ struct Tap {
 
 /// The task that sends.
 pub struct OwnSpans {
-    exporter: SpanExporter,
-    trouble: Trouble,
+    backend: Backend,
     queue: mpsc::Receiver<SpanData>,
     without_room: Arc<AtomicU64>,
-    is_failing: bool,
 }
 
 /// What makes spans, and what sends them. To be called on a runtime; nothing is connected yet.
 pub fn open(backend: &Otlp, naming: &Naming) -> Result<(SdkTracer, OwnSpans), ExporterBuildError> {
-    let (mut exporter, trouble) = connection::exporter(backend)?;
+    let mut backend = Backend::new(backend)?;
     let others =
         naming.attributes.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
     let service = KeyValue::new("service.name", SERVICE);
     let version = KeyValue::new("service.version", SCOPE.1);
     let resource =
         Resource::builder_empty().with_attributes(others.chain([service, version])).build();
-    exporter.set_resource(&resource);
+    backend.set_resource(&resource);
     let (queue, queue_end) = mpsc::channel(QUEUE);
     let without_room = Arc::new(AtomicU64::new(0));
     let tap = Tap { queue, without_room: without_room.clone() };
     let provider =
         SdkTracerProvider::builder().with_resource(resource).with_span_processor(tap).build();
-    let spans = OwnSpans { exporter, trouble, queue: queue_end, without_room, is_failing: false };
+    let spans = OwnSpans { backend, queue: queue_end, without_room };
     Ok((provider.tracer(SCOPE.0), spans))
 }
 
@@ -117,20 +116,7 @@ impl OwnSpans {
 
     async fn send(&mut self, group: Vec<SpanData>, metrics: &Metrics) {
         let count = group.len() as u64;
-        match self.exporter.export(group).await {
-            Ok(()) => {
-                metrics.own_spans("sent", count);
-                if std::mem::take(&mut self.is_failing) {
-                    tracing::info!("the trace backend takes the collector's own spans again");
-                }
-            }
-            Err(error) => {
-                metrics.own_spans("failed", count);
-                let cause = self.trouble.take();
-                if !std::mem::replace(&mut self.is_failing, true) {
-                    tracing::warn!(%error, cause, "the trace backend takes none of the collector's own spans; they are counted and dropped");
-                }
-            }
-        }
+        let is_taken = self.backend.export(group, WHAT).await;
+        metrics.own_spans(if is_taken { "sent" } else { "failed" }, count);
     }
 }

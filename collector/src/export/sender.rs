@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter};
-use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
+use opentelemetry_otlp::ExporterBuildError;
+use opentelemetry_sdk::trace::SpanData;
 use timeline::finding::Severity;
 use timeline::timeline::Timeline;
 use timeline::trace::Traceparent;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::connection::{self, Trouble};
+use super::connection::Backend;
 use super::{Naming, Resource, Spans, otlp};
 use crate::config::{Otlp, Sample};
 use crate::metrics::Metrics;
@@ -33,12 +33,10 @@ pub struct Outbox {
 
 /// The task that sends.
 pub struct Sender {
-    exporter: SpanExporter,
-    trouble: Trouble,
+    backend: Backend,
     queue: mpsc::Receiver<Arc<Timeline>>,
     naming: Naming,
     metrics: Arc<Metrics>,
-    is_failing: bool,
 }
 
 /// Both ends of the queue. To be called on a runtime; nothing is connected yet.
@@ -47,10 +45,9 @@ pub fn open(
     naming: Naming,
     metrics: Arc<Metrics>,
 ) -> Result<(Outbox, Sender), ExporterBuildError> {
-    let (exporter, trouble) = connection::exporter(backend)?;
     let (queue, queue_end) = mpsc::channel(QUEUE);
     let outbox = Outbox { sample: backend.sample, queue, metrics: metrics.clone() };
-    Ok((outbox, Sender { exporter, trouble, queue: queue_end, naming, metrics, is_failing: false }))
+    Ok((outbox, Sender { backend: Backend::new(backend)?, queue: queue_end, naming, metrics }))
 }
 
 impl Outbox {
@@ -120,22 +117,9 @@ impl Sender {
             data.extend(otlp::spans(&spans));
         }
         for (resource, (count, data)) in of_resource {
-            self.exporter.set_resource(&otlp::resource(&resource));
-            match self.exporter.export(data).await {
-                Ok(()) => {
-                    self.metrics.otlp("sent", count);
-                    if std::mem::take(&mut self.is_failing) {
-                        tracing::info!("the trace backend takes timelines again");
-                    }
-                }
-                Err(error) => {
-                    self.metrics.otlp("failed", count);
-                    let cause = self.trouble.take();
-                    if !std::mem::replace(&mut self.is_failing, true) {
-                        tracing::warn!(%error, cause, "the trace backend takes no timelines; they are counted and dropped");
-                    }
-                }
-            }
+            self.backend.set_resource(&otlp::resource(&resource));
+            let is_taken = self.backend.export(data, ("timelines", "no timelines")).await;
+            self.metrics.otlp(if is_taken { "sent" } else { "failed" }, count);
         }
     }
 }
