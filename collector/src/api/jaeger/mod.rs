@@ -87,12 +87,7 @@ pub async fn operations_of(
     responses((status = 200, body = Answer<OperationView>), (status = 400, body = Answer<String>)))]
 pub async fn operations(State(api): State<Arc<Api>>, pairs: Pairs) -> Shown<OperationView> {
     let Parameters(pairs) = pairs?;
-    let service = given(&pairs, "service")
-        .ok_or_else(|| Problem::BadParameter("parameter 'service' is required".to_owned()))?;
-    let kind = given(&pairs, "spanKind");
-    let operations = api.operations(service).await?.into_iter();
-    let of_kind = operations.filter(|of| kind.is_none_or(|kind| of.span_kind == kind)).collect();
-    Ok(Json(Answer::counted(of_kind)))
+    Ok(Json(Answer::counted(api.operations_asked(&pairs, "spanKind").await?)))
 }
 
 /// Traces that match, latest begun first, in Jaeger's form
@@ -124,7 +119,7 @@ pub async fn one(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Shown<T
     Ok(Json(Answer::of(vec![trace])))
 }
 
-/// Which plugin called which cluster how often in its latest 2,000 timelines, in Jaeger's form
+/// Which plugin called which cluster how often in the latest 2,000 timelines of that time, in Jaeger's form
 #[utoipa::path(get, path = "/api/dependencies", tag = "jaeger",
     params(("endTs" = Option<i64>, Query, description = "Milliseconds since 1970; default: now"),
         ("lookback" = Option<i64>, Query, description = "Milliseconds before it; default: a day"),
@@ -220,7 +215,7 @@ impl Api {
     /// What an id names; nothing if it names nothing.
     async fn trace(self: &Arc<Self>, id: TraceId) -> Result<Vec<Spans>, Problem> {
         match self.timeline(TimelineId(id.0)).await {
-            Ok(timeline) => Ok(vec![Spans::of(&timeline, &self.config.naming)]),
+            Ok(timeline) => self.spans(vec![timeline]).await,
             Err(Problem::NotFound(_)) => self.parts(id).await,
             Err(problem) => Err(problem),
         }
@@ -248,6 +243,19 @@ impl Api {
         }
         let naming = &self.config.naming;
         Ok(plugins.iter().map(|plugin| naming.service_of(plugin)).collect())
+    }
+
+    /// Those of the service that is asked for, and of the kind, if one is asked for by this name.
+    async fn operations_asked(
+        self: &Arc<Self>,
+        pairs: &[(String, String)],
+        kind: &str,
+    ) -> Result<Vec<OperationView>, Problem> {
+        let service = given(pairs, "service")
+            .ok_or_else(|| Problem::BadParameter("parameter 'service' is required".to_owned()))?;
+        let kind = given(pairs, kind);
+        let operations = self.operations(service).await?.into_iter();
+        Ok(operations.filter(|of| kind.is_none_or(|kind| of.span_kind == kind)).collect())
     }
 
     async fn operations(

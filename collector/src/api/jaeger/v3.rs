@@ -9,8 +9,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::view::OperationView;
-use super::{Pairs, Refusal, given};
-use crate::api::{Api, Problem};
+use super::{Pairs, Refusal};
+use crate::api::Api;
 
 /// Names of services.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,10 +42,5 @@ pub async fn operations(
     pairs: Pairs,
 ) -> Result<Json<OperationsView>, Refusal> {
     let Parameters(pairs) = pairs?;
-    let service = given(&pairs, "service")
-        .ok_or_else(|| Problem::BadParameter("parameter 'service' is required".to_owned()))?;
-    let kind = given(&pairs, "span_kind");
-    let operations = api.operations(service).await?.into_iter();
-    let of_kind = operations.filter(|of| kind.is_none_or(|kind| of.span_kind == kind)).collect();
-    Ok(Json(OperationsView { operations: of_kind }))
+    Ok(Json(OperationsView { operations: api.operations_asked(&pairs, "span_kind").await? }))
 }
