@@ -131,10 +131,16 @@ function show(timeline) {
 
 /** Changes that are told while the list is read; null: it is not. */
 let told = null;
+/** More was missed while the list was read: the answer may be older than that. */
+let onceMore = false;
 
 /** Puts in place of the rows those that the server has now: what happened meanwhile was not told. */
 async function readAgain() {
-  told ??= [];
+  if (told) {
+    onceMore = true;
+    return;
+  }
+  told = [];
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -145,9 +151,13 @@ async function readAgain() {
       if (rows.children.length > 0) document.getElementById("empty")?.remove();
     }
   } finally {
-    const since = told ?? [];
+    const since = told;
     told = null;
     since.forEach(show);
+    if (onceMore) {
+      onceMore = false;
+      await readAgain();
+    }
   }
 }
 
