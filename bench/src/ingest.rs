@@ -11,7 +11,7 @@ use prost::Message;
 use proto::v1;
 
 /// Events of one request of the load, and requests in one batch.
-const EVENTS: u64 = 12;
+pub(crate) const EVENTS: u64 = 12;
 const REQUESTS: u64 = 64;
 
 /// Timelines left open to measure what they cost.

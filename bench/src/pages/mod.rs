@@ -17,7 +17,7 @@ use fill::{CHAIN, COMMON, SELDOM, Sample};
 const BUDGET: f64 = 200.0;
 /// Requests of one batch of the traffic meanwhile, its events, and how many instances ship.
 const REQUESTS: u64 = 64;
-const BATCH_EVENTS: u64 = REQUESTS * 12;
+const BATCH_EVENTS: u64 = REQUESTS * ingest::EVENTS;
 const INSTANCES: u64 = 16;
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -54,8 +54,7 @@ pub fn run(args: &Args) -> Result<()> {
         ..collector::Settings::default()
     })?;
     let address = collector.ingest_address;
-    let mut traffic = Traffic::new(address);
-    traffic.open(args.open)?;
+    open(address, args.open)?;
     let client = Client { address, agent: agent() };
     let routes: Vec<Route> = routes(&client, &sample)?
         .into_iter()
@@ -64,10 +63,13 @@ pub fn run(args: &Args) -> Result<()> {
     let rest = client.ask_all(&routes, args.rounds)?;
     let stop = Arc::new(AtomicBool::new(false));
     let (asked, events) = (stop.clone(), args.events);
-    let sending = std::thread::spawn(move || traffic.flow(events, &asked));
+    let sending = (events > 0).then(|| std::thread::spawn(move || flow(address, events, &asked)));
     let busy = client.ask_all(&routes, args.rounds);
     stop.store(true, Ordering::Relaxed);
-    let sent = sending.join().map_err(|_| anyhow::anyhow!("the traffic panicked"))??;
+    let sent = match sending {
+        Some(sending) => sending.join().map_err(|_| anyhow::anyhow!("the traffic panicked"))??,
+        None => 0.0,
+    };
     let busy = busy?;
     println!(
         "{:<64} {:>15}   with {sent:.0} events/s",
@@ -266,45 +268,28 @@ impl Client {
     }
 }
 
-/// Recorders that ship.
-struct Traffic {
-    address: SocketAddr,
-    /// Batches sent by each.
-    sent: u64,
+/// Requests that wait for their call, of instances of their own.
+fn open(address: SocketAddr, count: u64) -> Result<()> {
+    for number in 0..count.div_ceil(REQUESTS) {
+        let waiting = |context| ingest::request(context)[..3].to_vec();
+        let batch = ingest::batch(INSTANCES + number, 0, REQUESTS, &waiting);
+        ingest::send(address, &[batch])?;
+    }
+    Ok(())
 }
 
-impl Traffic {
-    fn new(address: SocketAddr) -> Traffic {
-        Traffic { address, sent: 0 }
+/// So many events a second, some at least, until told to stop. Gives how many it were.
+fn flow(address: SocketAddr, events: u64, stop: &AtomicBool) -> Result<f64> {
+    let begun = Instant::now();
+    let every = BATCH_EVENTS as f64 / events as f64;
+    let mut sent = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let (sender, number) = (sent % INSTANCES, sent / INSTANCES);
+        let batch = ingest::batch(sender, number, REQUESTS, &ingest::request);
+        ingest::send(address, &[batch])?;
+        sent += 1;
+        let due = Duration::from_secs_f64(every * sent as f64);
+        std::thread::sleep(due.saturating_sub(begun.elapsed()));
     }
-
-    /// Requests that wait for their call, of instances of their own.
-    fn open(&self, count: u64) -> Result<()> {
-        for number in 0..count.div_ceil(REQUESTS) {
-            let waiting = |context| ingest::request(context)[..3].to_vec();
-            let batch = ingest::batch(INSTANCES + number, 0, REQUESTS, &waiting);
-            ingest::send(self.address, &[batch])?;
-        }
-        Ok(())
-    }
-
-    /// So many events a second until told to stop. Gives how many it were.
-    fn flow(&mut self, events: u64, stop: &AtomicBool) -> Result<f64> {
-        let begun = Instant::now();
-        let every = Duration::from_secs_f64(BATCH_EVENTS as f64 / events.max(1) as f64);
-        let mut count = 0;
-        while !stop.load(Ordering::Relaxed) {
-            if events == 0 {
-                std::thread::sleep(Duration::from_millis(20));
-                continue;
-            }
-            let (sender, number) = (self.sent % INSTANCES, self.sent / INSTANCES);
-            let batch = ingest::batch(sender, number, REQUESTS, &ingest::request);
-            ingest::send(self.address, &[batch])?;
-            self.sent += 1;
-            count += 1;
-            std::thread::sleep((every * count).saturating_sub(begun.elapsed()));
-        }
-        Ok((u64::from(count) * BATCH_EVENTS) as f64 / begun.elapsed().as_secs_f64())
-    }
+    Ok((sent * BATCH_EVENTS) as f64 / begun.elapsed().as_secs_f64())
 }
