@@ -83,13 +83,13 @@ pub async fn nowhere(uri: Uri) -> Problem {
 pub async fn as_page(request: Request, next: Next) -> Response {
     let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let wants_page = accepted.is_some_and(|accepted| accepted.contains("text/html"));
-    let speech = speech::of(request.uri(), request.headers());
+    let speech = wants_page.then(|| speech::of(request.uri(), request.headers()));
     let response = next.run(request).await;
-    match response.extensions().get::<ProblemView>() {
-        Some(view) if wants_page => {
+    match response.extensions().get::<ProblemView>().zip(speech) {
+        Some((view, speech)) => {
             let page = Html(ui::problem_page(&speech, &view.error));
             (response.status(), page).into_response()
         }
-        _ => response,
+        None => response,
     }
 }

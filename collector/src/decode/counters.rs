@@ -137,21 +137,12 @@ impl SourceCounters {
         self.events_lost = self.events_lost.max(other.events_lost);
         self.streams_not_watched = self.streams_not_watched.max(other.streams_not_watched);
         // A recorder forgets a root that ended long ago; what it counted stays.
-        for (root, count) in other.streams_refused {
-            let known = self.streams_refused.entry(root).or_default();
-            *known = count.max(*known);
-        }
+        raise(&mut self.streams_refused, other.streams_refused);
         self.dispatches_rejected = self.dispatches_rejected.max(other.dispatches_rejected);
         self.log_lines_dropped = self.log_lines_dropped.max(other.log_lines_dropped);
         self.fuse_trips = self.fuse_trips.max(other.fuse_trips);
-        for (key, count) in other.phases {
-            let known = self.phases.entry(key).or_default();
-            *known = count.max(*known);
-        }
-        for (key, count) in other.calls {
-            let known = self.calls.entry(key).or_default();
-            *known = count.max(*known);
-        }
+        raise(&mut self.phases, other.phases);
+        raise(&mut self.calls, other.calls);
         for (key, times) in other.call_times {
             self.call_times.entry(key).or_default().raise_to(&times);
         }
@@ -159,6 +150,13 @@ impl SourceCounters {
             self.pauses.entry(key).or_default().raise_to(&times);
         }
         self.memory_pages = self.memory_pages.max(other.memory_pages);
+    }
+}
+
+fn raise<K: Ord>(known: &mut BTreeMap<K, u64>, other: BTreeMap<K, u64>) {
+    for (key, count) in other {
+        let known = known.entry(key).or_default();
+        *known = count.max(*known);
     }
 }
 

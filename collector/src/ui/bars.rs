@@ -1,7 +1,5 @@
 //! Small bar charts in tables: how a count went over time, how long something took.
 
-use ::timeline::ids::Micros;
-
 use super::escape::Html;
 use super::{phrases as said, words};
 use crate::metrics::Buckets;
@@ -37,15 +35,12 @@ pub fn histogram(html: &mut Html, times: &Buckets) {
     let Some(last) = times.counts.iter().rposition(is_some) else { return };
     let named = |at: usize| match times.bound(at) {
         Some(bound) => format!("≤ {}: {}", words::span(bound), times.counts[at]),
-        None => format!("> {}: {}", words::span(longest(times)), times.counts[at]),
+        None => {
+            let longest = times.bound(at - 1).unwrap_or_default();
+            format!("> {}: {}", words::span(longest), times.counts[at])
+        }
     };
     let all: Vec<String> = (first..=last).map(named).collect();
     let label = html.filled(&said::TIMES_BY_LENGTH, &[&all.join(", ")]);
     bars(html, "wt-call", &times.counts[first..=last], &label);
-}
-
-/// The last bound.
-fn longest(times: &Buckets) -> Micros {
-    let mut bounds = (0..times.counts.len()).filter_map(|at| times.bound(at));
-    bounds.next_back().unwrap_or_default()
 }

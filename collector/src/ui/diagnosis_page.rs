@@ -43,12 +43,16 @@ pub fn diagnoses_page(speech: &Speech) -> String {
     })
 }
 
-/// The page of a diagnosis. `cases`: timelines with this finding, latest first.
-pub fn diagnosis_page(speech: &Speech, diagnosis: &Diagnosis, cases: &[Row]) -> String {
-    let explanation = match speech.language {
+/// What is said of a diagnosis at length.
+pub fn explanation(diagnosis: &Diagnosis, language: Language) -> &'static str {
+    match language {
         Language::English => diagnosis.explanation,
         Language::Chinese => diagnosis.explanation_zh,
-    };
+    }
+}
+
+/// The page of a diagnosis. `cases`: timelines with this finding, latest first.
+pub fn diagnosis_page(speech: &Speech, diagnosis: &Diagnosis, cases: &[Row]) -> String {
     page(speech, diagnosis.code, None, |html| {
         html.element("article", &[("class", "diagnosis")], |html| {
             html.element("div", &[("class", "heading")], |html| {
@@ -63,7 +67,7 @@ pub fn diagnosis_page(speech: &Speech, diagnosis: &Diagnosis, cases: &[Row]) -> 
             let at_worst = html.filled(&said::AT_WORST, &[kind, severity]);
             html.leaf("p", &[("class", "faint")], &at_worst);
             html.line();
-            prose(html, "h2", explanation);
+            prose(html, "h2", explanation(diagnosis, speech.language));
             known_from(html, diagnosis);
             example(html, diagnosis);
             html.line();

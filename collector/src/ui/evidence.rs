@@ -7,7 +7,6 @@ use ::timeline::{State, Timeline};
 use abi::{Host, Kind};
 
 use super::escape::Html;
-use super::language::Language;
 use super::page::badge;
 use super::phrases as said;
 use super::prose::prose;
@@ -66,11 +65,8 @@ fn finding(html: &mut Html, finding: &Finding, number: usize, timeline: &Timelin
             html.element("details", &[], |html| {
                 html.english("summary", &[], diagnosis.title);
                 html.element("div", &[("class", "explanation")], |html| {
-                    let explanation = match html.speech().language {
-                        Language::English => diagnosis.explanation,
-                        Language::Chinese => diagnosis.explanation_zh,
-                    };
-                    prose(html, "h4", explanation);
+                    let language = html.speech().language;
+                    prose(html, "h4", diagnosis_page::explanation(diagnosis, language));
                 });
             });
         }

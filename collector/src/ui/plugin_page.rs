@@ -70,9 +70,7 @@ pub fn plugins_page(speech: &Speech, plugins: &[PluginLine]) -> String {
         }
         let columns = [&said::PLUGIN, &said::RUN_IT];
         first_rows(html, &said::PLUGINS, &columns, plugins.iter(), |html, line| {
-            html.element("td", &[("class", "path")], |html| {
-                html.leaf("a", &[("href", &link(&line.plugin))], &line.plugin);
-            });
+            named(html, &line.plugin);
             html.leaf("td", &[], &line.instances.to_string());
         });
     })
@@ -289,9 +287,9 @@ fn phases(html: &mut Html, latest: &[Arc<Timeline>]) {
         return;
     }
     let how = html.filled(&said::FROM_LATEST, &[&latest.len().to_string()]);
-    let whole = latest.iter().filter_map(|timeline| timeline.plugin_time()).collect();
     html.leaf("p", &[("class", "faint")], &how);
     let by_callback = by_callback.into_iter().map(|(name, took)| (Some(name), took));
+    let whole = latest.iter().filter_map(|timeline| timeline.plugin_time()).collect();
     let lines = std::iter::once((None, whole)).chain(by_callback);
     let columns = [&said::CALLBACK, &said::TIMES, &said::MEDIAN, &said::LONGEST, &said::IN_ALL];
     table(html, &said::TIME_IN, &columns, lines, |html, (name, mut took)| {
