@@ -228,6 +228,20 @@ pub fn hostcalls_on(context: ContextId, hostcalls: &[Event]) -> impl Iterator<It
     })
 }
 
+/// Those of them that decided about the context: resumes, local responses and closes that the host accepted.
+/// On a root they do nothing.
+pub fn decisions_on(context: ContextId, hostcalls: &[Event]) -> impl Iterator<Item = &Event> {
+    hostcalls_on(context, hostcalls).filter(|e| e.decides() && e.result == 0)
+}
+
+/// The same of an invocation of a root that named no stream. One that was named and is gone is another matter,
+/// and so is one that was decided about as well.
+pub fn decided_for_no_stream(root: ContextId, hostcalls: &[Event]) -> impl Iterator<Item = &Event> {
+    let is_switch = |e: &Event| e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext);
+    let names_none = !hostcalls.iter().any(|e| is_switch(e) && e.arg(0) != root.0);
+    decisions_on(root, hostcalls).filter(move |_| names_none)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

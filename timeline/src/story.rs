@@ -178,13 +178,6 @@ impl<'a> Story<'a> {
         self.calls().iter().filter(|c| c.outcome == Outcome::Pending)
     }
 
-    /// Is an invocation the root's, and told here only because of what it decided?
-    pub fn is_borrowed(&self, invocation: &Event) -> bool {
-        let is_on_root = matches!(invocation.kind, Kind::Callback(c) if c.is_on_root());
-        let is_its = self.calls().iter().any(|call| call.id == invocation.call);
-        !self.timeline.is_root() && is_on_root && !is_its
-    }
-
     /// The call that a response callback answers.
     pub fn answered_by(&self, callback: &Event) -> Option<&'a Call> {
         let is_it = |c: &&Call| c.outcome.answer().is_some_and(|a| a.callback == callback.sequence);

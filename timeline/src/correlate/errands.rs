@@ -3,12 +3,12 @@
 use abi::Callback;
 
 use super::closing::Ends;
-use super::{Correlator, Held, Key, insert, is_switch};
+use super::{Correlator, Held, Key, insert};
 use crate::calls::{self, FULL};
 use crate::diagnose::Instant;
 use crate::event::Event;
-use crate::hold::hostcalls_on;
-use crate::ids::{ContextId, Entry};
+use crate::hold::{decided_for_no_stream, decisions_on};
+use crate::ids::{ContextId, Entry, Micros};
 use crate::story::Story;
 use crate::timeline::{Timeline, errand};
 
@@ -43,14 +43,14 @@ impl Correlator {
     }
 
     /// What a root decided for no stream may have been meant for any of its own that is held then: each
-    /// has it too, once.
+    /// has it too, once, but not the time that it took.
     pub(super) fn told_of_vain(&mut self, event: &Event, hostcalls: &[Event]) {
         let root = event.context;
-        let names = |e: &Event| is_switch(e) && e.arg(0) != root.0;
-        let vain: Vec<&Event> = in_vain(root, hostcalls).collect();
-        if vain.is_empty() || hostcalls.iter().any(names) {
+        let vain: Vec<&Event> = decided_for_no_stream(root, hostcalls).collect();
+        if vain.is_empty() {
             return;
         }
+        let copy = Event { took: Micros(0), ..event.clone() };
         let is_its = |held: &Held| {
             let grows = held.is_stream && !held.deleted && !held.resting;
             grows && self.root_id(held.kept.root_id()) == root
@@ -60,7 +60,7 @@ impl Correlator {
         };
         for key in self.held.iter().filter_map(waiting).collect::<Vec<_>>() {
             if let Some(held) = self.held.get_mut(&key) {
-                insert(held.kept.open(), std::iter::once(event).chain(vain.clone()).cloned());
+                insert(held.kept.open(), std::iter::once(&copy).chain(vain.clone()).cloned());
                 self.touch(key);
             }
         }
@@ -70,8 +70,7 @@ impl Correlator {
     /// root's timeline is full begins another errand, so that a plugin that calls again and again from its
     /// callbacks has timelines of a size; so has one whose gRPC stream lives for days.
     pub(super) fn of_answer(&mut self, event: &Event, hostcalls: &[Event]) -> Option<Key> {
-        let owner = self.owners.get(&event.call).copied();
-        let key = owner.or_else(|| self.answered(event.call))?;
+        let key = self.awaiting(event.call).or_else(|| self.answered(event.call))?;
         if !self.is_full(Some(key)) {
             return Some(key);
         }
@@ -162,21 +161,21 @@ fn was_open(timeline: &Timeline, deleted: bool, end: &Event) -> bool {
     !before.events.is_empty() && Ends::of(deleted, &before).reason(Instant::at(end.at)).is_none()
 }
 
-/// Is something of a stream held at an event of its root, and has it nothing of the kind since its own last event?
+/// Is something of a stream held at an event of its root, and has it nothing of the kind since its own last event
+/// by then?
 fn waits_untold(timeline: &Timeline, event: &Event) -> bool {
     let is_vain = |last: &Event| last.context == event.context && last.decides();
-    let now = Story::of(timeline, Instant::at(event.at)).now();
-    let is_held = now.request.hold.is_held() || now.response.hold.is_held();
-    is_held && !timeline.events.last().is_some_and(is_vain)
-}
-
-/// What an invocation of a root decided for the root, as only a stream can be decided about.
-fn in_vain(root: ContextId, hostcalls: &[Event]) -> impl Iterator<Item = &Event> {
-    hostcalls_on(root, hostcalls).filter(|e| e.result == 0 && e.decides())
+    let by_then = timeline.events.partition_point(|e| e.entry <= event.entry);
+    if timeline.events[..by_then].last().is_some_and(is_vain) {
+        return false;
+    }
+    let steps = Story::of(timeline, Instant::at(event.at)).steps;
+    let then = steps.iter().rfind(|step| step.entry < event.entry).map(|step| step.after);
+    then.is_some_and(|then| then.request.hold.is_held() || then.response.hold.is_held())
 }
 
 /// Is an invocation of a root worth a timeline of its own: did it dispatch, or decide for the root what it
 /// can decide only for a stream?
 fn is_errand(root: ContextId, hostcalls: &[Event]) -> bool {
-    hostcalls.iter().any(Event::is_dispatch) || in_vain(root, hostcalls).next().is_some()
+    hostcalls.iter().any(Event::is_dispatch) || decisions_on(root, hostcalls).next().is_some()
 }

@@ -75,11 +75,17 @@ impl Correlator {
         Some(self.take_up(name, gone))
     }
 
+    /// The one that awaits the answer to a call, if it is held.
+    pub(super) fn awaiting(&self, call: CallId) -> Option<Key> {
+        let again = || self.generations.gone.get(self.generations.owners.get(call)?)?.held;
+        self.owners.get(&call).copied().or_else(again)
+    }
+
     /// The one that awaits the answer to a call, held again.
     pub(super) fn answered(&mut self, call: CallId) -> Option<Key> {
         let name = self.generations.owners.get(call)?;
         let gone = self.generations.gone.get(name)?;
-        Some(gone.held.unwrap_or_else(|| self.take_up(name, gone)))
+        Some(self.take_up(name, gone))
     }
 
     fn take_up(&mut self, (context, generation): Name, gone: Gone) -> Key {

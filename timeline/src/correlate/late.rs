@@ -141,12 +141,14 @@ impl Correlator {
         self.touch(key);
     }
 
-    /// The timeline that has an invocation.
+    /// The timeline of an invocation of a root: of the root, or of the stream whose call it answers. Other
+    /// streams may have a copy of it.
     fn with_entry(&self, entry: Entry) -> Option<Key> {
-        let has = |held: &Held| {
-            let timeline = held.kept.read();
-            timeline.events.iter().any(|e| e.entry == entry && matches!(e.kind, Kind::Callback(_)))
+        let is_it = |e: &Event| e.entry == entry && matches!(e.kind, Kind::Callback(_));
+        let home = |(key, held): (&Key, &Held)| {
+            let is_its = |e: &Event| !held.is_stream || self.awaiting(e.call) == Some(*key);
+            held.kept.read().events.iter().any(|e| is_it(e) && is_its(e)).then_some(*key)
         };
-        self.held.iter().find(|(_, held)| has(held)).map(|(key, _)| *key)
+        self.held.iter().find_map(home)
     }
 }

@@ -101,10 +101,7 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
 fn counted<'a>(story: &Story<'a>) -> Vec<&'a Event> {
     let is_measured = |e: &&Event| {
         let returned = !e.marks.has(Marks::UNFINISHED) && !e.marks.has(Marks::OWN);
-        matches!(e.kind, Kind::Callback(_))
-            && returned
-            && e.took >= WORTH_COUNTING
-            && !story.is_borrowed(e)
+        matches!(e.kind, Kind::Callback(_)) && returned && e.took >= WORTH_COUNTING
     };
     let all: Vec<&Event> = story.timeline.events.iter().filter(is_measured).collect();
     let is_inside = |inner: &Event| {

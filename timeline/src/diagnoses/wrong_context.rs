@@ -8,7 +8,7 @@ use crate::calls::Outcome;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
-use crate::hold::hostcalls_on;
+use crate::hold::{decided_for_no_stream, decisions_on, hostcalls_on};
 use crate::story::{Step, Story};
 
 /// See the head of this file.
@@ -64,18 +64,12 @@ fn judge(story: &Story<'_>) -> Vec<Verdict> {
 /// A response callback of a call of this stream, while it is held and alive.
 fn of_step(story: &Story<'_>, step: &Step) -> Option<Verdict> {
     let callback = story.invocation(step)?;
-    let call = story.calls().iter().find(|call| {
-        let answer = match call.outcome {
-            Outcome::Answered(answer) | Outcome::Failed(answer) => answer,
-            _ => return false,
-        };
-        answer.callback == callback.sequence
-    })?;
+    let answered = story.answered_by(callback);
+    let call = answered.filter(|call| !matches!(call.outcome, Outcome::Late(_)))?;
     let direction = story.is_awaited(call)?;
     let is_held = step.before.of(direction).hold.is_held();
     let hostcalls = story.hostcalls(step);
-    let missed =
-        hostcalls_on(callback.context, hostcalls).find(|e| e.decides() && e.result == 0)?;
+    let missed = decisions_on(callback.context, hostcalls).next()?;
     // The same in the right context, before or after it: no harm was done.
     let mut own = hostcalls_on(story.timeline.context, hostcalls);
     if !is_held || callback.context == story.timeline.context || own.any(Event::decides) {
@@ -128,8 +122,8 @@ fn of_stop(story: &Story<'_>, stuck: &Stuck<'_>) -> Option<Verdict> {
         let is_its = is_of_root
             && within.order() > stuck.phase.order()
             && answers.all(|answer| answer.order() < within.order());
-        let mut missed = hostcalls_on(within.context, story.hostcalls(step));
-        Some((within, missed.find(|e| is_its && e.decides() && e.result == 0)?))
+        let mut missed = decided_for_no_stream(within.context, story.hostcalls(step));
+        Some((within, missed.next().filter(|_| is_its)?))
     })?;
     let (root, name) = (within.context, phrases::name(missed));
     let told = Told {
@@ -160,13 +154,7 @@ fn of_stop(story: &Story<'_>, stuck: &Stuck<'_>) -> Option<Verdict> {
 fn of_root(story: &Story<'_>, step: &Step) -> Option<Verdict> {
     let invocation = story.invocation(step)?;
     let root = story.timeline.context;
-    let hostcalls = story.hostcalls(step);
-    let missed = hostcalls_on(root, hostcalls).find(|e| e.decides() && e.result == 0)?;
-    // A stream that was named and is gone is another matter, and so is one that was decided about as well.
-    let is_switch = |e: &&Event| e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext);
-    if hostcalls.iter().filter(is_switch).any(|switch| switch.arg(0) != root.0) {
-        return None;
-    }
+    let missed = decided_for_no_stream(root, story.hostcalls(step)).next()?;
     if let Some(gap) = story.gap_in(invocation) {
         return Some(Verdict::Unknown { gap });
     }
@@ -255,6 +243,17 @@ known_until 3.000000
 0.900200 #17 tick root 1
 0.900205 #15   set_effective_context context=2 -> ok
 0.900210 #16   continue_stream request -> ok
+"#,
+    },
+    NearMiss {
+        because: "the stream that a tick named is gone: what is held was not meant",
+        script: r#"
+known_until 3.000000
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 end -> pause
+0.700200 #15 tick root 1
+0.700205 #13   set_effective_context context=9 -> bad_argument
+0.700210 #14   continue_stream request -> ok
 "#,
     },
     NearMiss {

@@ -3,16 +3,18 @@
 
 mod dialects;
 mod errands;
+mod in_vain;
 mod recording;
 mod roots;
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use abi::{HeadersStop, Hostcall, Kind};
+use abi::{HeadersStop, Kind};
 use proptest::prelude::*;
 use timeline::delivery::{Delivery, Lost};
 use timeline::event::Event;
+use timeline::hold::decided_for_no_stream;
 use timeline::ids::{ContextId, Micros, Sequence};
 use timeline::registry::DIAGNOSES;
 use timeline::timeline::Update;
@@ -41,9 +43,10 @@ fn shuffled(order: &[u32], batches: Vec<Delivery>) -> Vec<Delivery> {
 
 /// Was it applied to the root, for no stream?
 fn is_in_vain(truth: &Timeline, event: &Event) -> bool {
-    let is_switch = |e: &Event| e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext);
-    let mut same = truth.events.iter().filter(|e| e.entry == event.entry);
-    event.context != truth.context && event.decides() && !same.any(is_switch)
+    let mut invocations = truth.events.chunk_by(|a, b| a.entry == b.entry);
+    let own = invocations.find(|own| own[0].entry == event.entry).unwrap_or_default();
+    event.context != truth.context
+        && decided_for_no_stream(event.context, own).any(|e| e.sequence == event.sequence)
 }
 
 /// Every absence that was ever claimed is one in the whole recording.
