@@ -7,6 +7,7 @@ use abi::{Callback, Direction, Hostcall, Kind};
 use crate::calls::{Call, Outcome};
 use crate::event::Event;
 use crate::ids::Micros;
+use crate::registry::stuck::{self, Stuck};
 use crate::story::Story;
 
 const ANSWERS: &str = "Envoy's log does not show what an answer said, so it may be the callee's or \
@@ -85,14 +86,10 @@ fn last_body<'a>(story: &Story<'a>, direction: Direction) -> Option<&'a Event> {
 
 /// Is a direction held since its headers, with no call out and no phase for its body seen anywhere?
 fn held_in_headers(story: &Story<'_>) -> bool {
-    let module = &story.timeline.module;
-    let held = |direction| {
-        let end = story.end_of_stop(direction);
-        let half = story.state_before(end).map(|state| *state.of(direction));
-        half.is_some_and(|half| half.hold.is_held() && !half.ended)
-            && !module.exports(direction.body())
-    };
-    story.calls().is_empty() && [Direction::Request, Direction::Response].into_iter().any(held)
+    let waits = |stuck: &Stuck<'_>| stuck.is_in_headers() && !stuck.half.ended;
+    let is_unseen = |stuck: &Stuck<'_>| !story.timeline.module.exports(stuck.direction.body());
+    let mut stuck = stuck::all(story).into_iter().filter(|stuck| waits(stuck) && is_unseen(stuck));
+    stuck.any(|stuck| stuck.has_nothing_out(story))
 }
 
 #[cfg(test)]
@@ -158,6 +155,22 @@ module tracer \"envoy-log\" callbacks 0x2
 ";
         let got = unknown(script);
         assert!(got.contains(&"paused-without-pending-call"), "{got:?}");
+        // One that was answered before cannot let it go.
+        let after_a_call = "\
+module tracer \"envoy-log\" callbacks 0x2
+0.000000 #1 create 2 root 1
+0.000000 #3 request_headers 2 n=8 end -> pause
+0.000000 #2   dispatch http headers=60 pseudo=7 timeout=5s -> ok call 4
+0.300000 #6 http_call_response root 1 call 4 headers=4 body=8
+0.300000 #4   set_effective_context context=2 -> ok
+0.300000 #5   continue_stream request -> ok
+1.000000 #7 response_headers 2 n=3 -> pause
+9.000000 #8 log 2
+9.000000 #9 done 2
+9.000000 #10 delete 2
+";
+        let got_after = unknown(after_a_call);
+        assert!(got_after.contains(&"paused-without-pending-call"), "{got_after:?}");
         let found = crate::script::parse(script).expect("a script").findings;
         let needs_more =
             |code: &str| crate::registry::find(code).is_some_and(|d| d.unknown_in_log.is_some());

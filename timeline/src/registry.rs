@@ -13,7 +13,7 @@ macro_rules! registry {
             mod phrases;
             pub mod precedence;
             mod refused;
-            mod stuck;
+            pub mod stuck;
             $(pub mod $file;)*
         }
 
@@ -62,7 +62,7 @@ registry! {
     response_while_request_held,
 }
 
-pub(crate) use diagnoses::precedence;
+pub(crate) use diagnoses::{precedence, stuck};
 
 /// Headings of every explanation, in this order.
 pub const HEADINGS: [&str; 5] =
