@@ -93,6 +93,15 @@ struct Held {
     idle: Micros,
 }
 
+impl Held {
+    /// To be judged anew, once.
+    fn mark(&mut self, key: Key, touched: &mut Vec<Key>) {
+        if !std::mem::replace(&mut self.touched, true) {
+            touched.push(key);
+        }
+    }
+}
+
 impl Correlator {
     pub fn new(id: InstanceId) -> Correlator {
         Correlator {
@@ -168,7 +177,8 @@ impl Correlator {
         self.orphans.open();
         let held = self.held.values_mut().filter(|held| is_of(held.kept.context()));
         held.for_each(|held| calibrate::lost(&mut held.watch));
-        self.mark(self.lives.values().copied().collect());
+        let lives = self.lives.iter().filter(|(root, _)| is_of(**root));
+        self.mark(lives.map(|(_, key)| *key).collect());
         let is_missed = |e: &Event| is_of(e.context) || e.marks.has(Marks::PROMOTED);
         let unfinished = std::mem::take(&mut self.unfinished);
         let (alone, waiting): (Vec<_>, _) =
@@ -345,9 +355,7 @@ impl Correlator {
 
     fn touch(&mut self, key: Key) {
         let Some(held) = self.held.get_mut(&key) else { return };
-        if !std::mem::replace(&mut held.touched, true) {
-            self.touched.push(key);
-        }
+        held.mark(key, &mut self.touched);
         // The closed ones are many and rarely touched: search only for one of them.
         if std::mem::take(&mut held.resting) {
             self.open_streams += usize::from(held.is_stream);
@@ -358,10 +366,8 @@ impl Correlator {
     /// To be judged anew, although nothing of their own came.
     fn mark(&mut self, keys: Vec<Key>) {
         for key in keys {
-            if let Some(held) = self.held.get_mut(&key)
-                && !std::mem::replace(&mut held.touched, true)
-            {
-                self.touched.push(key);
+            if let Some(held) = self.held.get_mut(&key) {
+                held.mark(key, &mut self.touched);
             }
         }
     }

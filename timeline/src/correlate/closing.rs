@@ -48,9 +48,6 @@ impl Correlator {
             Kept::Folded(folded) if !touched => Some(folded.clone()),
             _ => None,
         };
-        if let Some(folded) = &folded {
-            held.kept = Kept::Whole(Arc::new(folded.unfold()));
-        }
         let timeline = held.kept.unfold();
         let around = Around {
             dialect: self.calibrations.of(root.context),
@@ -61,7 +58,12 @@ impl Correlator {
             gaps: if gaps.is_empty() { Vec::new() } else { Reach::of(timeline).among(gaps) },
         };
         // Without news only time can change what is said.
-        let verdicts = (!touched && around.is_of(timeline)).then(|| diagnose(timeline, instant));
+        let is_as_before = !touched && around.is_of(timeline);
+        if is_as_before && folded.is_some() {
+            let then = Instant::at(timeline.known_until);
+            Arc::make_mut(timeline).assess(then);
+        }
+        let verdicts = is_as_before.then(|| diagnose(timeline, instant));
         let stands = verdicts.as_ref().is_some_and(|verdicts| verdicts.stand(timeline));
         let pending = match verdicts {
             Some(verdicts) if stands => verdicts.pending,
