@@ -154,7 +154,7 @@ impl Halves {
 }
 
 /// Does the callback say that the stream has ended?
-pub fn is_ending(callback: Callback) -> bool {
+pub(crate) fn is_ending(callback: Callback) -> bool {
     matches!(callback, Callback::Log | Callback::Done | Callback::Delete)
 }
 

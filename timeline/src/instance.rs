@@ -143,9 +143,28 @@ impl Instance {
         self.take_in_order();
     }
 
-    /// Lets time pass. `arrived`: the collector's monotonic clock.
+    /// Lets time pass: gives up on what has been waited for too long, then evaluates. `arrived`: the
+    /// collector's monotonic clock.
     pub fn advance(&mut self, arrived: Micros) -> Vec<Update> {
-        self.settle(arrived)
+        let overdue = |(_, came): &(Delivery, Micros)| came.after(OUT_OF_ORDER_WAIT) <= arrived;
+        while self.waiting.values().any(overdue) {
+            let Some((&(first, _), _)) = self.waiting.first_key_value() else { break };
+            let next = self.next.unwrap_or(first);
+            if first > next {
+                self.missing(
+                    next,
+                    first - 1,
+                    "the batch with them did not arrive",
+                    Vec::new(),
+                    true,
+                );
+                self.next = Some(first);
+            }
+            self.take_in_order();
+        }
+        self.listen(arrived);
+        let instant = self.context_of_verdicts(arrived);
+        self.correlator.updates(&self.gaps, instant, self.is_final)
     }
 
     /// When to call [`Instance::advance`] next, on the collector's clock.
@@ -253,29 +272,6 @@ impl Instance {
             now: self.now(arrived).max(self.known_until),
             known_until: self.known_until,
         }
-    }
-
-    /// Gives up on what has been waited for too long, then evaluates.
-    fn settle(&mut self, arrived: Micros) -> Vec<Update> {
-        let overdue = |(_, came): &(Delivery, Micros)| came.after(OUT_OF_ORDER_WAIT) <= arrived;
-        while self.waiting.values().any(overdue) {
-            let Some((&(first, _), _)) = self.waiting.first_key_value() else { break };
-            let next = self.next.unwrap_or(first);
-            if first > next {
-                self.missing(
-                    next,
-                    first - 1,
-                    "the batch with them did not arrive",
-                    Vec::new(),
-                    true,
-                );
-                self.next = Some(first);
-            }
-            self.take_in_order();
-        }
-        self.listen(arrived);
-        let instant = self.context_of_verdicts(arrived);
-        self.correlator.updates(&self.gaps, instant, self.is_final)
     }
 
     fn take_in_order(&mut self) {

@@ -1,7 +1,7 @@
 //! The domain: events in, timelines and findings out.
 //!
 //! Pure: no IO, no clock, no tokio. Malformed input gives a timeline and a list of defects, never an
-//! error. Predicates get `now` and `known_until` as arguments (design: absence).
+//! error. Predicates get `now` and `known_until` as arguments (docs/adr/absence.md).
 
 pub mod black_box;
 mod calibrate;

@@ -32,7 +32,15 @@ pub struct Story<'a> {
 }
 
 /// More than a callback's number can be.
-const CALLBACKS: usize = 64;
+const CALLBACKS: usize = {
+    let (mut most, mut at) = (0, 0);
+    while at < Callback::ALL.len() {
+        let number = Callback::ALL[at].number() as usize;
+        most = if number > most { number } else { most };
+        at += 1;
+    }
+    most + 1
+};
 
 /// One invocation and the hostcalls made in it.
 #[derive(Clone, Debug)]
@@ -115,13 +123,16 @@ impl<'a> Story<'a> {
 
     /// The hostcalls made in an invocation.
     pub fn hostcalls_in(&self, invocation: &Event) -> &'a [Event] {
-        let step = self.steps.iter().find(|s| s.entry == invocation.entry);
-        step.map_or(&[][..], |step| self.hostcalls(step))
+        self.step_in(invocation.entry).map_or(&[][..], |step| self.hostcalls(step))
     }
 
     /// The step in which a call was dispatched.
     pub fn dispatch_step(&self, call: &Call) -> Option<&Step> {
-        self.steps.iter().find(|s| s.entry == call.entry)
+        self.step_in(call.entry)
+    }
+
+    fn step_in(&self, entry: Entry) -> Option<&Step> {
+        self.steps.iter().find(|s| s.entry == entry)
     }
 
     /// The step of an event.
@@ -153,7 +164,7 @@ impl<'a> Story<'a> {
     /// The state right before the invocation of an event; after the last one for None.
     pub fn state_before(&self, event: Option<&Event>) -> Option<Halves> {
         match event {
-            Some(event) => Some(self.steps.iter().find(|s| s.entry == event.entry)?.before),
+            Some(event) => Some(self.step_in(event.entry)?.before),
             None => Some(self.now()),
         }
     }

@@ -125,16 +125,11 @@ fn the_callback_moved_before_the_delete_changes_the_verdict() {
         let traps = ["vm-trap-collateral", "callback-failure-unhandled"];
         let lost = |f: &&Finding| f.severity == Severity::Lost && !traps.contains(&&*f.code);
         for finding in timeline.findings.iter().filter(lost) {
-            let first = timeline
-                .events
-                .iter()
-                .find(|e| matches!(e.kind, Kind::Callback(c) if timeline::hold::is_ending(c)));
+            let first = timeline.events.iter().find(|e| e.is_end());
             let Some(end) = first.cloned() else { panic!("{}: lost without an end", finding.code) };
             // The callbacks that came late are the last invocations: they go before the end.
-            let is_end =
-                |e: &Event| matches!(e.kind, Kind::Callback(c) if timeline::hold::is_ending(c));
             let is_late =
-                |e: &Event| e.entry > end.entry && e.context != timeline.context && !is_end(e);
+                |e: &Event| e.entry > end.entry && e.context != timeline.context && !e.is_end();
             let late: Vec<Entry> =
                 timeline.events.iter().filter(|e| is_late(e)).map(|e| e.entry).collect();
             let Some(moved_by) = late.iter().max() else { continue };
@@ -236,13 +231,13 @@ fn nothing_is_claimed_from_what_was_decided_in_an_invocation_that_is_not_whole()
     for timeline in timelines() {
         // A fact stands by itself; what was decided is a detail of it.
         for finding in timeline.findings.iter().filter(|finding| !finding.is_fact) {
-            let decides = |e: &&Event| matches!(e.kind, Kind::Hostcall(h) if h.decides());
+            let decides = |e: &&Event| e.decides();
             // Not where it is a detail: what came when the stream was gone decided nothing, whomever it was
             // meant for (two claim that it was tried), and headers that had gone were gone before the call.
             let is_tried = ["continue-with-call-outstanding", "dispatch-at-end"];
             let delete = Kind::Callback(abi::Callback::Delete);
             let deleted = timeline.events.iter().find(|e| e.kind == delete).map(Event::order);
-            let is_dispatch = |e: &&Event| matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch());
+            let is_dispatch = |e: &&Event| e.is_dispatch();
             let dispatched = timeline.events.iter().find(is_dispatch).map(Event::order);
             let matters = |e: &&Event| match finding.code.as_str() {
                 code if is_tried.contains(&code) => true,

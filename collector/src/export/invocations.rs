@@ -87,9 +87,7 @@ fn invocation(
     if let Some(phase) = callback.phase() {
         attributes.set("proxy_wasm.phase", callback.row().name);
         if !is_unfinished {
-            let replies =
-                |e: &Event| e.kind == Kind::Hostcall(Hostcall::SendLocalResponse) && e.result == 0;
-            let replied = hostcalls_on(timeline.context, hostcalls).any(replies);
+            let replied = hostcalls_on(timeline.context, hostcalls).any(Event::is_reply);
             let action = effective_action(phase, event.result, replied, timeline.dialect);
             attributes.set("proxy_wasm.action", action.name());
             attributes.set("proxy_wasm.action.number", event.result);

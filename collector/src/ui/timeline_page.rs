@@ -5,11 +5,9 @@ use std::collections::HashMap;
 use ::timeline::black_box::Panic;
 use ::timeline::event::{Event, Marks};
 use ::timeline::finding::Finding;
-use ::timeline::hold::is_ending;
 use ::timeline::ids::{Micros, Sequence};
 use ::timeline::script;
 use ::timeline::{State, Timeline};
-use abi::Kind;
 
 use super::escape::{Attributes, Html};
 use super::language::Speech;
@@ -148,12 +146,7 @@ fn last_words(html: &mut Html, timeline: &Timeline) {
 
 fn events(html: &mut Html, timeline: &Timeline) {
     let proves = proofs(&timeline.findings);
-    let end = timeline
-        .events
-        .iter()
-        .filter(|e| matches!(e.kind, Kind::Callback(c) if is_ending(c)))
-        .map(|e| e.at)
-        .max();
+    let end = timeline.events.iter().filter(|e| e.is_end()).map(|e| e.at).max();
     html.said("h2", &[], &said::EVENTS);
     let label = html.words(&said::EVENTS);
     let region =

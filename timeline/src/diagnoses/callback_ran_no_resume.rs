@@ -79,13 +79,12 @@ pub fn judge_as(
     if story.out().next().is_some() {
         return None;
     }
-    let (call, callback) = last_answered(story)?;
+    let (direction, call, callback) = last_answered(story)?;
     // The VM trapped in it: that is another cause.
     if callback.marks.has(Marks::UNFINISHED) {
         return None;
     }
     let told = told(call, callback)?;
-    let direction = story.is_awaited(call)?;
     let end = story.end_of_stop(direction);
     let half = *story.state_before(end)?.of(direction);
     let grace = grace(&half)?;
@@ -136,17 +135,21 @@ fn tried<'a>(
     events.map(|e| (e, refused(e) || other_way(e))).collect()
 }
 
-/// The response callback of an awaited call that came last, if the stream was still there.
-fn last_answered<'a>(story: &Story<'a>) -> Option<(&'a Call, &'a Event)> {
-    // One beside the request is no answer that the stream waits for.
-    let awaited = story.calls().iter().filter(|call| story.is_awaited(call).is_some());
-    let answered = awaited.filter_map(|call| match call.outcome {
-        Outcome::Answered(a) | Outcome::Failed(a) => {
-            Some((call, story.timeline.event(a.callback)?))
+/// The response callback of an awaited call that came last, if the stream was still there, and which direction
+/// waited for it.
+fn last_answered<'a>(story: &Story<'a>) -> Option<(Direction, &'a Call, &'a Event)> {
+    let answered = story.calls().iter().filter_map(|call| {
+        // One beside the request is no answer that the stream waits for.
+        let direction = story.is_awaited(call)?;
+        match call.outcome {
+            Outcome::Answered(a) | Outcome::Failed(a) => {
+                Some((direction, call, story.timeline.event(a.callback)?))
+            }
+            _ => None,
         }
-        _ => None,
     });
-    answered.filter(|(_, e)| matches!(e.kind, Kind::Callback(_))).max_by_key(|(_, e)| e.order())
+    let callbacks = answered.filter(|(.., e)| matches!(e.kind, Kind::Callback(_)));
+    callbacks.max_by_key(|(.., e)| e.order())
 }
 
 /// How long to wait for a resume; None if the plugin is not stuck.

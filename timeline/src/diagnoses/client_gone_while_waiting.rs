@@ -34,8 +34,9 @@ pub const DIAGNOSIS: Diagnosis = Diagnosis {
 };
 
 fn judge(story: &Story<'_>) -> Vec<Verdict> {
-    let gone = matches!(story.ending(), Ending::ClientLeft | Ending::HostTimeout);
-    let Some(ended) = story.ended().filter(|_| gone) else { return Vec::new() };
+    let Some(ended) = story.ended().filter(|_| story.ending().is_given_up()) else {
+        return Vec::new();
+    };
     story.calls().iter().filter_map(|call| waited(story, call, ended)).collect()
 }
 

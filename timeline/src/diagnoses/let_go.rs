@@ -7,9 +7,9 @@ use super::{kinds, phrases};
 use crate::calls::{Call, Outcome};
 use crate::event::{Event, Marks};
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict, Window};
-use crate::hold::hostcalls_on;
+use crate::hold::{decisions_on, hostcalls_on};
 use crate::ids::Sequence;
-use crate::story::{Ending, Story, span, timeout};
+use crate::story::{Story, span, timeout};
 
 /// A call that was out when its stream went on.
 pub struct LetGo<'a> {
@@ -72,9 +72,7 @@ impl<'a> LetGo<'a> {
         if rule.needs_touch && touch.is_none() {
             // A phase that stopped for it shows that it was awaited. An end that no hold would have kept
             // off is another diagnosis' business.
-            let ending = story.ending();
-            let is_other = matches!(ending, Ending::ClientLeft | Ending::HostTimeout);
-            if self.held_by.is_none() || is_other {
+            if self.held_by.is_none() || story.ending().is_given_up() {
                 return None;
             }
         }
@@ -337,7 +335,7 @@ pub fn touch<'a>(story: &Story<'a>, callback: &Event) -> Option<&'a Event> {
     let own = story.timeline.context;
     let is_late = story.first(Callback::Delete).is_some_and(|d| d.order() < callback.order());
     if !is_late {
-        let decided = hostcalls_on(own, hostcalls).find(|e| e.decides() && e.result == 0);
+        let decided = decisions_on(own, hostcalls).next();
         return decided.or_else(|| hostcalls_on(own, hostcalls).find(|e| is_refused_change(e)));
     }
     let is_unknown = |e: &&Event| {

@@ -8,7 +8,7 @@ use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
 use crate::finding::{Severity, Verdict};
 use crate::ids::Sequence;
-use crate::story::{Ending, Story};
+use crate::story::Story;
 
 /// What Envoy buffers of a connection unless told otherwise.
 const USUAL_LIMIT: u32 = 1 << 20;
@@ -96,7 +96,7 @@ impl Held {
 fn of(story: &Story<'_>, stuck: &Stuck<'_>) -> Option<Verdict> {
     let held = Held::of(story, stuck);
     let ended = story.end_of_stop(stuck.direction).is_some();
-    let in_vain = matches!(story.ending(), Ending::ClientLeft | Ending::HostTimeout);
+    let in_vain = story.ending().is_given_up();
     let severity = match ended {
         true if in_vain && held.bytes >= USUAL_LIMIT => Severity::Hung,
         true if in_vain && held.bytes >= LOW_LIMIT => Severity::Note,

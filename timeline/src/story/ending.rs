@@ -86,6 +86,11 @@ impl Ending {
         }
     }
 
+    /// Did the client or the host wait no longer?
+    pub fn is_given_up(self) -> bool {
+        matches!(self, Ending::ClientLeft | Ending::HostTimeout)
+    }
+
     /// Would the stream have ended so even if the headers had been held? The timeouts of the upstream's side
     /// begin with the headers.
     pub fn whatever_was_held(self, story: &Story<'_>) -> bool {

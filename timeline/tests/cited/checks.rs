@@ -18,18 +18,10 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
             Some(cited.no_answer(finding, dispatch, None) && cited.held_until(finding, None))
         })(),
         "callback-ran-no-resume" => stuck(finding, cited),
-        "dispatch-rejected" => cited
-            .one(|e| {
-                let is_dispatch = matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch());
-                is_dispatch && matches!(e.result, 2 | 4 | 12)
-            })
-            .map(|_| true),
-        "dispatch-failed-inline" => cited
-            .one(|e| {
-                let is_dispatch = matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch());
-                is_dispatch && e.result == 10
-            })
-            .map(|_| true),
+        "dispatch-rejected" => {
+            cited.one(|e| e.is_dispatch() && matches!(e.result, 2 | 4 | 12)).map(|_| true)
+        }
+        "dispatch-failed-inline" => cited.one(|e| e.is_dispatch() && e.result == 10).map(|_| true),
         "call-timeout" => failed(finding, cited, |answer| match answer.kind {
             Kind::Callback(Callback::HttpCallResponse) => answer.arg(4) == 1,
             _ => matches!(answer.arg(0), 4 | 14),
@@ -86,8 +78,7 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
         "wrong-context" if finding.subject == Subject::Timeline => (|| {
             let is_root = |e: &Event| matches!(e.kind, Kind::Callback(c) if c.is_on_root());
             let (_, within) = cited.one(is_root)?;
-            let decides = |e: &Event| matches!(e.kind, Kind::Hostcall(h) if h.decides());
-            let (_, act) = cited.one(decides)?;
+            let (_, act) = cited.one(Event::decides)?;
             Some(act.entry == within.entry && act.result == 0 && cited.0.len() == 2)
         })(),
         "root-shutdown-cancelled" => (|| {
@@ -106,9 +97,7 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
                 return Some(within.marks.has(Marks::UNFINISHED));
             }
             let (_, deleted) = cited.callback(Callback::Delete)?;
-            let is_first = |e: &Event| {
-                matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch()) && e.call == within.call
-            };
+            let is_first = |e: &Event| e.is_dispatch() && e.call == within.call;
             let (_, first) = cited.one(is_first)?;
             let waited =
                 cited.awaited(first) || cited.answer(dispatch).is_some_and(|(_, a)| cited.touch(a));
@@ -127,8 +116,7 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
             Some(windows && grows && finding.memory.len() == 5 && last.pages - first.pages >= 64)
         })(),
         "wrong-context" if matches!(finding.subject, Subject::Direction(_)) => (|| {
-            let decides = |e: &Event| matches!(e.kind, Kind::Hostcall(h) if h.decides());
-            let (_, act) = cited.one(|e| decides(e) && e.result == 0)?;
+            let (_, act) = cited.one(|e| e.decides() && e.result == 0)?;
             let is_root = |e: &Event| matches!(e.kind, Kind::Callback(c) if c.is_on_root());
             let (_, within) = cited.one(|e| is_root(e) && e.entry == act.entry)?;
             let is_stop = |e: &&Event| matches!(e.kind, Kind::Callback(c) if c.phase().is_some());
@@ -207,9 +195,7 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
         }),
         "dispatch-at-end" => (|| {
             let (_, dispatch) = cited.dispatch(finding)?;
-            let is_end =
-                |e: &Event| matches!(e.kind, Kind::Callback(c) if timeline::hold::is_ending(c));
-            cited.one(|e| e.entry == dispatch.entry && is_end(e))?;
+            cited.one(|e| e.entry == dispatch.entry && e.is_end())?;
             let (_, answer) = cited.answer(dispatch)?;
             Some(finding.severity == Severity::Lost && cited.touch(answer))
         })(),
@@ -217,7 +203,6 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
             let (_, dispatch) = cited.dispatch(finding)?;
             let to = cited.ended_by(finding);
             let ended = cited.at(to)?;
-            let is_end = matches!(ended.kind, Kind::Callback(c) if timeline::hold::is_ending(c));
             let deleted = cited.callback(Callback::Delete).map(|(_, e)| e.order());
             let (late, out) = match cited.answer(dispatch) {
                 Some((_, e)) => (deleted.is_some_and(|d| d < e.order()), ended.order() < e.order()),
@@ -230,7 +215,12 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
                 (_, true) => Severity::Lost,
                 (_, false) => Severity::Failed,
             };
-            Some(is_end && out && cited.held_until(finding, to) && finding.severity == severity)
+            Some(
+                ended.is_end()
+                    && out
+                    && cited.held_until(finding, to)
+                    && finding.severity == severity,
+            )
         })(),
         "continue-with-call-outstanding" => let_go(finding, cited, |dispatch| {
             let is_phase = |e: &Event| matches!(e.kind, Kind::Callback(c) if c.phase().is_some());
@@ -247,9 +237,7 @@ pub fn follows(finding: &Finding, cited: &Cited) -> bool {
         }),
         "vm-trap-collateral" => trapped(finding, cited),
         "filter-order-expectation" => (|| {
-            let is_end =
-                |e: &Event| matches!(e.kind, Kind::Callback(c) if timeline::hold::is_ending(c));
-            let (ended, end) = cited.one(is_end)?;
+            let (ended, end) = cited.one(Event::is_end)?;
             let reply = Kind::Hostcall(Hostcall::SendLocalResponse);
             let kept = match cited.one(|e| e.kind == reply && e.result == 0) {
                 Some((at, _)) => at < ended,
@@ -299,8 +287,7 @@ fn stopped(finding: &Finding, cited: &Cited, so: impl Fn(&Event) -> bool) -> Opt
     let is_stop = |e: &Event| matches!(e.kind, Kind::Callback(c) if c.phase().is_some()) && so(e);
     let stops = cited.0.iter().filter(|e| is_stop(e) && e.result != 0);
     let stop = stops.max_by_key(|e| e.order())?;
-    let is_dispatch = |e: &&Event| matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch());
-    let mut dispatches = cited.0.iter().filter(is_dispatch).peekable();
+    let mut dispatches = cited.0.iter().filter(|e| e.is_dispatch()).peekable();
     let no_call = match dispatches.peek() {
         Some(_) => dispatches.all(|e| {
             let answered = || cited.answer(e).is_some_and(|(_, a)| a.order() < stop.order());
@@ -375,8 +362,7 @@ fn trapped(finding: &Finding, cited: &Cited) -> Option<bool> {
     let alive = [Callback::Log, Callback::Delete]
         .into_iter()
         .all(|c| cited.none(finding, last, Some(trap), Kind::Callback(c)));
-    let mut dispatches =
-        before.iter().filter(|e| matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch()));
+    let mut dispatches = before.iter().filter(|e| e.is_dispatch());
     let waits = dispatches.any(|d| cited.no_answer(finding, d, Some(trap)));
     let expected = match (cited.held_until(finding, Some(trap.sequence)), waits) {
         (true, true) => Severity::Lost,
@@ -444,10 +430,8 @@ fn late(finding: &Finding, cited: &Cited) -> Option<bool> {
 fn response_while_held(finding: &Finding, cited: &Cited) -> Option<bool> {
     let (at, response) = cited.callback(Callback::ResponseHeaders)?;
     let deleted = cited.callback(Callback::Delete);
-    let dispatches: Vec<&Event> = cited.0[..at]
-        .iter()
-        .filter(|e| matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch()) && e.result == 0)
-        .collect();
+    let dispatches: Vec<&Event> =
+        cited.0[..at].iter().filter(|e| e.is_dispatch() && e.result == 0).collect();
     let mut severity = Severity::Note;
     for dispatch in dispatches {
         let (was_out, is_lost) = match (cited.answer(dispatch), deleted) {
@@ -467,10 +451,8 @@ fn response_while_held(finding: &Finding, cited: &Cited) -> Option<bool> {
 fn stuck(finding: &Finding, cited: &Cited) -> Option<bool> {
     let (_, dispatch) = cited.dispatch(finding)?;
     let (_, answer) = cited.answer(dispatch)?;
-    let all_answered = cited.0.iter().all(|e| {
-        let is_dispatch = matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch());
-        !is_dispatch || e.result != 0 || cited.answer(e).is_some()
-    });
+    let all_answered =
+        cited.0.iter().all(|e| !e.is_dispatch() || e.result != 0 || cited.answer(e).is_some());
     let end = finding.evidence.windows.first()?.to;
     let to = end.and_then(|to| cited.one(|e| e.sequence == to)).map(|(_, e)| e);
     let is_request = |e: &Event| matches!(e.kind, Kind::Callback(c) if c.phase().is_some_and(|p| p.direction() == Direction::Request));

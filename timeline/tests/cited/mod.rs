@@ -38,10 +38,7 @@ impl Cited {
 
     /// The accepted dispatch of the call that a finding is about.
     pub fn dispatch(&self, finding: &Finding) -> Option<(usize, &Event)> {
-        self.one(|e| {
-            let is_dispatch = matches!(e.kind, Kind::Hostcall(h) if h.is_dispatch());
-            is_dispatch && e.result == 0 && finding.subject == Subject::Call(e.call)
-        })
+        self.one(|e| e.is_dispatch() && e.result == 0 && finding.subject == Subject::Call(e.call))
     }
 
     /// The same with its phase, which stopped.
@@ -88,10 +85,7 @@ impl Cited {
     pub fn refused(&self, within: &Event) -> bool {
         let refused = |e: &Event| e.entry == within.entry && e.result == 2;
         let changed = |e: &Event| refused(e) && matches!(e.kind, Kind::Hostcall(h) if !h.decides());
-        let decided = |e: &Event| {
-            let is_ok = e.entry == within.entry && e.result == 0;
-            is_ok && matches!(e.kind, Kind::Hostcall(h) if h.decides())
-        };
+        let decided = |e: &Event| e.entry == within.entry && e.result == 0 && e.decides();
         self.one(changed).is_some() && self.one(decided).is_none()
     }
 

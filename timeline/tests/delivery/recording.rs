@@ -6,7 +6,6 @@ use abi::{Callback, Kind};
 use timeline::delivery::{Clock, Delivery, Module, Root, StreamInfo};
 use timeline::event::Event;
 use timeline::finding::Finding;
-use timeline::hold::is_ending;
 use timeline::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
 use timeline::{Instance, Timeline, Update, script};
 
@@ -29,9 +28,8 @@ pub fn record(scripts: &[(&str, u64)]) -> Vec<Event> {
         let moved = ContextId(own.0 + at as u32 + if is_root { 1_000 } else { 0 });
         // A further stream in a script (one that trapped) would run into another script's own.
         // Nor does the end of one script's root end the others.
-        let is_end = |e: &Event| matches!(e.kind, Kind::Callback(c) if is_ending(c));
         let is_mine = |group: &&[Event]| {
-            group[0].context == own || (group[0].context == ROOT && !is_end(&group[0]))
+            group[0].context == own || (group[0].context == ROOT && !group[0].is_end())
         };
         for group in timeline.events.chunk_by(|a, b| a.entry == b.entry).filter(is_mine) {
             let group: Vec<Event> = group

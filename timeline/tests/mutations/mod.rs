@@ -134,8 +134,7 @@ fn fail(timeline: &mut Timeline, failure: CallFailure) {
 }
 
 fn has_ended(timeline: &Timeline) -> bool {
-    let ends = |e: &Event| matches!(e.kind, Kind::Callback(c) if timeline::hold::is_ending(c));
-    timeline.events.iter().any(|e| ends(e) && e.context == timeline.context)
+    timeline.events.iter().any(|e| e.is_end() && e.context == timeline.context)
 }
 
 fn has_trapped(timeline: &Timeline) -> bool {

@@ -170,12 +170,12 @@ impl Importer {
         let unfinished: Vec<Event> =
             events.extract_if(.., |event| event.marks.has(Marks::UNFINISHED)).collect();
         for mut event in events {
-            if is_dispatch(&event) {
+            if event.is_dispatch() {
                 // The cluster's name: the log shows where it stood.
                 event.marks = event.marks.with(Marks::TEXT_CUT);
             }
             instance.learn(&event, &self.plugin);
-            let is_unnumbered = is_dispatch(&event) && event.result == 0 && event.call.0 == 0;
+            let is_unnumbered = event.is_dispatch() && event.result == 0 && event.call.0 == 0;
             let context = event.context;
             instance.queue.push(event);
             if is_damaged {
@@ -240,10 +240,6 @@ fn concerned(invocation: &Invocation) -> Vec<ContextId> {
         Some(callback) if !callback.is_on_root() => vec![context],
         _ => Vec::new(),
     }
-}
-
-fn is_dispatch(event: &Event) -> bool {
-    matches!(event.kind, Kind::Hostcall(hostcall) if hostcall.is_dispatch())
 }
 
 impl Instance {
