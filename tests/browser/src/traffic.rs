@@ -102,7 +102,7 @@ pub fn with_a_gap() -> anyhow::Result<Vec<Delivery>> {
 const LONGEST: usize = 4_000;
 
 /// Names that would do harm or disorder if a page took them for anything but text.
-pub fn attacks() -> Vec<String> {
+fn attacks() -> Vec<String> {
     vec![
         "\"><script>document.hacked=1</script>".to_owned(),
         "'onmouseover='document.hacked=1' autofocus onfocus='document.hacked=1".to_owned(),
