@@ -114,14 +114,14 @@ fn a_request_that_hangs_is_listed_while_it_hangs() {
             listed.expect("it is listed while it hangs")
         });
         delays.push(listed.saturating_sub(Duration::from_secs(1)).as_millis());
-        // The next one begins at another moment of the recorder's second.
-        std::thread::sleep(Duration::from_millis(200 * at));
         let none_open = e2e::until("it is closed", Duration::from_secs(30), || {
             let listed = stack.collector().json("/api/v1/findings?since_ms=0")?;
             let findings = listed["findings"].as_array().cloned().unwrap_or_default();
             Ok(findings.iter().all(|f| f["state"] != "open").then_some(()))
         });
         none_open.expect("it is closed");
+        // The next one begins at another moment of the recorder's second.
+        std::thread::sleep(Duration::from_millis(200 * at));
     }
     println!("not sampled: listed {delays:?} ms after it could be said that they hang");
     delays.sort_unstable();
