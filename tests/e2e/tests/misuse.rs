@@ -61,23 +61,12 @@ fn of_every_row_exactly_that_is_found_which_it_says() {
     let keep = std::env::var_os("BLESS").is_some();
     let all: Vec<_> =
         corpus::rows().flat_map(|row| Holding::BOTH.map(|holding| (row, holding))).collect();
-    // The worker takes its first request when it has made all its VMs, the Go ones among them.
-    play_first(&stack);
+    corpus::serve_first(&stack, &SUBJECTS);
     let wrong = corpus::play_all(&all, |row, holding| play(&stack, row, holding, keep));
     if keep {
         corpus::forget_others().expect("rows that are no more are forgotten");
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), all.len(), wrong.join("\n\n"));
-}
-
-fn play_first(stack: &Stack) {
-    let row = Row::of("nothing").expect("a row with nothing to find");
-    for subject in SUBJECTS {
-        for holding in Holding::BOTH {
-            let request = row.request().patience(Duration::from_secs(120));
-            assert_eq!(stack.send(&subject.listener(holding), &request).status, 200);
-        }
-    }
 }
 
 /// Not a row: a machine that takes the CPU away for so long looks the same, and then it is asked again.

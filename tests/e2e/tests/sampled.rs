@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use e2e::corpus::{self, Holding, Row, SUBJECTS, Seen, Subject};
-use e2e::{Finding, Request, Stack};
+use e2e::{Finding, Stack};
 
 /// Those in Rust: an Envoy with all of the others takes long to start, and does nothing else.
 fn subjects() -> Vec<&'static Subject> {
@@ -21,12 +21,7 @@ fn start() -> Stack {
     let subjects = subjects();
     let stack = corpus::builder(&subjects).instrument_with(&["--rate", "0"]).start();
     let stack = stack.unwrap_or_else(|error| panic!("{error:#}"));
-    for subject in subjects {
-        for holding in Holding::BOTH {
-            let first = Request::get("/patient").patience(Duration::from_secs(120));
-            assert_eq!(stack.send(&subject.listener(holding), &first).status, 200);
-        }
-    }
+    corpus::serve_first(&stack, &subjects);
     stack
 }
 

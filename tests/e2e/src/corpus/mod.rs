@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::client::{Answer, Request};
 use crate::collector::Finding;
-use crate::stack::Builder;
+use crate::stack::{Builder, Stack};
 
 pub use subjects::{SUBJECTS, Subject};
 
@@ -53,6 +53,21 @@ pub struct Seen {
 /// All of them.
 pub fn rows() -> impl Iterator<Item = &'static Row> + Clone {
     rows::ROWS.iter().chain(go::ROWS)
+}
+
+/// Sends each of these subjects a request with nothing to find, on both kinds of host: the worker takes its
+/// first one when it has made all its VMs, those in Go among them.
+///
+/// # Panics
+/// When one is not answered.
+pub fn serve_first(stack: &Stack, subjects: &[&Subject]) {
+    let row = Row::of("nothing").expect("a row with nothing to find");
+    for subject in subjects {
+        for holding in Holding::BOTH {
+            let request = row.request().patience(Duration::from_secs(120));
+            assert_eq!(stack.send(&subject.listener(holding), &request).status, 200);
+        }
+    }
 }
 
 /// Plays each row, some at a time; answers what was not as it must be.
