@@ -2,25 +2,34 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use prost::Message;
+use proto::v1::Batch;
 use serde_json::Value;
 use support::Collector;
 
 /// The golden batches are from 2023.
 const DECADES_IN_HOURS: u32 = 300_000;
 
-fn golden(name: &str) -> Vec<u8> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/golden");
-    std::fs::read(folder.join(format!("{name}.bin"))).expect("the golden batch")
+/// Made, not written by a recorder.
+const NEWER: &str = "v1-newer";
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/golden")
 }
 
 /// What a collector makes of the stream in a golden batch, as a script.
 fn told(name: &str) -> String {
+    let batch = std::fs::read(golden().join(format!("{name}.bin"))).expect("the golden batch");
+    told_of(&batch, name)
+}
+
+fn told_of(batch: &[u8], name: &str) -> String {
     let collector = Collector::with(|settings| {
         settings.max_batch_age_hours = Some(DECADES_IN_HOURS);
     });
-    let (status, said) = collector.send(&golden(name));
+    let (status, said) = collector.send(batch);
     assert_eq!((status, said.as_str()), (200, ""), "{name}");
     let of_the_call = |listed: &Value| {
         let timelines = listed["timelines"].as_array().cloned().unwrap_or_default();
@@ -44,7 +53,7 @@ fn a_recorder_of_any_release_before_tells_the_same_of_the_same_run() {
 
 #[test]
 fn of_a_newer_recorder_all_that_is_known_is_told_and_nothing_is_taken_for_complete() {
-    let (newer, now) = (told("v1-newer"), told("v1-minor-1"));
+    let (newer, now) = (told(NEWER), told("v1-minor-1"));
     let is_new = |line: &&str| {
         line.starts_with("gap ") || line.contains("property 9999") || line.contains("kind_9999")
     };
@@ -60,4 +69,26 @@ fn of_a_newer_recorder_all_that_is_known_is_told_and_nothing_is_taken_for_comple
             r#"5.002500 #16 kind_9999 2 arg0=7 "new""#,
         ]
     );
+}
+
+/// Of the revision that the recorder of today sends (its own test compares its newest golden batch).
+#[test]
+fn the_collector_knows_the_revision_that_the_recorder_sends_and_none_after_it() {
+    let files = std::fs::read_dir(golden()).expect("the folder of golden batches");
+    let paths = files.map(|file| file.expect("a file").path());
+    let recorded = paths.filter(|path| {
+        path.extension().is_some_and(|end| end == "bin") && !path.ends_with(format!("{NEWER}.bin"))
+    });
+    let batches = recorded.map(|path| {
+        let bytes = std::fs::read(path).expect("readable");
+        Batch::decode(bytes.as_slice()).expect("a batch")
+    });
+    let mut newest = batches.max_by_key(|batch| batch.wire_minor).expect("a golden batch");
+    let is_newer = |batch: &Batch| {
+        let told = told_of(&batch.encode_to_vec(), "the newest");
+        told.contains("a newer recorder said more than this version understands")
+    };
+    assert!(!is_newer(&newest), "raise WIRE_MINOR in collector/src/decode.rs");
+    newest.wire_minor += 1;
+    assert!(is_newer(&newest), "raise WIRE_MINOR in wasm-tracer/recorder/src/batch.rs");
 }
