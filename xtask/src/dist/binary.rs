@@ -135,11 +135,8 @@ exec '{}' cc -target {} -fno-sanitize=undefined \"$@\"
     )
 }
 
-/// Written only when it changes: a newer one would have everything compiled anew.
 fn write_program(path: &Path, text: &str) -> anyhow::Result<()> {
-    if std::fs::read_to_string(path).ok().as_deref() != Some(text) {
-        std::fs::write(path, text)?;
-    }
+    std::fs::write(path, text)?;
     make_executable(path)
 }
 
