@@ -26,8 +26,8 @@ pub fn of_command(version: &str, time: &str) -> anyhow::Result<String> {
         let mut needs: BTreeSet<String> =
             known.needs.iter().filter(|needed| linked.contains(*needed)).map(purl).collect();
         if let Some(part) = carried(one, &known.folder)? {
-            needs.insert(part["purl"].as_str().unwrap_or_default().to_owned());
-            components.push(part);
+            needs.insert(part.purl());
+            components.push(part.component());
         }
         if *one == root {
             needs.insert(rust.purl());
@@ -193,8 +193,8 @@ impl Part {
 }
 
 /// The code in C that a crate carries.
-fn carried(one: &Crate, folder: &str) -> anyhow::Result<Option<Value>> {
-    let part = match one.0.as_str() {
+fn carried(one: &Crate, folder: &str) -> anyhow::Result<Option<Part>> {
+    Ok(match one.0.as_str() {
         "libsqlite3-sys" => {
             let header = std::fs::read_to_string(Path::new(folder).join("sqlite3/sqlite3.h"))?;
             let version = header
@@ -202,15 +202,14 @@ fn carried(one: &Crate, folder: &str) -> anyhow::Result<Option<Value>> {
                 .find_map(|line| line.strip_prefix("#define SQLITE_VERSION ")?.split('"').nth(1));
             let version = version.context("sqlite3.h does not say its version")?.to_owned();
             // SQLite's dedication to the public domain, as SPDX calls it.
-            Part { name: "sqlite", version, license: "blessing" }
+            Some(Part { name: "sqlite", version, license: "blessing" })
         }
         "zstd-sys" => {
             let version = one.1.split_once("+zstd.").context("zstd-sys does not say its zstd")?.1;
-            Part { name: "zstd", version: version.to_owned(), license: "BSD-3-Clause" }
+            Some(Part { name: "zstd", version: version.to_owned(), license: "BSD-3-Clause" })
         }
-        _ => return Ok(None),
-    };
-    Ok(Some(part.component()))
+        _ => None,
+    })
 }
 
 /// The standard library of the pinned toolchain, with the musl that it brings.
