@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
-use sha2::{Digest, Sha256};
 
-use crate::{command, places, setup};
+use crate::{command, hash, places, setup};
 
 /// The folder of a module of Go, fetched into Go's own cache: for what it holds beside code. The go.mod
 /// and go.sum in `tests/tools/NAME` pin it.
@@ -76,16 +75,11 @@ impl GoTool {
 
     /// By what it is made of, so that a changed pin is built anew.
     fn place(&self) -> anyhow::Result<PathBuf> {
-        let mut hash = Sha256::new();
-        for file in ["go.mod", "go.sum", "main.go"] {
-            let path = self.source().join(file);
-            // Most are built from a package as it is, and have no source here.
-            if file != "main.go" || path.is_file() {
-                hash.update(std::fs::read(&path).with_context(|| format!("{}", path.display()))?);
-            }
-        }
-        let pin: String =
-            hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let source = self.source();
+        let mut files = vec![source.join("go.mod"), source.join("go.sum")];
+        // Most are built from a package as it is, and have no source here.
+        files.extend(Some(source.join("main.go")).filter(|main| main.is_file()));
+        let pin = hash::pin(&files)?;
         Ok(places::cache()?.join("go-tools").join(self.name).join(pin).join(self.name))
     }
 

@@ -11,6 +11,7 @@ mod dist;
 mod examples;
 mod r#gen;
 mod go_tool;
+mod hash;
 mod install;
 mod npm;
 mod places;

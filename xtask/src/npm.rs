@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
-use sha2::{Digest, Sha256};
 
 use crate::wheel::{Wheel, make_executable};
-use crate::{command, places};
+use crate::{command, hash, places};
 
 /// The oldest that `playwright-core` runs on.
 const LEAST_NODE: u32 = 20;
@@ -53,36 +52,17 @@ impl Node {
     pub fn packages(&self, pinned_in: &str) -> anyhow::Result<PathBuf> {
         let source = places::workspace().join(pinned_in);
         let pins = ["package.json", "package-lock.json"];
-        let mut hash = Sha256::new();
-        for file in pins {
-            hash.update(std::fs::read(source.join(file))?);
-        }
-        let pin: String =
-            hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let parent = places::cache()?.join("npm");
-        let place = parent.join(&pin);
-        if place.is_dir() {
-            return Ok(place);
-        }
-        // Installed beside its place and renamed, so that an interrupted run leaves no half of it.
-        let work = parent.join(format!("{pin}.{}", std::process::id()));
+        let pin = hash::pin(&pins.map(|file| source.join(file)))?;
         let title = format!("installing the npm packages of {pinned_in}");
-        let installed = command::step(&title, || {
-            std::fs::create_dir_all(&work)?;
+        places::placed(places::cache()?.join("npm").join(pin), &title, |work| {
             for file in pins {
                 std::fs::copy(source.join(file), work.join(file))?;
             }
-            self.install(&work).with_context(|| {
+            self.install(work).with_context(|| {
                 format!("the npm packages of {pinned_in} cannot be installed: check the network")
-            })
-        });
-        let placed = installed.and_then(|()| match std::fs::rename(&work, &place) {
-            // Another run was faster.
-            Err(_) if place.is_dir() => Ok(()),
-            placed => placed.context("the npm packages cannot be moved to their place"),
-        });
-        let _ = std::fs::remove_dir_all(&work);
-        placed.map(|()| place)
+            })?;
+            Ok(work.to_owned())
+        })
     }
 
     fn install(&self, work: &Path) -> anyhow::Result<()> {

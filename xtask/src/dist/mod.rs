@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail};
-use sha2::{Digest, Sha256};
 
-use crate::{command, places, setup};
+use crate::{command, hash, places, setup};
 use archive::Entry;
 use binary::{Make, PLATFORMS, Platform};
 
@@ -159,8 +158,7 @@ fn write_sums(folder: &Path) -> anyhow::Result<()> {
     let mut lines = Vec::new();
     for file in std::fs::read_dir(folder)? {
         let path = file?.path();
-        let hash: String =
-            Sha256::digest(std::fs::read(&path)?).iter().map(|b| format!("{b:02x}")).collect();
+        let hash = hash::of_file(&path)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         lines.push((name, hash));
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::binary::PLATFORMS;
-use crate::{command, places};
+use crate::{command, hash, places};
 
 /// A crate by name and version: its sources differ, but no two of one name and version are linked.
 type Crate = (String, String);
@@ -233,9 +233,7 @@ fn serial_number(document: &Value) -> String {
     // Version 8 (made as its maker likes) of the usual variant.
     bytes[6] = bytes[6] & 0x0f | 0x80;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex = |range: std::ops::Range<usize>| -> String {
-        bytes[range].iter().map(|byte| format!("{byte:02x}")).collect()
-    };
+    let hex = |range: std::ops::Range<usize>| hash::hex(&bytes[range]);
     format!("urn:uuid:{}-{}-{}-{}-{}", hex(0..4), hex(4..6), hex(6..8), hex(8..10), hex(10..16))
 }
 
