@@ -98,5 +98,6 @@ pub fn needs() -> Vec<Need> {
         is_bound_to_linux,
         instead: None,
     };
-    vec![need(&HADOLINT, "hadolint", true), need(&KUBERNETES, "the schemas of Kubernetes", false)]
+    let schemas = need(&KUBERNETES, "the schemas of Kubernetes", false);
+    vec![need(&HADOLINT, "hadolint", true), schemas, Node::need()]
 }

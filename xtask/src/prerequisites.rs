@@ -1,5 +1,6 @@
 //! What a machine must have before a task begins. It is looked at first, so that nothing is built or
-//! fetched in vain, and what is missing is said in one sentence with what to install.
+//! fetched in vain, and what is missing is said in one sentence with what to install. Chromium alone is
+//! looked for where it is used: where there is none, apt-get may yet install it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
