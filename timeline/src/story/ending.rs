@@ -10,13 +10,17 @@ use crate::event::Event;
 const DOWNSTREAM_TERMINATION: u64 = 0x4000;
 const STREAM_IDLE: u64 = 0x1_0000;
 
+/// Details of the timeout of a route, which begins when all of the request has gone on.
+const ROUTE_TIMEOUT: &str = "response_timeout";
+
 /// Details of Envoy's own timeouts (`response_code_details`, router and connection manager).
-const TIMEOUTS: [&str; 9] = [
+const TIMEOUTS: [&str; 10] = [
     "stream_idle_timeout",
     "request_overall_timeout",
     "request_header_timeout",
     "max_duration_timeout",
     "duration_timeout",
+    ROUTE_TIMEOUT,
     "upstream_response_timeout",
     "upstream_per_try_timeout",
     "upstream_per_try_idle_timeout",
@@ -92,11 +96,13 @@ impl Ending {
     }
 
     /// Would the stream have ended so even if the headers had been held? The timeouts of the upstream's side
-    /// begin with the headers.
+    /// begin with the headers, that of the route with the end of the request.
     pub fn whatever_was_held(self, story: &Story<'_>) -> bool {
         let details = story.timeline.stream.response_code_details.as_deref().unwrap_or_default();
         match self {
-            Ending::HostTimeout => !details.starts_with("upstream_"),
+            Ending::HostTimeout => {
+                !details.starts_with("upstream_") && !details.starts_with(ROUTE_TIMEOUT)
+            }
             Ending::ClientLeft | Ending::ClosedByPlugin => true,
             _ => false,
         }
@@ -224,6 +230,7 @@ mod tests {
             ("stream_idle_timeout", true),
             ("downstream_remote_disconnect", true),
             ("upstream_max_stream_duration_reached", false),
+            ("response_timeout", false),
         ] {
             let timeline = script::parse(&format!(
                 "response code 504 details \"{details}\"\nknown_until 9.0\n0.0 #1 create 2 root 1

@@ -477,4 +477,21 @@ known_until 3.000000
 "#,
         found: &[("late-callback", "note")],
     },
+    Mistake {
+        what: "the timeout of the route strikes while the response is held for a call",
+        script: r#"
+response code 504 flags 0x4 details "response_timeout"
+known_until 3.000000
+0.000000 #1 create 2 root 1
+0.000113 #2 request_headers 2 n=7 end -> continue
+0.001000 #4 response_headers 2 n=4 -> pause
+0.001010 #3   dispatch http "quota" timeout=3s -> ok call 4
+0.001100 #5 response_body 2 size=5 -> pause
+0.500000 #6 log 2
+0.500010 #7 done 2
+0.500020 #8 delete 2
+1.500000 #9 http_call_response root 1 call 4 headers=3 body=5 code=200
+"#,
+        found: &[("client-gone-while-waiting", "lost"), ("late-callback", "lost")],
+    },
 ];
