@@ -190,6 +190,11 @@ pub fn resumes(event: &Event) -> Option<Direction> {
     }
 }
 
+/// May what decides about a stream let a direction of it go? A resume names one; an answer and a close end both.
+pub fn may_release(event: &Event, direction: Direction) -> bool {
+    event.decides() && resumes(event).is_none_or(|resumed| resumed == direction)
+}
+
 /// What can let a direction go: its phases, and what ends a pause.
 pub fn releases(direction: Direction) -> &'static [Kind] {
     const REQUEST: &[Kind] = &[

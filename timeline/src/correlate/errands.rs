@@ -1,13 +1,13 @@
 //! The timelines of roots: the life of each, and an errand for every other invocation that dispatches.
 
-use abi::Callback;
+use abi::{Callback, Direction};
 
 use super::closing::Ends;
 use super::{Correlator, Held, Key, insert};
 use crate::calls::{self, FULL};
 use crate::diagnose::Instant;
 use crate::event::Event;
-use crate::hold::{decided_for_no_stream, decisions_on};
+use crate::hold::{self, decided_for_no_stream, decisions_on};
 use crate::ids::{ContextId, Entry, Micros};
 use crate::story::Story;
 use crate::timeline::{Timeline, errand};
@@ -43,7 +43,8 @@ impl Correlator {
     }
 
     /// What a root decided for no stream may have been meant for any of its own that is held then: each
-    /// has it too, once, but not the time that it took.
+    /// has it too, once, but not the time that it took. Those that made no call have only their root to wait
+    /// for, and go before the others.
     pub(super) fn told_of_vain(&mut self, event: &Event, hostcalls: &[Event]) {
         let root = event.context;
         let vain: Vec<&Event> = decided_for_no_stream(root, hostcalls).collect();
@@ -56,9 +57,16 @@ impl Correlator {
             grows && self.root_id(held.kept.root_id()) == root
         };
         let waiting = |(key, held): (&Key, &Held)| {
-            (is_its(held) && waits_untold(&held.kept.read(), event)).then_some(*key)
+            let timeline = held.kept.read();
+            let waits = is_its(held) && waits_untold(&timeline, event, &vain);
+            let mut before = timeline.events.iter().filter(|e| e.entry < event.entry);
+            waits.then(|| (*key, !before.any(Event::is_dispatch)))
         };
-        for key in self.held.iter().filter_map(waiting).collect::<Vec<_>>() {
+        let mut waiting: Vec<_> = self.held.iter().filter_map(waiting).collect();
+        if waiting.iter().any(|(_, is_without_calls)| *is_without_calls) {
+            waiting.retain(|(_, is_without_calls)| *is_without_calls);
+        }
+        for (key, _) in waiting {
             if let Some(held) = self.held.get_mut(&key) {
                 insert(held.kept.open(), std::iter::once(&copy).chain(vain.clone()).cloned());
                 self.touch(key);
@@ -161,9 +169,9 @@ fn was_open(timeline: &Timeline, deleted: bool, end: &Event) -> bool {
     !before.events.is_empty() && Ends::of(deleted, &before).reason(Instant::at(end.at)).is_none()
 }
 
-/// Is something of a stream held at an event of its root, and has it nothing of the kind since its own last event
-/// by then?
-fn waits_untold(timeline: &Timeline, event: &Event) -> bool {
+/// Is something of a stream held at an event of its root that one of `vain` would have let go, and has it nothing
+/// of the kind since its own last event by then?
+fn waits_untold(timeline: &Timeline, event: &Event, vain: &[&Event]) -> bool {
     let is_vain = |last: &Event| last.context == event.context && last.decides();
     let by_then = timeline.events.partition_point(|e| e.entry <= event.entry);
     if timeline.events[..by_then].last().is_some_and(is_vain) {
@@ -171,7 +179,12 @@ fn waits_untold(timeline: &Timeline, event: &Event) -> bool {
     }
     let steps = Story::of(timeline, Instant::at(event.at)).steps;
     let then = steps.iter().rfind(|step| step.entry < event.entry).map(|step| step.after);
-    then.is_some_and(|then| then.request.hold.is_held() || then.response.hold.is_held())
+    then.is_some_and(|then| {
+        [Direction::Request, Direction::Response].into_iter().any(|direction| {
+            then.of(direction).hold.is_held()
+                && vain.iter().any(|e| hold::may_release(e, direction))
+        })
+    })
 }
 
 /// Is an invocation of a root worth a timeline of its own: did it dispatch, or decide for the root what it

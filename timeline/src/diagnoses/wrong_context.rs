@@ -8,7 +8,7 @@ use crate::calls::Outcome;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
 use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
-use crate::hold::{decided_for_no_stream, decisions_on, hostcalls_on};
+use crate::hold::{decided_for_no_stream, decisions_on, hostcalls_on, may_release};
 use crate::story::{Step, Story};
 
 /// See the head of this file.
@@ -123,7 +123,7 @@ fn of_stop(story: &Story<'_>, stuck: &Stuck<'_>) -> Option<Verdict> {
             && within.order() > stuck.phase.order()
             && answers.all(|answer| answer.order() < within.order());
         let mut missed = decided_for_no_stream(within.context, story.hostcalls(step));
-        Some((within, missed.next().filter(|_| is_its)?))
+        Some((within, missed.find(|e| is_its && may_release(e, stuck.direction))?))
     })?;
     let (root, name) = (within.context, phrases::name(missed));
     let told = Told {

@@ -275,3 +275,35 @@ fn memory_that_levels_out_is_told_no_longer() {
     let told = (1..=120).flat_map(|second| say_memory(&mut instance, second, 1, 200));
     assert_eq!(told.count(), 0, "one of two hundred is never told");
 }
+
+#[test]
+fn what_a_root_resumed_for_no_stream_is_told_of_those_that_wait_for_nothing_else() {
+    let text = r#"0.100000 #1 create 1
+0.200000 #2 create 2 root 1
+0.200100 #4 request_headers 2 n=3 end -> pause
+0.200110 #3   dispatch http "auth" timeout=1s -> ok call 4
+0.210000 #5 create 3 root 1
+0.210100 #6 request_headers 3 n=3 end -> continue
+0.220000 #7 response_headers 3 n=3 -> pause
+0.230000 #8 create 4 root 1
+0.230100 #9 request_headers 4 n=3 end -> pause
+0.300000 #12 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.300010 #10   set_effective_context context=2 -> ok
+0.300020 #11   get_buffer_bytes buffer=4 length=2 -> ok
+0.400000 #14 tick root 1
+0.400001 #13   continue_stream request -> ok
+4.000000 #15 tick root 1
+"#;
+    let seen = Seen::of(batches(&record_whole(text), &[]));
+    let told = |context| {
+        let of = |t: &&Timeline| t.context == ContextId(context) && !t.is_root();
+        codes(seen.last.values().find(of).unwrap_or_else(|| panic!("no {context}")))
+    };
+    assert_eq!(
+        told(2),
+        ["callback-ran-no-resume"],
+        "its own call was answered, and let nothing go"
+    );
+    assert_eq!(told(3), ["header-pause-starves-body"], "a response, which nobody resumed");
+    assert_eq!(told(4), ["wrong-context"], "it waits for its root alone");
+}
