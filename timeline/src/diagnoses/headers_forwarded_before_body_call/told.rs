@@ -178,9 +178,7 @@ impl Case<'_> {
                 ));
                 format!("it worked this time, by {}", span(response.at.since(callback.at)))
             }
-            None => {
-                "it worked this time: the response callback came before any response".to_owned()
-            }
+            None => "this time the response callback came before any response".to_owned(),
         };
         let headline = format!(
             "{}; {margin}. An upstream that answers before the response callback ends the stream \
