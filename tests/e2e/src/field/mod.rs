@@ -16,6 +16,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use crate::collector::{Collector, Finding, is_closed};
+use crate::corpus::Seen;
 use crate::envoy::{Envoy, Options};
 use crate::{client, environment, envoy_config, wait};
 use case::Transcript;
@@ -160,7 +161,7 @@ impl Field {
         };
         let is_refusal = |found: &Finding| found.code == "filter-order-expectation";
         // On a busy machine a callback takes long, and that is told truly.
-        let is_slow = |found: &Finding| found.code == "slow-callback" && found.severity == "note";
+        let is_slow = |found: &Finding| Seen::NOTHING.is_busy_machine(found, &[]);
         let found = all.iter().flat_map(Finding::all);
         let found = found.filter(|found| !is_refusal(found) && !is_slow(found));
         let found: Vec<_> = found.collect();
