@@ -5,13 +5,15 @@ use std::fmt;
 use super::Compare;
 use super::measure::{Comparison, Total};
 
-/// Recorded events per second below which a row says nothing.
+/// Recorded events per second below which a row says nothing, where all streams are recorded.
 const LEAST_EVENTS_PER_SECOND: f64 = 1000.0;
 
 /// One measured row.
 pub struct Row {
     pub plugin: String,
     pub compare: Compare,
+    /// Share of streams that are recorded.
+    pub rate: f64,
     pub budget: Option<f64>,
     pub comparison: Comparison,
 }
@@ -32,7 +34,12 @@ impl Row {
             Compare::SameInstrumented => "instrumented ÷ itself",
             Compare::BlackHole => "collector black-holed ÷ healthy",
         };
-        format!("{}, {compared}", self.plugin)
+        match self.recorded() {
+            Some(_) if self.rate < 1.0 => {
+                format!("{}, {compared}, at the rate {}", self.plugin, self.rate)
+            }
+            _ => format!("{}, {compared}", self.plugin),
+        }
     }
 
     /// The contender whose events are counted: the black-holed one delivers none.
@@ -45,11 +52,17 @@ impl Row {
     }
 
     fn verdict(&self) -> String {
-        let events = self.recorded().map(|total| total.received.events as f64);
-        let per_second = events.map(|events| events / self.comparison.elapsed.as_secs_f64());
-        match (per_second, self.budget) {
-            (Some(rate), _) if rate < LEAST_EVENTS_PER_SECOND => {
-                format!("void: {rate:.0} recorded events/s, {LEAST_EVENTS_PER_SECOND} are needed")
+        let received = self.recorded().map(|total| total.received);
+        let seconds = self.comparison.elapsed.as_secs_f64();
+        let least = LEAST_EVENTS_PER_SECOND * self.rate;
+        match (received, self.budget) {
+            // Where no stream is chosen, a heartbeat comes each ten seconds.
+            (Some(received), _) if received.batches == 0 => {
+                "void: the recorder sent nothing".into()
+            }
+            (Some(received), _) if (received.events as f64) < least * seconds => {
+                let events = received.events as f64 / seconds;
+                format!("void: {events:.0} recorded events/s, {least:.0} are needed")
             }
             (_, Some(budget)) if self.comparison.median() <= budget => {
                 format!("budget {budget:.2}: met")
@@ -79,17 +92,61 @@ impl fmt::Display for Row {
         let Some(total) = self.recorded() else { return Ok(()) };
         let received = total.received;
         let (events, requests) = (received.events as f64, total.requests as f64);
+        write!(f, "\n  recorded  {:.0} events/s, ", events / elapsed.as_secs_f64())?;
+        write!(f, "{:.2} per request, ", events / requests)?;
+        match received.events {
+            0 => write!(f, "{} bytes on the wire, ", received.bytes)?,
+            _ => write!(f, "{:.1} bytes each on the wire, ", received.bytes as f64 / events)?,
+        }
         write!(
             f,
-            "\n  recorded  {:.0} events/s, {:.2} per request, {:.1} bytes each on the wire, {} batches\
+            "{} batches\
              \n  recorder  {:.2} hostcalls of its own per request, {} events lost, {} batches broken",
-            events / elapsed.as_secs_f64(),
-            events / requests,
-            received.bytes as f64 / events,
             received.batches,
             received.own_hostcalls as f64 / requests,
             received.lost,
             received.broken,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::servers::Received;
+    use super::*;
+
+    /// Ten seconds of one that records at this rate, ratio 1.05.
+    fn row(rate: f64, batches: u64, events: u64) -> Row {
+        let received = Received { batches, events, bytes: 20 * events, ..Received::default() };
+        let total = Total { requests: 1000, cpu: Duration::from_millis(50), received };
+        let comparison = Comparison {
+            ratios: vec![1.05],
+            totals: [total, Total { received: Received::default(), ..total }],
+            elapsed: Duration::from_secs(10),
+        };
+        let plugin = "empty-rust".to_owned();
+        Row { plugin, compare: Compare::Budgets, rate, budget: Some(1.03), comparison }
+    }
+
+    #[test]
+    fn a_row_is_void_when_less_is_recorded_than_its_rate_makes_of_a_thousand_events_a_second() {
+        assert_eq!(row(1.0, 9, 9_990).verdict(), "void: 999 recorded events/s, 1000 are needed");
+        assert_eq!(row(1.0, 9, 10_000).verdict(), "budget 1.03: NOT met");
+        assert_eq!(row(0.01, 9, 50).verdict(), "void: 5 recorded events/s, 10 are needed");
+        assert_eq!(row(0.01, 9, 100).verdict(), "budget 1.03: NOT met");
+        assert_eq!(row(0.0, 9, 0).verdict(), "budget 1.03: NOT met");
+        assert_eq!(row(0.0, 0, 0).verdict(), "void: the recorder sent nothing");
+    }
+
+    #[test]
+    fn a_row_tells_the_rate_unless_all_is_recorded_and_no_number_that_is_none() {
+        let title = |row: &Row| row.to_string().lines().next().map(str::to_owned);
+        let all = "empty-rust, instrumented ÷ original";
+        assert_eq!(title(&row(1.0, 9, 10_000)).as_deref(), Some(all));
+        let sampled = format!("{all}, at the rate 0.01");
+        assert_eq!(title(&row(0.01, 9, 100)), Some(sampled));
+        assert!(!row(0.0, 9, 0).to_string().contains("NaN"));
     }
 }
