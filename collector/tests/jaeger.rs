@@ -217,6 +217,18 @@ fn services_and_their_operations_are_named() {
         &[serde_json::json!({"name": "http_call slow", "spanKind": "client"})]
     );
     assert!(data(&collector.json("/api/services/nobody/operations")).is_empty());
+    for operation in data(&operations).iter().filter_map(|operation| operation.as_str()) {
+        let search = format!("operation={}&service=", encoded(operation));
+        assert_eq!(found(&collector, &format!("{search}auth")), ["auth"], "{operation}");
+        assert!(found(&collector, &format!("{search}nobody")).is_empty(), "{operation}");
+        // Without a service, it is that of all that have it.
+        let all = found(&collector, search.trim_end_matches("&service="));
+        assert!(all.contains(&"auth".to_owned()), "{operation}: {all:?}");
+    }
+    for none in ["quota%20stream", "auth%20errand", "http_call%20fast", "on_tick", "none"] {
+        let search = format!("service=auth&operation={none}");
+        assert!(found(&collector, &search).is_empty(), "{none}");
+    }
 }
 
 #[test]

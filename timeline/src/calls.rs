@@ -59,6 +59,19 @@ pub struct Answer {
     pub code: u32,
 }
 
+impl Call {
+    /// The hostcall that made it and its cluster, of which a plugin has few.
+    pub fn name(&self) -> String {
+        let kind = match self.kind {
+            CallKind::Http => Hostcall::HttpCall,
+            CallKind::GrpcCall => Hostcall::GrpcCall,
+            CallKind::GrpcStream => Hostcall::GrpcStream,
+            CallKind::Redis => Hostcall::RedisCall,
+        };
+        format!("{} {}", kind.row().name, self.cluster)
+    }
+}
+
 impl Outcome {
     /// Its word in API and texts.
     pub fn name(&self) -> &'static str {

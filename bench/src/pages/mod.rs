@@ -173,6 +173,8 @@ fn routes(client: &Client, sample: &Sample) -> Result<Vec<Route>> {
         format!("/api/traces?service={plugin}&tags={{\"error\":\"true\"}}&limit=20"),
         format!("/api/traces?service={plugin}&tags={{\"finding\":\"{rare}\"}}&limit=20"),
         format!("/api/traces?service={plugin}&operation=none&limit=20"),
+        format!("/api/traces?service={plugin}&operation=on_tick&limit=20"),
+        format!("/api/traces?service={plugin}&operation=http_call%20nowhere&limit=20"),
         format!("/api/traces?service={plugin}&minDuration=1h&limit=20"),
         format!("/api/traces/{trace}"),
         format!("/api/traces/{timeline}"),

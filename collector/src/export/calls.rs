@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use abi::{CallFailure, CallKind, Callback, Hostcall, Kind, Status as HostStatus};
+use abi::{CallFailure, CallKind, Callback, Kind, Status as HostStatus};
 use timeline::calls::{Call, Outcome};
 use timeline::event::Event;
 use timeline::finding::Finding;
@@ -55,7 +55,7 @@ fn span(timeline: &Timeline, events: &Events<'_>, call: &Call, stream: SpanId) -
     Span {
         id: ids::of_event(timeline, call.dispatch),
         parent: Some(stream),
-        name: name(call),
+        name: call.name(),
         kind: SpanKind::Client,
         begin_nanos: wall_nanos(timeline, call.dispatched_at),
         end_nanos: end.max(wall_nanos(timeline, call.dispatched_at)),
@@ -64,17 +64,6 @@ fn span(timeline: &Timeline, events: &Events<'_>, call: &Call, stream: SpanId) -
         links: links.into_iter().collect(),
         status,
     }
-}
-
-/// The kind of call and its cluster, of which a plugin has few.
-fn name(call: &Call) -> String {
-    let kind = match call.kind {
-        CallKind::Http => Hostcall::HttpCall,
-        CallKind::GrpcCall => Hostcall::GrpcCall,
-        CallKind::GrpcStream => Hostcall::GrpcStream,
-        CallKind::Redis => Hostcall::RedisCall,
-    };
-    format!("{} {}", kind.row().name, call.cluster)
 }
 
 /// Is a finding about a call? A rejected one has no call id.

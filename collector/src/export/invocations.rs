@@ -11,7 +11,7 @@ use timeline::trace::SpanId;
 
 use super::calls::status_name;
 use super::span::wall_nanos;
-use super::{Attributes, Link, Span, SpanEvent, SpanKind, Status, ids};
+use super::{Attributes, Link, Span, SpanEvent, SpanKind, Status, ids, names};
 
 /// The spans of a timeline's invocations, as parts of the stream's. Calls become parts of the invocation
 /// that they were dispatched in; what was done in no recorded invocation stands at the stream.
@@ -104,7 +104,7 @@ fn invocation(
     Span {
         id: ids::of_event(timeline, event.sequence),
         parent: Some(stream),
-        name: format!("on_{}", callback.row().name),
+        name: names::of_invocation(callback),
         kind: SpanKind::Internal,
         begin_nanos: wall_nanos(timeline, event.at),
         end_nanos: wall_nanos(timeline, event.at.after(event.took)),

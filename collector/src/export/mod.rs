@@ -5,6 +5,7 @@ mod calls;
 mod connection;
 mod ids;
 mod invocations;
+mod names;
 mod otlp;
 pub mod own;
 mod resource;
@@ -12,6 +13,7 @@ mod sender;
 mod span;
 mod stream;
 
+pub use names::Named;
 pub use resource::{Naming, Resource};
 pub use sender::{Outbox, open};
 pub use span::{Attributes, Link, Span, SpanEvent, SpanKind, Status, Value};

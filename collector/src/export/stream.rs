@@ -7,7 +7,7 @@ use timeline::timeline::{Reason, State, Timeline};
 use timeline::trace::SpanId;
 
 use super::span::{DIAGNOSIS, wall_nanos};
-use super::{Attributes, Span, SpanEvent, SpanKind, Status, ids};
+use super::{Attributes, Span, SpanEvent, SpanKind, Status, ids, names};
 
 /// The stream's span. `parent`: the span that the request was in.
 pub fn span(timeline: &Timeline, parent: Option<SpanId>) -> Span {
@@ -23,16 +23,10 @@ pub fn span(timeline: &Timeline, parent: Option<SpanId>) -> Span {
             status = Status::Error(headline.headline.clone());
         }
     }
-    let plugin = Some(timeline.root.plugin.as_str()).filter(|name| !name.is_empty());
-    let what = match () {
-        () if timeline.is_errand() => "errand",
-        () if timeline.is_root() => "root",
-        () => "stream",
-    };
     Span {
         id: ids::of_stream(timeline),
         parent,
-        name: format!("{} {what}", plugin.unwrap_or("unknown")),
+        name: names::of_stream(timeline),
         kind: SpanKind::Internal,
         begin_nanos: wall_nanos(timeline, timeline.started()),
         end_nanos: wall_nanos(timeline, end(timeline)),

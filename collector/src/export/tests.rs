@@ -273,3 +273,20 @@ fn nothing_recorded_is_a_span_all_the_same() {
     let empty = Spans::of(&timeline(""), &Naming::default());
     assert_eq!(empty.spans.len(), 1, "Grafana's data source panics on a trace without spans");
 }
+
+#[test]
+fn the_name_of_each_span_says_what_its_timeline_has() {
+    for diagnosis in timeline::registry::DIAGNOSES {
+        let timeline = script::parse(diagnosis.example).expect("a script");
+        let has_deed = |deed: &str| {
+            let of_event = |e: &timeline::event::Event| matches!(e.kind, abi::Kind::Callback(c) if c.row().name == deed);
+            timeline.events.iter().any(of_event) || timeline.calls.iter().any(|c| c.name() == deed)
+        };
+        for span in Spans::of(&timeline, &Naming::default()).spans {
+            let named = Named::read(&span.name).unwrap_or_else(|| panic!("{} is none", span.name));
+            assert!(named.plugin.is_none_or(|plugin| plugin == timeline.root.plugin));
+            assert!(named.deed.is_none_or(has_deed), "{} in {}", span.name, diagnosis.code);
+            assert!(named != Named::default() || timeline.root.plugin.is_empty(), "{}", span.name);
+        }
+    }
+}

@@ -3,6 +3,7 @@
 //! [`Store`] is the seam; [`sqlite::Sqlite`] is the one kind there is. A batch is durable once
 //! [`Store::append`] returned; only then may it be answered 2xx.
 
+mod deeds;
 mod format;
 mod journal;
 mod lock;

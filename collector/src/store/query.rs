@@ -26,6 +26,9 @@ pub struct Query {
     pub request_id: Option<String>,
     /// Of a request of this trace.
     pub trace: Option<TraceId>,
+    /// Of a plugin that did this in the same stretch of time: a callback by its name, or a call by its
+    /// ([`timeline::calls::Call::name`]). No timeline is judged by it.
+    pub deed: Option<String>,
     /// With something that took at least so long, in microseconds. Those not stored yet are not judged by it.
     pub longest_micros: Option<u64>,
     /// Begun at or after this time; nanoseconds since 1970.

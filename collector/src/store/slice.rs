@@ -14,6 +14,7 @@ use timeline::ids::{Micros, TimelineId};
 use timeline::timeline::Timeline;
 use timeline::trace::TraceId;
 
+use super::deeds;
 use super::format::{self, Format, failed, with_ending};
 use super::query::{Cursor, Found, Query, request_hash};
 use super::traces;
@@ -22,7 +23,7 @@ use super::{Row, StoreError};
 const WHAT: &str = "slice";
 pub(super) const FORMAT: Format = Format {
     what: WHAT,
-    version: 4,
+    version: 5,
     schema: "
         CREATE TABLE blocks(id INTEGER PRIMARY KEY, size INTEGER NOT NULL, bytes BLOB NOT NULL);
         CREATE TABLE timelines(
@@ -33,6 +34,7 @@ pub(super) const FORMAT: Format = Format {
             length INTEGER NOT NULL, longest INTEGER NOT NULL);
         CREATE TABLE traces(block INTEGER PRIMARY KEY, list BLOB NOT NULL);
         CREATE TABLE plugins(name TEXT PRIMARY KEY) WITHOUT ROWID;
+        CREATE TABLE deeds(name TEXT, plugin TEXT, PRIMARY KEY(name, plugin)) WITHOUT ROWID;
         CREATE TABLE puts(first INTEGER PRIMARY KEY, latest INTEGER NOT NULL);
         CREATE INDEX by_start ON timelines(started, longest);
         CREATE INDEX by_plugin ON timelines(plugin, started, longest);
@@ -93,6 +95,12 @@ impl Slice {
         limit: usize,
     ) -> Result<Vec<Listed>, StoreError> {
         let reader = self.reader();
+        if let Some(deed) = &query.deed {
+            let has = deeds::has(&reader, deed, query.plugin.as_deref());
+            if !has.map_err(failed(WHAT, &self.path))? {
+                return Ok(Vec::new());
+            }
+        }
         let of_trace = query.trace.map(|trace| self.of_trace(&reader, trace)).transpose()?;
         if of_trace.as_ref().is_some_and(Vec::is_empty) {
             return Ok(Vec::new());
@@ -347,6 +355,7 @@ pub(super) fn write(
                 .prepare_cached("INSERT OR IGNORE INTO plugins(name) VALUES (?1)")?
                 .execute([plugin])?;
         }
+        deeds::put(&transaction, rows.iter().map(|row| &*row.timeline))?;
         let first: Option<i64> =
             transaction.query_row("SELECT max(row) + 1 FROM timelines", [], |row| row.get(0))?;
         let latest = rows.iter().map(|row| row.closed_millis).max().unwrap_or(i64::MAX);

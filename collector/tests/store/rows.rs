@@ -182,6 +182,32 @@ fn the_timelines_of_a_trace_are_found_in_all_slices() {
 }
 
 #[test]
+fn a_slice_is_passed_by_where_no_plugin_did_what_is_asked_for() {
+    let mut place = Place::new();
+    let begun = now_millis();
+    place.put_at(&[of_plugin("auth", lost(2)), of_plugin("auth", fine(3))], begun);
+    let later = [of_plugin("auth", fine(4)), of_plugin("quota", lost(5))];
+    place.put_at(&later, begun + HOUR_MILLIS);
+    assert_eq!(place.slices().len(), 2);
+    let of_any = |deed: &str| Query { deed: Some(deed.to_owned()), ..Query::default() };
+    let of_auth = |deed: &str| Query { plugin: Some("auth".to_owned()), ..of_any(deed) };
+    let check = |place: &Place| {
+        assert_eq!(place.listed(&of_any("http_call slow")), [5, 4, 3, 2]);
+        assert_eq!(place.listed(&of_auth("http_call slow")), [3, 2]);
+        assert_eq!(place.listed(&of_auth("request_headers")), [4, 3, 2]);
+        for none in ["http_call slo", "http_call", "tick", ""] {
+            assert!(place.listed(&of_any(none)).is_empty(), "{none:?}");
+        }
+    };
+    check(&place);
+    place.reopen();
+    check(&place);
+    // What is made whole in its slice did it there.
+    place.put_at(&[of_plugin("auth", lost(4))], begun + HOUR_MILLIS);
+    assert_eq!(place.listed(&of_auth("http_call slow")), [4, 3, 2]);
+}
+
+#[test]
 fn pages_follow_each_other_without_gap_or_repeat() {
     let place = Place::new();
     let begun = now_millis();

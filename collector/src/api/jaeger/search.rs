@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 use super::view;
 use crate::api::{Problem, duration};
 use crate::clock::wall_millis;
-use crate::export::{Attributes, Naming, Span, Spans};
+use crate::export::{Attributes, Named, Naming, Span, Spans};
 use crate::store::{Cursor, Query};
 
 /// Any service: what is no plugin's name.
@@ -122,10 +122,19 @@ impl Search {
             Some(service) => naming.plugin_of(service)?,
             None => None,
         };
+        let named = match &self.operation {
+            Some(name) => Named::read(name)?,
+            None => Named::default(),
+        };
         let tag = |name: &str| self.tags.get(name).cloned();
+        let plugin = plugin.or_else(|| tag("proxy_wasm.plugin.name"));
+        if plugin.as_deref().zip(named.plugin).is_some_and(|(asked, named)| asked != named) {
+            return None;
+        }
         let has_finding = |name: &&str| self.tags.contains_key(*name);
         Some(Query {
-            plugin: plugin.or_else(|| tag("proxy_wasm.plugin.name")),
+            plugin: plugin.or_else(|| named.plugin.map(str::to_owned)),
+            deed: named.deed.map(str::to_owned),
             finding: tag("proxy_wasm.diagnosis"),
             found: ["proxy_wasm.diagnosis", "proxy_wasm.severity"].iter().any(has_finding),
             request_id: tag("guid:x-request-id"),
