@@ -31,6 +31,8 @@ pub struct Diagnosis {
     pub code: &'static str,
     /// One line for lists.
     pub title: &'static str,
+    /// The same in Chinese.
+    pub title_zh: &'static str,
     /// The worst it can be.
     pub severity: Severity,
     /// A fact supports a cause, and is named first only where no cause explains it.

@@ -149,13 +149,33 @@ impl Window {
     }
 }
 
-/// What to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What to do: a constant of its diagnosis, which does not compile without one of its languages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Advice {
     /// For which host; None for any.
     pub host: Option<Host>,
     /// A sentence or two.
-    pub text: String,
+    pub text: &'static str,
+    /// The same in Chinese.
+    pub text_zh: &'static str,
+}
+
+impl Advice {
+    /// For any host.
+    pub(crate) const fn any(text: &'static str, text_zh: &'static str) -> Advice {
+        Advice::of(None, text, text_zh)
+    }
+
+    /// For one of them.
+    pub(crate) const fn on(host: Host, text: &'static str, text_zh: &'static str) -> Advice {
+        Advice::of(Some(host), text, text_zh)
+    }
+
+    const fn of(host: Option<Host>, text: &'static str, text_zh: &'static str) -> Advice {
+        assert!(text.is_ascii() && !text.is_empty(), "an advice is said in English first");
+        assert!(!text_zh.is_ascii(), "and then in Chinese");
+        Advice { host, text, text_zh }
+    }
 }
 
 /// What proves a finding: a test recomputes every claim from these alone.

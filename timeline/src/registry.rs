@@ -109,14 +109,14 @@ pub fn document_zh() -> String {
         "# 诊断\n\n收集器能够解释的问题。本页由注册表生成；其中的示例就是测试。[English](diagnoses.md)\n\n\
          严重程度，从重到轻：lost（回调到来时已无法挽回）、hung（请求挂起，或曾经挂起）、failed（失败了，\
          插件也得知了）、race（这一次碰巧成功）、note（提示）。“事实”用来支持原因，只有在没有原因能解释它时才\
-         排在最前。\n\n| 代码 | 英文标题 | 最严重时 |\n|---|---|---|\n",
+         排在最前。\n\n| 代码 | 含义 | 最严重时 |\n|---|---|---|\n",
     );
     for d in DIAGNOSES {
         let kind = if d.is_fact { "，事实" } else { "" };
-        page += &row(d, d.title, &format!("{}{kind}", d.severity.name()));
+        page += &row(d, d.title_zh, &format!("{}{kind}", d.severity.name()));
     }
     for d in DIAGNOSES {
-        page += &format!("\n## {}\n\n", d.code);
+        page += &format!("\n## {}\n\n{}。\n\n", d.code, d.title_zh);
         page += &section(d, d.explanation_zh, KNOWN_FROM_ZH, "示例");
     }
     page

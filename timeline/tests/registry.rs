@@ -30,6 +30,8 @@ fn codes_are_unique_and_name_their_files() {
         assert_eq!(find(code).map(|d| d.code), Some(code));
         assert!(DIAGNOSES[..at].iter().all(|d| d.code != code), "{code} stands twice");
         assert!(!diagnosis.title.is_empty() && !diagnosis.title.ends_with('.'));
+        let title = diagnosis.title_zh;
+        assert!(!title.is_ascii() && !title.ends_with(['。', '.']), "{code}: {title}");
     }
     let files = std::fs::read_dir(folder).expect("the folder of the diagnoses");
     let pages = files.filter(|f| {
@@ -132,8 +134,9 @@ fn findings_speak_in_whole_sentences() {
         let scripts = diagnosis.near_misses.iter().map(|m| m.script);
         for script in scripts.chain([diagnosis.example]) {
             for finding in read(diagnosis, script).findings {
-                let advice = finding.advice.iter().map(|a| &a.text);
-                for text in [&finding.headline].into_iter().chain(&finding.details).chain(advice) {
+                let said = [&finding.headline].into_iter().chain(&finding.details);
+                let advice = finding.advice.iter().map(|a| a.text);
+                for text in said.map(String::as_str).chain(advice) {
                     assert!(is_sentence(text), "{}: {text}", finding.code);
                 }
                 assert!(!finding.details.is_empty() && !finding.advice.is_empty());

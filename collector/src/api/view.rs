@@ -357,7 +357,7 @@ impl FindingView {
             advice: finding
                 .advice
                 .iter()
-                .map(|a| AdviceView { host: a.host.map(|h| h.name()), text: a.text.clone() })
+                .map(|a| AdviceView { host: a.host.map(|h| h.name()), text: a.text.to_owned() })
                 .collect(),
             supported_by: finding.supported_by.clone(),
         }

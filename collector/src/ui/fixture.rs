@@ -96,12 +96,14 @@ fn finding() -> Finding {
             Advice {
                 host: Some(Host::Envoy),
                 text: "Set allow_on_headers_stop_iteration: true and return Pause from \
-                       request_headers while the body is still to come."
-                    .into(),
+                       request_headers while the body is still to come.",
+                text_zh: "设置 allow_on_headers_stop_iteration: true，并在请求体到来之前从 \
+                          request_headers 返回 Pause。",
             },
             Advice {
                 host: Some(Host::Higress),
-                text: "Return types.HeaderStopIteration from onHttpRequestHeaders.".into(),
+                text: "Return types.HeaderStopIteration from onHttpRequestHeaders.",
+                text_zh: "从 onHttpRequestHeaders 返回 types.HeaderStopIteration。",
             },
         ],
         supported_by: vec!["late-callback".to_owned()],
@@ -195,7 +197,8 @@ pub fn hostile() -> Timeline {
     finding.code = attack.to_owned();
     finding.headline = attack.to_owned();
     finding.details = vec![attack.to_owned()];
-    finding.advice[0].text = attack.to_owned();
+    finding.advice[0].text = attack;
+    finding.advice[0].text_zh = attack;
     timeline.findings = vec![finding];
     timeline
 }

@@ -7,13 +7,14 @@ use abi::{
 use super::phrases;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::{Event, Marks};
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict};
 use crate::story::{Story, span};
 
 /// See the head of this file.
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "body-released-by-other",
     title: "A body that the plugin held was sent on or taken away by another filter",
+    title_zh: "插件扣住的请求体（或响应体）被另一个过滤器发走或取走",
     severity: Severity::Failed,
     is_fact: false,
     explanation: EXPLANATION,
@@ -166,22 +167,28 @@ impl<'a> Witness<'a> {
     }
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "What is held of a body lies in one buffer that all filters of the stream share: put filters that \
          stop and go on by themselves before the plugin, or hold the headers until it has decided, so \
          that no filter after it has begun.",
+        "请求体（或响应体）中被扣住的部分放在同一个缓冲区里，由流的所有过滤器共享：把会停住又自行\
+         继续的过滤器放在插件之前，或者扣住头部，直到插件做出决定，使它后面的过滤器都还没有开始。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "On Higress give the plugin a phase and priority after those of ext_proc and the like, and return \
          types.HeaderStopIteration from its headers handler.",
+        "在 Higress 上，让插件的 phase 和 priority 排在 ext_proc 之类的过滤器之后，并在头部处理函\
+         数中返回 types.HeaderStopIteration。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "On stock Envoy dynamic_forward_proxy, ext_proc and ext_authz belong before the plugin in \
          http_filters; allow_on_headers_stop_iteration lets it hold the headers and still see the body.",
+        "在原版 Envoy 上，dynamic_forward_proxy、ext_proc 和 ext_authz 在 http_filters 中应排在插\
+         件之前；有了 allow_on_headers_stop_iteration，插件可以扣住头部，同时仍能看到请求体（或响应\
+         体）。",
     ),
 ];
 

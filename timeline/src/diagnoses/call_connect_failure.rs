@@ -5,7 +5,7 @@ use abi::Host;
 use super::failed_call::{self, Why};
 use super::kinds;
 use crate::diagnose::{Diagnosis, NearMiss};
-use crate::finding::Severity;
+use crate::finding::{Advice, Severity};
 use crate::of_a_log;
 use crate::story::span;
 
@@ -13,6 +13,7 @@ use crate::story::span;
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "call-connect-failure",
     title: "A call failed on the way: no connection, no healthy host, or it broke off",
+    title_zh: "调用在途中失败：没有连接、没有健康的主机，或中途断开",
     severity: Severity::Failed,
     is_fact: false,
     explanation: EXPLANATION,
@@ -47,21 +48,24 @@ const RULE: failed_call::Rule = failed_call::Rule {
     advice: ADVICE,
 };
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Look at the callee and at the way to it: health, port, TLS and HTTP/2 settings of the cluster; \
          a connection that the callee closed while idle fails once and works when tried again.",
+        "检查被调方和通往它的路径：集群的健康状况、端口、TLS 和 HTTP/2 设置；如果是被调方关闭了空\
+         闲的连接，会失败一次，重试就成功。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "On Higress a Redis call also fails when another redis_init of the same worker replaced its \
          client.",
+        "在 Higress 上，如果同一工作线程的另一次 redis_init 替换了它的客户端，Redis 调用也会失败。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "On stock Envoy admin /clusters shows the cluster's hosts and their health, and its counters \
          of connections that failed.",
+        "在原版 Envoy 上，管理接口 /clusters 会显示集群的主机及其健康状况，以及失败连接的计数。",
     ),
 ];
 

@@ -5,7 +5,7 @@ use abi::Host;
 use super::failed_call::{self, Why};
 use super::kinds;
 use crate::diagnose::{Diagnosis, NearMiss};
-use crate::finding::Severity;
+use crate::finding::{Advice, Severity};
 use crate::of_a_log;
 use crate::story::{span, timeout};
 
@@ -13,6 +13,7 @@ use crate::story::{span, timeout};
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "call-timeout",
     title: "The timeout of a call struck before it was answered",
+    title_zh: "调用在得到应答之前超时",
     severity: Severity::Failed,
     is_fact: false,
     explanation: EXPLANATION,
@@ -41,21 +42,23 @@ const RULE: failed_call::Rule = failed_call::Rule {
     advice: ADVICE,
 };
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Look at how long the callee takes, and give the call a timeout above that and below those of \
          the client and of the host.",
+        "查看被调方的耗时，给调用设置的超时要高于它，并低于客户端和宿主的超时。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "The HTTP client of wasm-go waits 500 ms when no timeout is said: give one as the last \
          argument of the call.",
+        "不指定超时时，wasm-go 的 HTTP 客户端等待 500 ms：请在调用的最后一个参数中给出。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "On stock Envoy the timeout is the one that the plugin passes to the dispatch; the timeout of \
          a route has no part in it.",
+        "在原版 Envoy 上，起作用的是插件发起调用时传入的超时；路由的超时与此无关。",
     ),
 ];
 

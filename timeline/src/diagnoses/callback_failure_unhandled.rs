@@ -8,13 +8,14 @@ use super::{failed_call, phrases};
 use crate::calls::Call;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict};
 use crate::story::Story;
 
 /// See the head of this file.
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "callback-failure-unhandled",
     title: "A response callback relied on an answer that was not there",
+    title_zh: "响应回调依赖了并不存在的应答",
     severity: Severity::Lost,
     is_fact: false,
     explanation: EXPLANATION,
@@ -227,33 +228,38 @@ fn is_talk(event: &Event) -> bool {
     )
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Look first at whether the call succeeded, and end the path on which it did not with a resume or \
          a local response; only then read what it answered.",
+        "先看调用是否成功；不成功的那条路径要以恢复或本地应答结束；之后才去读应答的内容。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "With wasm-go the first argument of the callback is the status: 502 stands for an answer without \
          headers.",
+        "使用 wasm-go 时，回调的第一个参数是状态码：502 表示应答没有响应头。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "With the proxy-wasm crate num_headers is 0 when no answer came, and a call that timed out or found \
          no connection has :status 504 or 503 of the host's own.",
+        "使用 proxy-wasm crate 时，没有应答则 num_headers 为 0；调用超时或连不上时，得到的是宿主自\
+         己给出的 :status 504 或 503。",
     ),
 ];
 
-const ADVICE_GONE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE_GONE: &[Advice] = &[
+    Advice::any(
         "Read what is needed of the request in the phase in which it is there, keep it in the stream's \
          state, and expect an error from every read elsewhere.",
+        "需要请求的哪些内容，就在它还在的阶段读出，保存在流的状态里；在其他地方读取，都要预料到会\
+         出错。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "On stock Envoy the request's headers cannot be read in a callback once they have been forwarded.",
+        "在原版 Envoy 上，请求头一旦转发，就不能在回调中读取。",
     ),
 ];
 

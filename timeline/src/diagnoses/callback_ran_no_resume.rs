@@ -1,12 +1,12 @@
 //! The last call was answered, its callback ran, and nobody resumed the stream.
 
-use abi::{CallKind, Direction, Host, Hostcall, Kind};
+use abi::{CallKind, Direction, Hostcall, Kind};
 
 use super::{callback_failure_unhandled as unhandled, failed_call, kinds, phrases};
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::{Event, Marks};
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict};
 use crate::hold::{Half, Hold, hostcalls_on, resumes};
 use crate::ids::{Micros, Sequence};
 use crate::story::{StillHeld, Story, span};
@@ -32,6 +32,7 @@ const NONE_OF: &[Kind] = &[
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "callback-ran-no-resume",
     title: "The response callback ran and did not resume the stream",
+    title_zh: "响应回调执行了，却没有恢复流",
     severity: Severity::Hung,
     is_fact: false,
     explanation: EXPLANATION,
@@ -68,7 +69,7 @@ pub struct Told {
     /// Further events to cite.
     pub events: Vec<Sequence>,
     /// What to do.
-    pub advice: &'static [(Option<Host>, &'static str)],
+    pub advice: &'static [Advice],
 }
 
 /// The verdict about the response callback that came last, if the diagnosis tells anything of it.
@@ -273,10 +274,11 @@ fn why(event: &Event) -> String {
     }
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[(
-    None,
+const ADVICE: &[Advice] = &[Advice::any(
     "End every path of the response callback with a resume or a local response, also those for a failed \
      call, an unexpected status and an unreadable body.",
+    "让响应回调的每条路径都以恢复或本地应答结束，包括调用失败、状态码不符合预期和响应体无法读\
+     取的路径。",
 )];
 
 const EXAMPLE: &str = r#"

@@ -10,7 +10,7 @@ use super::{kinds, phrases};
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict};
 use crate::of_a_log;
 use crate::story::{Ending, Story, span, timeout};
 
@@ -18,6 +18,7 @@ use crate::story::{Ending, Story, span, timeout};
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "client-gone-while-waiting",
     title: "The client left, or a timeout of the host struck, while the stream waited for a call",
+    title_zh: "流还在等待调用时，客户端离开了，或宿主的超时触发了",
     severity: Severity::Lost,
     is_fact: false,
     explanation: EXPLANATION,
@@ -137,20 +138,23 @@ pub fn upgraded<'a>(story: &Story<'a>, call: &Call) -> Option<&'a Event> {
     story.first(Callback::ResponseHeaders)
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Give the call a timeout well below the client's and the host's, and decide in its callback what \
          happens when it strikes.",
+        "给调用设置一个远低于客户端和宿主的超时，并在它的回调中决定超时触发后怎么办。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "On Higress the last argument of wasm-go's client is the timeout in milliseconds, 500 without it.",
+        "在 Higress 上，wasm-go 客户端的最后一个参数是以毫秒为单位的超时，省略时为 500。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "On stock Envoy stream_idle_timeout (5 minutes unless set) and request_timeout of the connection \
          manager run while a plugin holds a request; the route's timeout does not.",
+        "在原版 Envoy 上，插件扣住请求期间，连接管理器的 stream_idle_timeout（未设置时为 5 分钟）\
+         和 request_timeout 都在计时；路由的超时不计时。",
     ),
 ];
 

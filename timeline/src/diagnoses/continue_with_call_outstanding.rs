@@ -7,13 +7,14 @@ use super::let_go::{LetGo, Rule};
 use super::{kinds, phrases};
 use crate::calls::Call;
 use crate::diagnose::{Diagnosis, NearMiss};
-use crate::finding::{Severity, Verdict};
+use crate::finding::{Advice, Severity, Verdict};
 use crate::story::Story;
 
 /// See the head of this file.
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "continue-with-call-outstanding",
     title: "A phase went on without waiting for the call that was to decide",
+    title_zh: "阶段没有等待本应起决定作用的调用，就继续了",
     severity: Severity::Lost,
     is_fact: false,
     explanation: EXPLANATION,
@@ -83,18 +84,25 @@ const RULE: Rule = Rule {
     advice: ADVICE,
 };
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Stop in the phase that dispatches a call whose answer decides, and resume in its callback; a \
          callback of a call that decides nothing leaves the stream alone.",
+        "如果调用的应答起决定作用，就在发出它的阶段停止，并在它的回调中恢复；不决定任何事的调用，\
+         它的回调不要去动流。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "On Higress return types.HeaderStopAllIterationAndWatermark from the headers handler after the \
          dispatch.",
+        "在 Higress 上，发出调用之后在头部处理函数中返回 \
+         types.HeaderStopAllIterationAndWatermark。",
     ),
-    (Some(Host::Envoy), "On stock Envoy return Pause from the phase after the dispatch."),
+    Advice::on(
+        Host::Envoy,
+        "On stock Envoy return Pause from the phase after the dispatch.",
+        "在原版 Envoy 上，发出调用之后从该阶段返回 Pause。",
+    ),
 ];
 
 const EXAMPLE: &str = r#"

@@ -7,13 +7,14 @@ use super::{kinds, phrases};
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict};
 use crate::story::{Story, span, timeout};
 
 /// See the head of this file.
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "dispatch-at-end",
     title: "A call was dispatched when the stream had ended",
+    title_zh: "发出调用时，流已经结束",
     severity: Severity::Lost,
     is_fact: false,
     explanation: EXPLANATION,
@@ -80,21 +81,26 @@ fn said(dispatch: &Event, callback: &Event, touch: &Event) -> String {
     )
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Decide in a phase, while there is a stream. What only tells of the stream is better gathered in \
          the root context and sent from its tick.",
+        "趁流还在时，在某个阶段里做决定。只是报告流的情况的内容，更适合收集到根上下文，由它的 \
+         tick 发送。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "With wasm-go put the message into the plugin's own queue in the log handler, and send it from a \
          function registered with wrapper.RegisterTickFunc.",
+        "使用 wasm-go 时，在日志处理函数中把消息放进插件自己的队列，再由用 \
+         wrapper.RegisterTickFunc 注册的函数发送。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "With the proxy-wasm crate enqueue it to a shared queue in on_log, and dispatch in on_queue_ready \
          or on_tick of the root context.",
+        "使用 proxy-wasm crate 时，在 on_log 中把它放入共享队列，在根上下文的 on_queue_ready 或 \
+         on_tick 中发出调用。",
     ),
 ];
 

@@ -5,12 +5,13 @@ use abi::{Host, Status};
 use super::{kinds, refused};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
-use crate::finding::Severity;
+use crate::finding::{Advice, Severity};
 
 /// See the head of this file.
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "dispatch-failed-inline",
     title: "The host could not make a call at once: no callback follows",
+    title_zh: "宿主当场无法发起调用：不会有回调",
     severity: Severity::Failed,
     is_fact: false,
     explanation: EXPLANATION,
@@ -54,21 +55,25 @@ fn is_it(event: &Event) -> bool {
     event.is_dispatch() && Status::from_number(event.result) == Status::InternalFailure
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Look at the status of every dispatch: when it is not 0 continue or answer in the same phase, \
          since no callback will.",
+        "检查每次发起调用的返回状态：不为 0 时，要在同一阶段继续或应答，因为不会有回调来做这件事。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "On Higress look at the service's endpoints (the console's service list, or the McpBridge it \
          comes from): none of them is healthy, or the service has none.",
+        "在 Higress 上，检查服务的端点（控制台的服务列表，或它所来自的 McpBridge）：要么没有一个是\
+         健康的，要么这个服务根本没有端点。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "On stock Envoy admin /clusters shows the cluster's hosts and their health flags, and its \
          circuit breakers; a capability restriction shows as an error in the log.",
+        "在原版 Envoy 上，管理接口 /clusters 会显示集群的主机及其健康标志，以及熔断器；能力限制\
+         （capability restriction）会在日志中显示为错误。",
     ),
 ];
 

@@ -7,13 +7,14 @@ use super::{kinds, phrases};
 use crate::calls::Call;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::{Event, Marks};
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict};
 use crate::story::{Story, span};
 
 /// See the head of this file.
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "dispatch-from-dead-context",
     title: "A call was dispatched for a stream that was gone already",
+    title_zh: "为已经不存在的流发出了调用",
     severity: Severity::Lost,
     is_fact: false,
     explanation: EXPLANATION,
@@ -127,21 +128,26 @@ fn found<'a>(
     }))
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Before the next call of a chain look whether the stream is still there, and stop if not; make \
          calls at the start in configure.",
+        "在发起一连串调用中的下一个之前，先看流是否还在，不在就停止；启动时的调用放在 configure 中\
+         发起。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "Under wasm-go the callback of a stream that is gone is dropped; a handler that runs elsewhere (a \
          goroutine, a function of your own table) must remember the end of the stream from its log handler.",
+        "使用 wasm-go 时，流不在了，它的回调会被丢弃；在别处执行的处理函数（goroutine，或您自己的\
+         表中的函数）必须从流的日志处理函数中记住流已结束。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "With the C++ SDK the handler runs on the root even when the stream is gone: look whether \
          getContext(id) still answers, and call setEffectiveContext before anything else.",
+        "使用 C++ SDK 时，即使流已不在，处理函数也会在根上执行：先看 getContext(id) 是否还有返回，\
+         并在做任何其他事之前调用 setEffectiveContext。",
     ),
 ];
 

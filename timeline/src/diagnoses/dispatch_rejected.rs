@@ -5,12 +5,13 @@ use abi::{Host, Hostcall, Kind, Status, pseudo};
 use super::{kinds, refused};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::{Event, Marks};
-use crate::finding::Severity;
+use crate::finding::{Advice, Severity};
 
 /// See the head of this file.
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "dispatch-rejected",
     title: "The host refused a dispatch: no callback follows",
+    title_zh: "宿主拒绝发起调用：不会有回调",
     severity: Severity::Failed,
     is_fact: false,
     explanation: EXPLANATION,
@@ -111,22 +112,26 @@ const RULE: refused::Rule = refused::Rule {
     advice: ADVICE,
 };
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Look at the status of every dispatch: when it is not 0 continue or answer in the same phase, \
          since no callback will.",
+        "检查每次发起调用的返回状态：不为 0 时，要在同一阶段继续或应答，因为不会有回调来做这件事。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "On Higress a cluster is named like outbound|80||name.static or outbound|443||host.dns, and \
          with onlyPushRouteCluster (the default) only services that some route uses are known to the \
          gateway.",
+        "在 Higress 上，集群的名字形如 outbound|80||name.static 或 outbound|443||host.dns；\
+         onlyPushRouteCluster 开启时（默认如此），网关只知道有路由使用的服务。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "On stock Envoy the name is that of a cluster in the configuration (admin /clusters lists \
          them), and the headers must hold :method, :path and :authority.",
+        "在原版 Envoy 上，名字是配置中的集群名（管理接口 /clusters 会列出它们），并且头部必须包含 \
+         :method、:path 和 :authority。",
     ),
 ];
 

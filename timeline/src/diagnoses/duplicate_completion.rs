@@ -5,7 +5,7 @@ use abi::{Callback, Direction, Host, Hostcall, Kind};
 use super::phrases;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict};
 use crate::hold::{hostcalls_on, resumes};
 use crate::story::{Step, Story, span};
 
@@ -13,6 +13,7 @@ use crate::story::{Step, Story, span};
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "duplicate-completion",
     title: "The plugin resumed or answered a request that it had resumed or answered already",
+    title_zh: "插件对已经恢复或应答过的请求，又恢复或应答了一次",
     severity: Severity::Failed,
     is_fact: false,
     explanation: EXPLANATION,
@@ -190,18 +191,21 @@ fn found(
     }))
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Let one function of the plugin complete a request, and let it do so once, guarded by a flag of the stream.",
+        "让插件中只有一个函数来完结请求，并用流的一个标志保证只做一次。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "On Higress return right after proxywasm.SendHttpResponse: what follows in the handler still runs.",
+        "在 Higress 上，调用 proxywasm.SendHttpResponse 之后立即返回：处理函数中后面的代码仍会执\
+         行。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "On stock Envoy return right after send_http_response: what follows in the callback still runs.",
+        "在原版 Envoy 上，调用 send_http_response 之后立即返回：回调中后面的代码仍会执行。",
     ),
 ];
 

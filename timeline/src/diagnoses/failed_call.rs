@@ -1,11 +1,11 @@
 //! Calls whose response callback says that they failed: what is told of them, whatever the reason.
 
-use abi::{CallFailure, CallKind, Callback, Host, Kind};
+use abi::{CallFailure, CallKind, Callback, Kind};
 
 use super::phrases;
 use crate::calls::{Call, Outcome};
 use crate::event::Event;
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict};
 use crate::ids::Micros;
 use crate::story::{Story, span, timeout};
 
@@ -117,7 +117,7 @@ pub struct Rule {
     /// The end of the headline after the call's name, for a reason that it is about.
     pub told: fn(Why, &Call, Micros) -> Option<String>,
     /// What to do.
-    pub advice: &'static [(Option<Host>, &'static str)],
+    pub advice: &'static [Advice],
 }
 
 /// One finding for each call that failed for one of the rule's reasons.

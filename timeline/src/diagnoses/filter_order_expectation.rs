@@ -12,6 +12,7 @@ use crate::story::Story;
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "filter-order-expectation",
     title: "A plugin behind this one never ran, because this one kept the request",
+    title_zh: "排在这个插件之后的插件从未执行，因为请求被这个插件留住了",
     severity: Severity::Note,
     is_fact: false,
     explanation: EXPLANATION,
@@ -74,7 +75,7 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
             events: phrases::cited(events.into_iter().chain([by.sequence])),
             windows,
         },
-        advice: advice(story.timeline.dialect.host),
+        advice: phrases::advice(story.timeline.dialect.host, ADVICE),
         timelines: unreached.iter().map(|u| u.timeline).collect(),
         ..Finding::cause(
             DIAGNOSIS.code,
@@ -104,28 +105,27 @@ fn how(reply: Option<&Event>, by: &Event, end: &Event) -> String {
     }
 }
 
-fn advice(in_use: Option<Host>) -> Vec<Advice> {
-    phrases::advice(
-        in_use,
-        &[
-            (
-                None,
-                "Put a plugin that must see every request, as one that counts or logs, before those that \
-                 may answer, or let it work in on_log, which is called for all.",
-            ),
-            (
-                Some(Host::Higress),
-                "On Higress phase and priority of the WasmPlugin decide: the higher priority runs first \
-                 within a phase.",
-            ),
-            (
-                Some(Host::Envoy),
-                "On stock Envoy the order of http_filters is the order of the request phases; the \
-                 response phases run backwards.",
-            ),
-        ],
-    )
-}
+const ADVICE: &[Advice] = &[
+    Advice::any(
+        "Put a plugin that must see every request, as one that counts or logs, before those that \
+         may answer, or let it work in on_log, which is called for all.",
+        "必须看到每个请求的插件（例如做计数或日志的），要放在可能作答的插件之前，或者让它在 \
+         on_log 中工作：on_log 对每个请求都会被调用。",
+    ),
+    Advice::on(
+        Host::Higress,
+        "On Higress phase and priority of the WasmPlugin decide: the higher priority runs first \
+         within a phase.",
+        "在 Higress 上，由 WasmPlugin 的 phase 和 priority 决定：同一 phase 中，priority 高的先执\
+         行。",
+    ),
+    Advice::on(
+        Host::Envoy,
+        "On stock Envoy the order of http_filters is the order of the request phases; the \
+         response phases run backwards.",
+        "在原版 Envoy 上，http_filters 的顺序就是请求各阶段的顺序；响应的各阶段按相反的顺序执行。",
+    ),
+];
 
 const EXAMPLE: &str = r#"
 unreached 00000000000000000000000000000002 "counts"

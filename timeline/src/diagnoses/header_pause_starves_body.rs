@@ -5,7 +5,7 @@ use abi::{AbiVersion, Direction, Host};
 use super::kinds;
 use super::stuck::{self, Stuck, Told};
 use crate::diagnose::{Diagnosis, NearMiss};
-use crate::finding::{Severity, Verdict};
+use crate::finding::{Advice, Severity, Verdict};
 use crate::hold::Hold;
 use crate::of_a_log;
 use crate::story::Story;
@@ -14,6 +14,7 @@ use crate::story::Story;
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "header-pause-starves-body",
     title: "The headers are held in a way that keeps the body phase from being called",
+    title_zh: "头部被扣住的方式，使请求体（或响应体）阶段不会被调用",
     severity: Severity::Hung,
     is_fact: false,
     explanation: EXPLANATION,
@@ -99,18 +100,23 @@ fn told(story: &Story<'_>, stuck: &Stuck<'_>) -> Told {
     Told { code: DIAGNOSIS.code, why: why.to_owned(), details, events: Vec::new(), advice: ADVICE }
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Do not hold the headers with Pause in the hope of the body, unless the host is known to call the body phase all the same.",
+        "不要为了等请求体（或响应体）而用 Pause 扣住头部，除非已知宿主仍会调用请求体（或响应体）阶\
+         段。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "On Higress return types.HeaderStopIteration from the headers phase, with a module of ABI 0.2.100: then the body phase is called while the headers are held.",
+        "在 Higress 上，使用 ABI 0.2.100 的模块，并在头部阶段返回 types.HeaderStopIteration：这样\
+         在头部被扣住期间，请求体（或响应体）阶段会被调用。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "On stock Envoy 1.35 or later set allow_on_headers_stop_iteration: true in the plugin configuration; on an older one decide in the headers phase.",
+        "在原版 Envoy 1.35 及以上，在插件配置中设置 allow_on_headers_stop_iteration: true；在更旧\
+         的版本上，请在头部阶段做决定。",
     ),
 ];
 

@@ -17,6 +17,7 @@ use crate::story::{Ending, Story};
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "headers-forwarded-before-body-call",
     title: "The headers were forwarded before a call was dispatched in the body phase",
+    title_zh: "头部在请求体（或响应体）阶段发出调用之前就已转发",
     severity: Severity::Lost,
     is_fact: false,
     explanation: EXPLANATION,

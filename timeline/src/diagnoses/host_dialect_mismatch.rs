@@ -17,6 +17,7 @@ use crate::story::Story;
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "host-dialect-mismatch",
     title: "The plugin is built for another host's rules",
+    title_zh: "插件是按另一种宿主的规则构建的",
     severity: Severity::Failed,
     is_fact: false,
     explanation: EXPLANATION,
@@ -199,34 +200,33 @@ fn finding(
             events: phrases::cited(events.iter().map(|e| e.sequence)),
             windows: Vec::new(),
         },
-        advice: advice(story.timeline.dialect.host),
+        advice: phrases::advice(story.timeline.dialect.host, ADVICE),
         ..Finding::cause(DIAGNOSIS.code, severity, Subject::Timeline, headline)
     }
 }
 
-fn advice(in_use: Option<Host>) -> Vec<Advice> {
-    phrases::advice(
-        in_use,
-        &[
-            (
-                None,
-                "Build the plugin for the host that runs it, and return from each phase only what the \
-                 host knows there.",
-            ),
-            (
-                Some(Host::Higress),
-                "On Higress build Go plugins with its SDK and the build tag proxy_wasm_version_0_2_100: a \
-                 module of ABI 0.2.1 gets StopAllIteration for HeaderStopIteration.",
-            ),
-            (
-                Some(Host::Envoy),
-                "On stock Envoy 1.35 or later set allow_on_headers_stop_iteration: true in the plugin \
-                 configuration for such a module; its Redis calls and the other hostcalls of Higress \
-                 alone are not there.",
-            ),
-        ],
-    )
-}
+const ADVICE: &[Advice] = &[
+    Advice::any(
+        "Build the plugin for the host that runs it, and return from each phase only what the \
+         host knows there.",
+        "按实际运行插件的宿主来构建插件，每个阶段只返回宿主在那里认识的值。",
+    ),
+    Advice::on(
+        Host::Higress,
+        "On Higress build Go plugins with its SDK and the build tag proxy_wasm_version_0_2_100: a \
+         module of ABI 0.2.1 gets StopAllIteration for HeaderStopIteration.",
+        "在 Higress 上，用它的 SDK 和构建标签 proxy_wasm_version_0_2_100 构建 Go 插件：ABI 0.2.1 \
+         的模块返回 HeaderStopIteration，得到的是 StopAllIteration。",
+    ),
+    Advice::on(
+        Host::Envoy,
+        "On stock Envoy 1.35 or later set allow_on_headers_stop_iteration: true in the plugin \
+         configuration for such a module; its Redis calls and the other hostcalls of Higress \
+         alone are not there.",
+        "在原版 Envoy 1.35 及以上，为这样的模块在插件配置中设置 allow_on_headers_stop_iteration: \
+         true；它的 Redis 调用和 Higress 独有的其他 hostcall 在那里不存在。",
+    ),
+];
 
 const EXAMPLE: &str = r#"
 module abi 0.2.1 host envoy

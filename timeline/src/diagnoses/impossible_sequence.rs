@@ -5,7 +5,7 @@ use abi::{Callback, Host, Kind};
 use super::{kinds, phrases};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::{Event, Marks};
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict};
 use crate::hold::ends_stream;
 use crate::story::{Step, Story};
 
@@ -17,6 +17,7 @@ const LOOP: usize = 8;
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "impossible-sequence",
     title: "The host called the plugin in an order that should not be possible",
+    title_zh: "宿主以本不应出现的顺序调用了插件",
     severity: Severity::Failed,
     is_fact: false,
     explanation: EXPLANATION,
@@ -220,21 +221,24 @@ fn nested<'a>(story: &Story<'a>) -> Option<Odd<'a>> {
     })
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "This is the host's doing, or that of a filter beside the plugin: bring the host up to date, and \
          report it with this timeline if it stays.",
+        "这是宿主造成的，或者是插件旁边的某个过滤器造成的：把宿主升级到最新版本，如果仍然存在，请\
+         带上这条时间线报告它。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "On Higress look at plugins that inject response data from a callback, and at calls that fail at \
          once while they do.",
+        "在 Higress 上，检查在回调中注入响应数据的插件，以及它们这样做时当场失败的调用。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "On stock Envoy look at the filters before and after the plugin: which of them goes on by itself, \
          such as ext_proc.",
+        "在原版 Envoy 上，检查插件前后的过滤器：其中哪一个会自行继续，例如 ext_proc。",
     ),
 ];
 

@@ -8,7 +8,7 @@ use super::{client_gone_while_waiting as gone, phrases};
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict};
 use crate::hold::{hostcalls_on, resumes};
 use crate::story::{Story, span};
 
@@ -16,6 +16,7 @@ use crate::story::{Story, span};
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "late-callback",
     title: "A response callback came after its stream had been deleted",
+    title_zh: "响应回调到来时，它的流已经被删除",
     severity: Severity::Lost,
     is_fact: true,
     explanation: EXPLANATION,
@@ -124,14 +125,7 @@ fn of_call(story: &Story<'_>, call: &Call) -> Option<Verdict> {
     Some(Verdict::Found(Box::new(Finding {
         details,
         evidence: Evidence { events: phrases::cited(events), windows: Vec::new() },
-        advice: phrases::advice(
-            None,
-            &[(
-                None,
-                "Find what ended the stream before its call was answered; a call that the stream \
-                 need not wait for belongs to the root context and its tick.",
-            )],
-        ),
+        advice: phrases::advice(None, ADVICE),
         ..Finding::fact(DIAGNOSIS.code, severity, Subject::Call(call.id), headline)
     })))
 }
@@ -147,6 +141,12 @@ fn given_up<'a>(story: &Story<'a>, call: &Call, of: Direction) -> Option<&'a Eve
         story.was_out(call, resume).then_some(resume)
     })
 }
+
+const ADVICE: &[Advice] = &[Advice::any(
+    "Find what ended the stream before its call was answered; a call that the stream \
+     need not wait for belongs to the root context and its tick.",
+    "找出是什么在调用得到应答之前结束了流；流不需要等待的调用，应放在根上下文和它的 tick 中。",
+)];
 
 const EXAMPLE: &str = r#"
 known_until 3.000000

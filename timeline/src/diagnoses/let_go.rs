@@ -1,12 +1,12 @@
 //! Calls that their stream did not wait for to the end: it went on while they were out. How bad that was,
 //! told by when the response callback came.
 
-use abi::{CallKind, Callback, Direction, Host, Hostcall, Kind, Status, buffer, map};
+use abi::{CallKind, Callback, Direction, Hostcall, Kind, Status, buffer, map};
 
 use super::{kinds, phrases};
 use crate::calls::{Call, Outcome};
 use crate::event::{Event, Marks};
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict, Window};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict, Window};
 use crate::hold::{decisions_on, hostcalls_on};
 use crate::ids::Sequence;
 use crate::story::{Story, span, timeout};
@@ -42,7 +42,7 @@ pub struct Rule {
     /// May another answer have been enough, unless the callback shows that it was to decide?
     pub may_be_spare: bool,
     /// What to do.
-    pub advice: &'static [(Option<Host>, &'static str)],
+    pub advice: &'static [Advice],
 }
 
 /// When the response callback came, and what that means.

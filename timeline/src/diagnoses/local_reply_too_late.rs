@@ -4,7 +4,7 @@ use abi::{Direction, Host, Hostcall, Kind};
 
 use super::phrases;
 use crate::diagnose::{Diagnosis, NearMiss};
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict};
 use crate::hold::hostcalls_on;
 use crate::story::{Story, span};
 
@@ -12,6 +12,7 @@ use crate::story::{Story, span};
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "local-reply-too-late",
     title: "The plugin sent a local response after the response headers had gone",
+    title_zh: "响应头已经发走之后，插件才发送本地应答",
     severity: Severity::Failed,
     is_fact: false,
     explanation: EXPLANATION,
@@ -107,18 +108,20 @@ fn too_late(story: &Story<'_>) -> Option<Verdict> {
     })))
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Decide before the response headers go on: in the headers phase, or hold them there until the decision is made.",
+        "在响应头放行之前做决定：在响应头阶段决定，或者在那里扣住它们，直到做出决定。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "On Higress return types.HeaderStopIteration from the response headers handler while the body is looked at.",
+        "在 Higress 上，检查响应体期间，在响应头处理函数中返回 types.HeaderStopIteration。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "On stock Envoy return Pause from the response headers phase, and Continue or a local response later.",
+        "在原版 Envoy 上，从响应头阶段返回 Pause，之后再返回 Continue 或发送本地应答。",
     ),
 ];
 

@@ -5,7 +5,7 @@ use abi::{Callback, Host, Kind};
 use super::phrases;
 use crate::delivery::MemorySample;
 use crate::diagnose::{Diagnosis, NearMiss};
-use crate::finding::{Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Finding, Severity, Subject, Verdict};
 use crate::memory;
 use crate::story::{Story, span};
 
@@ -16,6 +16,7 @@ const PAGE: u64 = 64;
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "memory-growth",
     title: "The VM grows with every request and does not level out",
+    title_zh: "虚拟机随每个请求增长，而且不趋于平稳",
     severity: Severity::Race,
     is_fact: false,
     explanation: EXPLANATION,
@@ -76,22 +77,27 @@ fn size(pages: u64) -> String {
     format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Look for what is kept for each request and never taken out: maps from context or call ids, \
          caches without a bound, contexts that are not deleted. Give every such store a bound.",
+        "找出为每个请求保留、却从未移除的东西：以上下文号或调用号为键的映射表、没有上限的缓存、没\
+         有删除的上下文。给每个这样的存储设置上限。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "Until it is found, Higress can rebuild the VM before it is too large: \
          wrapper.WithRebuildMaxMemBytes, or WithRebuildAfterRequests, among the options of \
          wrapper.SetCtx.",
+        "在找到它之前，Higress 可以在虚拟机变得过大之前重建它：在 wrapper.SetCtx 的选项中使用 \
+         wrapper.WithRebuildMaxMemBytes 或 WithRebuildAfterRequests。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "Stock Envoy limits a VM's memory only to what wasm allows, 4 GiB: watch the metric \
          wasm_tracer_vm_memory_bytes and reload the plugin before.",
+        "原版 Envoy 对虚拟机内存的限制只有 wasm 本身所允许的 4 GiB：请关注指标 \
+         wasm_tracer_vm_memory_bytes，并在到达之前重新加载插件。",
     ),
 ];
 

@@ -6,7 +6,7 @@ use super::stuck::{self, Stuck, Told};
 use super::{kinds, phrases};
 use crate::calls::Outcome;
 use crate::diagnose::{Diagnosis, NearMiss};
-use crate::finding::{Severity, Verdict};
+use crate::finding::{Advice, Severity, Verdict};
 use crate::hold::hostcalls_on;
 use crate::story::Story;
 
@@ -14,6 +14,7 @@ use crate::story::Story;
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "own-local-reply-paused",
     title: "The plugin stopped its own local response",
+    title_zh: "插件停住了自己的本地应答",
     severity: Severity::Hung,
     is_fact: false,
     explanation: EXPLANATION,
@@ -69,18 +70,21 @@ fn told(story: &Story<'_>, stuck: &Stuck<'_>) -> Option<Told> {
     Some(Told { code: DIAGNOSIS.code, why: why.to_owned(), details, events, advice: ADVICE })
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Remember in the stream that it was answered, and return Continue from the response phases then, without another answer.",
+        "在流中记住它已经被应答过，此后在响应的各阶段返回 Continue，不再应答一次。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "With wasm-go set a value with ctx.SetContext when the plugin answers, and look at it first in the response handlers.",
+        "使用 wasm-go 时，插件应答时用 ctx.SetContext 设置一个值，并在响应处理函数中首先检查它。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "With the proxy-wasm crate keep a flag in the stream context, and look at it first in on_http_response_headers and on_http_response_body.",
+        "使用 proxy-wasm crate 时，在流上下文中保存一个标志，并在 on_http_response_headers 和 \
+         on_http_response_body 中首先检查它。",
     ),
 ];
 

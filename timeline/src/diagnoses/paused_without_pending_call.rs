@@ -7,7 +7,7 @@ use super::{kinds, phrases};
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
-use crate::finding::{Severity, Verdict};
+use crate::finding::{Advice, Severity, Verdict};
 use crate::of_a_log;
 use crate::story::Story;
 
@@ -15,6 +15,7 @@ use crate::story::Story;
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "paused-without-pending-call",
     title: "A phase stopped, and nothing is under way that could resume it",
+    title_zh: "某个阶段停止了，而没有任何正在进行的事能让它恢复",
     severity: Severity::Hung,
     is_fact: false,
     explanation: EXPLANATION,
@@ -96,18 +97,21 @@ fn told_of_nothing() -> Told {
     }
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Stop only where something is under way that will resume: when a dispatch fails answer Continue (fail open) or send a local response (fail closed) in the same phase.",
+        "只有确实有某件正在进行的事会来恢复时才停止：发起调用失败时，在同一阶段返回 Continue（放\
+         行）或发送本地应答（拒绝）。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "With wasm-go every call answers an error: when it is not nil no callback comes.",
+        "使用 wasm-go 时，每次调用都会返回一个 error：它不为 nil 时，就不会有回调。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "With the proxy-wasm crate dispatch_http_call answers Err when no callback will come.",
+        "使用 proxy-wasm crate 时，如果不会有回调，dispatch_http_call 返回 Err。",
     ),
 ];
 

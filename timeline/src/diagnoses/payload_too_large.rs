@@ -5,7 +5,7 @@ use abi::{Callback, Direction, Host, Kind};
 use super::phrases;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict};
 use crate::of_a_log;
 use crate::story::Story;
 
@@ -13,6 +13,7 @@ use crate::story::Story;
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "payload-too-large",
     title: "A body that the plugin gathers is larger than the buffer of the host",
+    title_zh: "插件收集的请求体（或响应体）超过了宿主的缓冲区",
     severity: Severity::Failed,
     is_fact: false,
     explanation: EXPLANATION,
@@ -91,18 +92,23 @@ fn found(story: &Story<'_>, direction: Direction) -> Option<Verdict> {
     })))
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Look at the body as it streams by, or raise the limit above the largest body that the plugin must see whole.",
+        "在请求体（或响应体）流过时逐段查看，或者把上限提高到插件必须完整查看的最大请求体（或响应\
+         体）之上。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "On Higress call ctx.SetRequestBodyBufferLimit or ctx.SetResponseBodyBufferLimit in the headers handler.",
+        "在 Higress 上，在头部处理函数中调用 ctx.SetRequestBodyBufferLimit 或 \
+         ctx.SetResponseBodyBufferLimit。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "On stock Envoy the limit is the listener's per_connection_buffer_limit_bytes, or a buffer filter's or route's own.",
+        "在原版 Envoy 上，上限是监听器的 per_connection_buffer_limit_bytes，或者缓冲过滤器或路由自\
+         己的上限。",
     ),
 ];
 

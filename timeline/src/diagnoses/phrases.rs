@@ -91,9 +91,8 @@ pub fn half(direction: Direction) -> &'static str {
 }
 
 /// Advice per host; that of the host in use first.
-pub fn advice(in_use: Option<Host>, texts: &[(Option<Host>, &str)]) -> Vec<Advice> {
-    let mut advice: Vec<Advice> =
-        texts.iter().map(|(host, text)| Advice { host: *host, text: (*text).to_owned() }).collect();
+pub fn advice(in_use: Option<Host>, all: &'static [Advice]) -> Vec<Advice> {
+    let mut advice = all.to_vec();
     advice.sort_by_key(|a| a.host.is_some() && a.host != in_use);
     advice
 }

@@ -5,7 +5,7 @@ use abi::{Host, Hostcall, Kind};
 use super::phrases;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict};
 use crate::of_a_log;
 use crate::story::{Step, Story};
 
@@ -16,6 +16,7 @@ const CAUGHT: &str = "recovered from panic";
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "recovered-panic-continue",
     title: "A panic was caught, and the phase answered Continue",
+    title_zh: "panic 被捕获，该阶段返回了 Continue",
     severity: Severity::Failed,
     is_fact: false,
     explanation: EXPLANATION,
@@ -64,15 +65,21 @@ fn of_step(story: &Story<'_>, step: &Step) -> Option<Verdict> {
     })))
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (None, "Mend what panicked; a plugin that guards something must deny when it fails."),
-    (
-        Some(Host::Higress),
-        "On Higress set WASM_DISABLE_PANIC_RECOVERY=true in vmConfig.env while testing: then a panic ends the VM and is seen.",
+const ADVICE: &[Advice] = &[
+    Advice::any(
+        "Mend what panicked; a plugin that guards something must deny when it fails.",
+        "修正引起 panic 的代码；起保护作用的插件在失败时必须拒绝。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Higress,
+        "On Higress set WASM_DISABLE_PANIC_RECOVERY=true in vmConfig.env while testing: then a panic ends the VM and is seen.",
+        "在 Higress 上，测试时在 vmConfig.env 中设置 WASM_DISABLE_PANIC_RECOVERY=true：这样 panic \
+         会终结虚拟机，从而被发现。",
+    ),
+    Advice::on(
+        Host::Envoy,
         "On stock Envoy the same variable stands in vm_config.environment_variables.",
+        "在原版 Envoy 上，同一个变量写在 vm_config.environment_variables 中。",
     ),
 ];
 

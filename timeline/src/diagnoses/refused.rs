@@ -1,11 +1,11 @@
 //! Dispatches that the host refused: what is told of them, whatever the reason.
 
-use abi::{Host, Kind};
+use abi::Kind;
 
 use super::phrases;
 use crate::calls::{Call, Outcome};
 use crate::event::Event;
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict};
 use crate::hold::Hold;
 use crate::story::{Step, Story};
 
@@ -22,7 +22,7 @@ pub struct Rule {
     /// What a later dispatch to the same cluster shows that was accepted, a clause.
     pub healed: &'static str,
     /// What to do.
-    pub advice: &'static [(Option<Host>, &'static str)],
+    pub advice: &'static [Advice],
 }
 
 /// One finding for all dispatches of a stream that were refused for the reason.

@@ -7,7 +7,7 @@ use super::let_go::{self, LetGo, Rule};
 use super::{kinds, phrases};
 use crate::calls::Call;
 use crate::diagnose::{Diagnosis, NearMiss};
-use crate::finding::{Severity, Verdict};
+use crate::finding::{Advice, Severity, Verdict};
 use crate::hold::Hold;
 use crate::story::Story;
 
@@ -15,6 +15,7 @@ use crate::story::Story;
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "released-by-body-continue",
     title: "What was held for a call was let go by a body phase that went on",
+    title_zh: "为调用而扣住的内容，被没有停住的请求体（或响应体）阶段放行了",
     severity: Severity::Lost,
     is_fact: false,
     explanation: EXPLANATION,
@@ -130,17 +131,22 @@ const BODY_RULE: Rule = Rule {
     advice: BODY_ADVICE,
 };
 
-const BODY_ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        Some(Host::Higress),
+const BODY_ADVICE: &[Advice] = &[
+    Advice::on(
+        Host::Higress,
         "On Higress return types.HeaderStopIteration from the headers phase if there is a body, and \
          types.ActionPause from every part of the body until the response callback resumes.",
+        "在 Higress 上，如果有请求体（或响应体），就在头部阶段返回 types.HeaderStopIteration，并对\
+         它的每一段都返回 types.ActionPause，直到响应回调恢复。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "On stock Envoy return Pause from every part of the body until the response callback resumes, \
          and with allow_on_headers_stop_iteration from the headers phase too; without that setting make \
          the call in the headers phase.",
+        "在原版 Envoy 上，对请求体（或响应体）的每一段都返回 Pause，直到响应回调恢复；设置了 \
+         allow_on_headers_stop_iteration 时，头部阶段也要返回 Pause；没有这个设置时，在头部阶段发起\
+         调用。",
     ),
 ];
 
@@ -166,18 +172,24 @@ const RULE: Rule = Rule {
     advice: ADVICE,
 };
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        Some(Host::Higress),
+const ADVICE: &[Advice] = &[
+    Advice::on(
+        Host::Higress,
         "On Higress return types.HeaderStopAllIterationAndWatermark from the headers phase if the body \
          is not needed, so that no body phase runs; else register a body handler that returns \
          types.ActionPause until the response callback resumes.",
+        "在 Higress 上，如果不需要请求体（或响应体），就在头部阶段返回 \
+         types.HeaderStopAllIterationAndWatermark，使请求体（或响应体）阶段不会执行；否则注册一个处\
+         理函数，让它在响应回调恢复之前一直返回 types.ActionPause。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "On stock Envoy with allow_on_headers_stop_iteration return Pause from the body phase too, as \
          long as the call is out; without that setting a Pause in the headers phase holds the body as \
          well.",
+        "在设置了 allow_on_headers_stop_iteration 的原版 Envoy 上，只要调用尚未得到应答，请求体\
+         （或响应体）阶段也要返回 Pause；没有这个设置时，头部阶段的 Pause 会把请求体（或响应体）也\
+         一并扣住。",
     ),
 ];
 

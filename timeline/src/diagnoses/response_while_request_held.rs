@@ -6,7 +6,7 @@ use super::{kinds, phrases};
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict, Window};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict, Window};
 use crate::ids::Sequence;
 use crate::story::{StillHeld, Story, span};
 
@@ -14,6 +14,7 @@ use crate::story::{StillHeld, Story, span};
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "response-while-request-held",
     title: "A response came while the request was still held",
+    title_zh: "请求还被扣住时，响应就来了",
     severity: Severity::Lost,
     is_fact: true,
     explanation: EXPLANATION,
@@ -131,17 +132,17 @@ fn found(
     Verdict::Found(Box::new(Finding {
         details,
         evidence: Evidence { events: phrases::cited(events), windows },
-        advice: phrases::advice(
-            None,
-            &[(
-                None,
-                "A response can come only when the upstream has the headers, or when somebody else \
-                 answers: hold the headers too if the response must wait for the request.",
-            )],
-        ),
+        advice: phrases::advice(None, ADVICE),
         ..Finding::fact(DIAGNOSIS.code, severity, Subject::Direction(Direction::Request), headline)
     }))
 }
+
+const ADVICE: &[Advice] = &[Advice::any(
+    "A response can come only when the upstream has the headers, or when somebody else \
+     answers: hold the headers too if the response must wait for the request.",
+    "只有上游拿到了请求头，或由别的一方来应答时，才会有响应：如果响应必须等待请求，请把请求头\
+     也扣住。",
+)];
 
 const EXAMPLE: &str = r#"
 response code 503 details "no_healthy_upstream"

@@ -6,7 +6,7 @@ use super::let_go::{LetGo, Rule};
 use super::{kinds, phrases};
 use crate::calls::Call;
 use crate::diagnose::{Diagnosis, NearMiss};
-use crate::finding::{Severity, Verdict};
+use crate::finding::{Advice, Severity, Verdict};
 use crate::hold::{hostcalls_on, resumes};
 use crate::story::{Step, Story};
 
@@ -14,6 +14,7 @@ use crate::story::{Step, Story};
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "resumed-with-calls-outstanding",
     title: "The callback of one call resumed the stream while another call was out",
+    title_zh: "一个调用的回调恢复了流，而另一个调用尚未得到应答",
     severity: Severity::Lost,
     is_fact: false,
     explanation: EXPLANATION,
@@ -96,18 +97,25 @@ const RULE: Rule = Rule {
     advice: ADVICE,
 };
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Count the calls that are out and resume when the last is answered, or dispatch the next call \
          in the callback of the one before; give them all one timeout.",
+        "给尚未得到应答的调用计数，最后一个得到应答时再恢复；或者在前一个调用的回调中发出下一个；\
+         给它们设置同一个超时。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "With wasm-go keep the count in the stream's context (ctx.SetContext), not in a variable of the \
          plugin: all streams of the VM share that.",
+        "使用 wasm-go 时，把计数保存在流的上下文中（ctx.SetContext），不要放在插件的变量里：那是虚\
+         拟机中所有的流共用的。",
     ),
-    (Some(Host::Envoy), "With the proxy-wasm crate keep the count in the stream context's struct."),
+    Advice::on(
+        Host::Envoy,
+        "With the proxy-wasm crate keep the count in the stream context's struct.",
+        "使用 proxy-wasm crate 时，把计数保存在流上下文的结构体中。",
+    ),
 ];
 
 const EXAMPLE: &str = r#"

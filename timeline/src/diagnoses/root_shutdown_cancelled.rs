@@ -6,13 +6,14 @@ use super::{kinds, phrases};
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict};
 use crate::story::{Story, span, timeout};
 
 /// See the head of this file.
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "root-shutdown-cancelled",
     title: "A call was out when its root ended: the host cancelled it without a callback",
+    title_zh: "根结束时调用尚未得到应答：宿主取消了它，没有回调",
     severity: Severity::Lost,
     is_fact: false,
     explanation: EXPLANATION,
@@ -97,21 +98,26 @@ fn how(end: &Event) -> String {
     }
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Start no call that matters at the end of a root, and expect that one made in configure or tick \
          is dropped by the next push: the new root has to make it again.",
+        "不要在根结束时发起重要的调用，并要预料到：在 configure 或 tick 中发起的调用会被下一次推送\
+         丢弃，新的根必须重新发起。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "With wasm-go every change of the plugin's configuration ends its root: fetch anew in the function \
          that parses it, and keep nothing that only the old root knew.",
+        "使用 wasm-go 时，插件配置的每次变更都会结束它的根：在解析配置的函数中重新获取，不要让任何\
+         东西只有旧的根知道。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "With the proxy-wasm crate answer false from on_done while calls are out and call done() after \
          the last callback: that saves them as long as another root keeps the VM.",
+        "使用 proxy-wasm crate 时，只要还有调用尚未得到应答，on_done 就返回 false，并在最后一个回\
+         调之后调用 done()：只要还有另一个根保住虚拟机，这样就能保住这些调用。",
     ),
 ];
 

@@ -24,6 +24,7 @@ const MOST_NAMED: usize = 6;
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "slow-callback",
     title: "The plugin itself held the worker",
+    title_zh: "插件自己占住了工作线程",
     severity: Severity::Failed,
     is_fact: false,
     explanation: EXPLANATION,
@@ -92,7 +93,7 @@ fn judge(story: &Story<'_>) -> Option<Verdict> {
     Some(Verdict::Found(Box::new(Finding {
         details,
         evidence: Evidence { events: phrases::cited(told.events), windows: Vec::new() },
-        advice: advice(story.timeline.dialect.host),
+        advice: phrases::advice(story.timeline.dialect.host, ADVICE),
         ..Finding::cause(DIAGNOSIS.code, severity, Subject::Timeline, told.headline)
     })))
 }
@@ -212,28 +213,27 @@ fn did(story: &Story<'_>, slow: &Event, events: &mut Vec<Sequence>) -> String {
     )
 }
 
-fn advice(in_use: Option<Host>) -> Vec<Advice> {
-    phrases::advice(
-        in_use,
-        &[
-            (
-                None,
-                "Do less in one invocation: compile patterns and parse the configuration once in \
-                 on_configure, bound what is read of a body, and let a service do what takes long.",
-            ),
-            (
-                Some(Host::Higress),
-                "On Higress look at what a Go plugin allocates: its garbage collector runs inside the \
-                 invocation too.",
-            ),
-            (
-                Some(Host::Envoy),
-                "On stock Envoy more workers (--concurrency) let fewer requests wait for one, and mend \
-                 nothing; server.worker_N.watchdog_miss counts how often a worker did not answer in 200 ms.",
-            ),
-        ],
-    )
-}
+const ADVICE: &[Advice] = &[
+    Advice::any(
+        "Do less in one invocation: compile patterns and parse the configuration once in \
+         on_configure, bound what is read of a body, and let a service do what takes long.",
+        "在一次执行中少做一些：模式的编译和配置的解析只在 on_configure 中做一次，限制读取请求体\
+         （或响应体）的量，费时的事交给服务去做。",
+    ),
+    Advice::on(
+        Host::Higress,
+        "On Higress look at what a Go plugin allocates: its garbage collector runs inside the \
+         invocation too.",
+        "在 Higress 上，检查 Go 插件分配了哪些内存：它的垃圾回收也在这次执行之内进行。",
+    ),
+    Advice::on(
+        Host::Envoy,
+        "On stock Envoy more workers (--concurrency) let fewer requests wait for one, and mend \
+         nothing; server.worker_N.watchdog_miss counts how often a worker did not answer in 200 ms.",
+        "在原版 Envoy 上，更多的工作线程（--concurrency）只会让等待同一个工作线程的请求变少，解决\
+         不了问题；server.worker_N.watchdog_miss 统计工作线程有多少次在 200 ms 内没有回应。",
+    ),
+];
 
 const EXAMPLE: &str = r#"
 0.000000 #11 create 2 root 1

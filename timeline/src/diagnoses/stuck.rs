@@ -1,12 +1,12 @@
 //! Directions that are held although nothing is on its way that could let them go: what the diagnoses of
 //! such a stop share.
 
-use abi::{Callback, Direction, Host, Kind};
+use abi::{Callback, Direction, Kind};
 
 use super::phrases;
 use crate::calls::{Call, Outcome};
 use crate::event::Event;
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict};
 use crate::hold::{Half, Hold};
 use crate::ids::Micros;
 use crate::story::{Story, span};
@@ -39,7 +39,7 @@ pub struct Told {
     /// Further events to cite.
     pub events: Vec<crate::ids::Sequence>,
     /// What to do.
-    pub advice: &'static [(Option<Host>, &'static str)],
+    pub advice: &'static [Advice],
 }
 
 /// The directions that are held, or were when something ended the stop.

@@ -8,7 +8,7 @@ use crate::black_box::Panic;
 use crate::calls::Call;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::{Event, Marks};
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict, Window};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict, Window};
 use crate::ids::Sequence;
 use crate::story::{StillHeld, Story, span};
 
@@ -16,6 +16,7 @@ use crate::story::{StillHeld, Story, span};
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "vm-trap-collateral",
     title: "The plugin trapped, and its VM took all open streams with it",
+    title_zh: "插件触发陷阱，它的虚拟机连同所有未结束的流一起失效",
     severity: Severity::Lost,
     is_fact: false,
     explanation: EXPLANATION,
@@ -226,22 +227,28 @@ fn verdict(
     }))
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Mend what trapped; until then return an error where the code now panics. Plugins with a \
          vm_id of their own do not take each other's streams with them.",
+        "修正触发陷阱的代码；在那之前，把现在会 panic 的地方改为返回错误。有自己的 vm_id 的插件不\
+         会互相连累对方的流。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "On stock Envoy 1.33 or later failure_policy: FAIL_RELOAD gives new streams a new VM after \
          about a second. FAIL_CLOSED, the default, answers 503 on that worker for good, and FAIL_OPEN \
          lets every later request pass the plugin.",
+        "在原版 Envoy 1.33 及以上，failure_policy: FAIL_RELOAD 会在大约一秒后为新的流提供新的虚拟\
+         机。默认的 FAIL_CLOSED 会让那个工作线程从此一直应答 503，FAIL_OPEN 则让此后的每个请求都绕\
+         过插件。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "Higress gives new streams a new VM by itself. wasm-go turns a panic in a phase into Continue, \
          so the request passes unchecked; one in the callback of a call is not caught.",
+        "Higress 会自动为新的流提供新的虚拟机。wasm-go 把阶段中的 panic 变成 Continue，于是请求未\
+         经检查就通过；调用的回调中的 panic 不会被捕获。",
     ),
 ];
 

@@ -5,13 +5,14 @@ use abi::Host;
 use super::kinds;
 use super::stuck::{self, Stuck, Told};
 use crate::diagnose::{Diagnosis, NearMiss};
-use crate::finding::{Severity, Verdict};
+use crate::finding::{Advice, Severity, Verdict};
 use crate::story::Story;
 
 /// See the head of this file.
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "waiting-for-body-that-cannot-come",
     title: "The plugin waits for a body, and the headers were all there is",
+    title_zh: "插件在等待请求体（或响应体），而头部就是全部内容",
     severity: Severity::Hung,
     is_fact: false,
     explanation: EXPLANATION,
@@ -49,15 +50,21 @@ fn told() -> Told {
     }
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (None, "Look at end_of_stream in the headers phase, and decide there when it is set."),
-    (
-        Some(Host::Higress),
-        "With wasm-go ask ctx.HasRequestBody() in the headers handler: the body handler is not called for a request without a body.",
+const ADVICE: &[Advice] = &[
+    Advice::any(
+        "Look at end_of_stream in the headers phase, and decide there when it is set.",
+        "在头部阶段检查 end_of_stream，如果已设置，就在那里做决定。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Higress,
+        "With wasm-go ask ctx.HasRequestBody() in the headers handler: the body handler is not called for a request without a body.",
+        "使用 wasm-go 时，在头部处理函数中询问 ctx.HasRequestBody()：没有请求体的请求，不会调用请\
+         求体处理函数。",
+    ),
+    Advice::on(
+        Host::Envoy,
         "With the proxy-wasm crate the second argument of on_http_request_headers is end_of_stream.",
+        "使用 proxy-wasm crate 时，on_http_request_headers 的第二个参数就是 end_of_stream。",
     ),
 ];
 

@@ -6,7 +6,7 @@ use super::{kinds, phrases};
 use crate::calls::{Call, Outcome};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict};
 use crate::ids::Micros;
 use crate::story::{StillHeld, Story, span, timeout};
 
@@ -19,6 +19,7 @@ const NOTICE: Micros = Micros::SECOND;
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "waiting-on-call",
     title: "A request is held and waits for a call",
+    title_zh: "请求被扣住，正在等待调用",
     severity: Severity::Hung,
     is_fact: false,
     explanation: EXPLANATION,
@@ -110,14 +111,7 @@ fn found(story: &Story<'_>, call: &Call, held_by: &Event, held: StillHeld) -> Ve
                 held.window,
             ],
         },
-        advice: phrases::advice(
-            None,
-            &[(
-                None,
-                "Give the call a timeout below those of the client and of the host, and decide in \
-                 its callback what happens when it strikes; 0 means no timeout.",
-            )],
-        ),
+        advice: phrases::advice(None, ADVICE),
         ..Finding::cause(DIAGNOSIS.code, Severity::Hung, Subject::Call(call.id), headline)
     }))
 }
@@ -146,6 +140,13 @@ fn how_it_ends(call: &Call, age: Micros) -> String {
         Some(t) => format!("Its timeout strikes {} after the dispatch.", span(t)),
     }
 }
+
+const ADVICE: &[Advice] = &[Advice::any(
+    "Give the call a timeout below those of the client and of the host, and decide in \
+     its callback what happens when it strikes; 0 means no timeout.",
+    "给调用设置一个低于客户端和宿主的超时，并在它的回调中决定超时触发后怎么办；0 表示没有超\
+     时。",
+)];
 
 const EXAMPLE: &str = r#"
 known_until 12.300000

@@ -6,7 +6,7 @@ use super::kinds;
 use super::stuck::{self, Stuck, Told};
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
-use crate::finding::{Severity, Verdict};
+use crate::finding::{Advice, Severity, Verdict};
 use crate::ids::Sequence;
 use crate::story::Story;
 
@@ -19,6 +19,7 @@ const LOW_LIMIT: u32 = 32 << 10;
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "watermark-deadlock",
     title: "The plugin waits for the end of a body that the host may have stopped reading",
+    title_zh: "插件等待请求体（或响应体）的结尾，而宿主可能已经停止读取",
     severity: Severity::Hung,
     is_fact: false,
     explanation: EXPLANATION,
@@ -142,23 +143,29 @@ fn told(story: &Story<'_>, stuck: &Stuck<'_>, held: Held, ended: bool) -> Told {
     Told { code: DIAGNOSIS.code, why, details, events: parts, advice: ADVICE }
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Do not wait for the end of a body with an answer under which the host stops reading: gather it \
          with StopIterationAndBuffer, so that one that is too large is answered 413, or look at it as it \
          streams by.",
+        "不要返回会使宿主停止读取的值，同时又等待请求体（或响应体）的结尾：用 \
+         StopIterationAndBuffer 收集它，这样过大的会得到 413；或者在它流过时逐段查看。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "On Higress return types.ActionPause (DataStopIterationAndBuffer) from the body handler, and raise \
          the limit with ctx.SetRequestBodyBufferLimit or ctx.SetResponseBodyBufferLimit in the headers \
          handler.",
+        "在 Higress 上，从请求体（或响应体）处理函数返回 types.ActionPause\
+         （DataStopIterationAndBuffer），并在头部处理函数中用 ctx.SetRequestBodyBufferLimit 或 \
+         ctx.SetResponseBodyBufferLimit 提高上限。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "On stock Envoy Pause from a body phase is StopIterationAndBuffer; the limit is the listener's or \
          cluster's per_connection_buffer_limit_bytes.",
+        "在原版 Envoy 上，请求体（或响应体）阶段的 Pause 就是 StopIterationAndBuffer；上限是监听器\
+         或集群的 per_connection_buffer_limit_bytes。",
     ),
 ];
 

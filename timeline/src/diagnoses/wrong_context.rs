@@ -7,7 +7,7 @@ use super::stuck::{self, Stuck, Told};
 use crate::calls::Outcome;
 use crate::diagnose::{Diagnosis, NearMiss};
 use crate::event::Event;
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict};
 use crate::hold::{decided_for_no_stream, decisions_on, hostcalls_on, may_release};
 use crate::story::{Step, Story};
 
@@ -15,6 +15,7 @@ use crate::story::{Step, Story};
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "wrong-context",
     title: "A resume or a local response went to the root context, not to the stream",
+    title_zh: "恢复或本地应答作用于根上下文，而不是流",
     severity: Severity::Hung,
     is_fact: false,
     explanation: EXPLANATION,
@@ -197,18 +198,21 @@ fn how(switch: Option<&Event>) -> String {
     }
 }
 
-const ADVICE: &[(Option<Host>, &str)] = &[
-    (
-        None,
+const ADVICE: &[Advice] = &[
+    Advice::any(
         "Name the stream with set_effective_context in the same callback, before the resume or the answer.",
+        "在同一个回调中，在恢复或应答之前，用 set_effective_context 指定流。",
     ),
-    (
-        Some(Host::Higress),
+    Advice::on(
+        Host::Higress,
         "With wasm-go the callback of a call does it by itself; for work from a tick keep the stream's context id and call proxywasm.SetEffectiveContext.",
+        "使用 wasm-go 时，调用的回调会自动这样做；在 tick 中工作时，保存流的上下文号并调用 \
+         proxywasm.SetEffectiveContext。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "With the proxy-wasm crate dispatch from the stream context and not from the root: then the callback belongs to the stream.",
+        "使用 proxy-wasm crate 时，从流上下文而不是从根发起调用：这样回调就属于这个流。",
     ),
 ];
 

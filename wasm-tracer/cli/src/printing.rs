@@ -58,7 +58,7 @@ impl Said {
                 .iter()
                 .map(|advice| Advice {
                     host: advice.host.map(|host| host.name().to_owned()),
-                    text: advice.text.clone(),
+                    text: advice.text.to_owned(),
                 })
                 .collect(),
         };

@@ -5,7 +5,7 @@ use abi::{Callback, Direction, Host, Hostcall, Kind};
 use super::super::{kinds, phrases};
 use super::{Case, DIAGNOSIS};
 use crate::event::Event;
-use crate::finding::{Evidence, Finding, Severity, Subject, Verdict, Window};
+use crate::finding::{Advice, Evidence, Finding, Severity, Subject, Verdict, Window};
 use crate::hold::hostcalls_on;
 use crate::ids::Sequence;
 use crate::story::{Ending, StillHeld, span};
@@ -295,8 +295,8 @@ impl Case<'_> {
             advice: phrases::advice(
                 self.story.timeline.dialect.host,
                 match self.direction {
-                    Direction::Request => &REQUEST_ADVICE,
-                    Direction::Response => &RESPONSE_ADVICE,
+                    Direction::Request => REQUEST_ADVICE,
+                    Direction::Response => RESPONSE_ADVICE,
                 },
             ),
             ..Finding::cause(DIAGNOSIS.code, severity, Subject::Call(self.call.id), headline)
@@ -304,30 +304,38 @@ impl Case<'_> {
     }
 }
 
-const REQUEST_ADVICE: [(Option<Host>, &str); 2] = [
-    (
-        Some(Host::Higress),
+const REQUEST_ADVICE: &[Advice] = &[
+    Advice::on(
+        Host::Higress,
         "On Higress return types.HeaderStopIteration from the headers phase when the request has a \
          body, with a module of ABI 0.2.100, and keep stopping in the body phase until the response \
          callback resumes.",
+        "在 Higress 上，请求有请求体时，使用 ABI 0.2.100 的模块，在请求头阶段返回 \
+         types.HeaderStopIteration，并在请求体阶段一直停止，直到响应回调恢复请求。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "On stock Envoy 1.35 or later set allow_on_headers_stop_iteration: true and return Pause \
          from the headers phase when the request has a body; without that setting make the call in \
          the headers phase and return Pause there.",
+        "在原版 Envoy 1.35 及以上，设置 allow_on_headers_stop_iteration: true，请求有请求体时在请\
+         求头阶段返回 Pause；没有这个设置时，在请求头阶段发起调用，并在那里返回 Pause。",
     ),
 ];
 
-const RESPONSE_ADVICE: [(Option<Host>, &str); 2] = [
-    (
-        Some(Host::Higress),
+const RESPONSE_ADVICE: &[Advice] = &[
+    Advice::on(
+        Host::Higress,
         "If the call may change status or headers, on Higress return types.HeaderStopIteration from \
          the response headers phase (module of ABI 0.2.100) until the callback has decided.",
+        "如果调用可能改变状态码或响应头，在 Higress 上从响应头阶段返回 types.HeaderStopIteration\
+         （ABI 0.2.100 的模块），直到回调做出决定。",
     ),
-    (
-        Some(Host::Envoy),
+    Advice::on(
+        Host::Envoy,
         "If the call may change status or headers, on stock Envoy 1.35 or later set \
          allow_on_headers_stop_iteration: true and return Pause from the response headers phase.",
+        "如果调用可能改变状态码或响应头，在原版 Envoy 1.35 及以上设置 \
+         allow_on_headers_stop_iteration: true，并从响应头阶段返回 Pause。",
     ),
 ];
