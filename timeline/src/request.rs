@@ -127,6 +127,31 @@ impl Whereabouts<'_> {
             ),
         }
     }
+
+    /// The same in Chinese.
+    pub fn sentence_zh(&self) -> String {
+        let what = match self.direction {
+            Direction::Request => "请求",
+            Direction::Response => "响应",
+        };
+        let last = &self.last.root.plugin;
+        let event = self.event;
+        let when = if self.is_over { "流结束时" } else { "现在" };
+        if self.is_held {
+            let gone =
+                if self.headers_gone { "；它的头部在此之前已经放行" } else { "" };
+            return format!("{when}{what}被 {last} 扣住（#{event}）{gone}。");
+        }
+        let passed = format!("{last} 放行了{what}（#{event}）");
+        match self.next.map(|next| &next.root.plugin) {
+            Some(next) => {
+                format!("{passed}，而 {next} 从未得到它：{when}它在两者之间的环节手里。")
+            }
+            None => format!(
+                "{passed}，而在它后面没有任何已记录的插件得到它：{when}它在 {last} 后面的环节手里，包括上游。"
+            ),
+        }
+    }
 }
 
 /// One plugin's part in a request.

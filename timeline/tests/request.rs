@@ -27,6 +27,12 @@ fn said(timelines: &[Arc<Timeline>]) -> Option<String> {
     request.whereabouts().map(|whereabouts| whereabouts.sentence())
 }
 
+/// The same in Chinese.
+fn said_in_chinese(timelines: &[Arc<Timeline>]) -> Option<String> {
+    let requests = Request::all(timelines.to_vec());
+    requests.first()?.whereabouts().map(|whereabouts| whereabouts.sentence_zh())
+}
+
 const LET_GO: &str = "0.001 #1 create 2 root 1
     0.002 #2 request_headers 2 n=3 -> continue";
 
@@ -192,4 +198,30 @@ fn what_is_stuck_in_another_plugin_is_no_finding_of_those_that_let_it_go() {
     let (first, second) = (whole("first", waits), whole("holds-it", holds));
     assert!(first.findings.is_empty() && !second.findings.is_empty());
     assert_eq!(said(&[first, second]).as_deref(), Some("The request is held by holds-it (#2)."));
+}
+
+#[test]
+fn in_chinese_the_same_is_said() {
+    let ended = format!("{LET_GO}\n{ENDED}");
+    let held = LET_GO.replace("continue", "pause");
+    let response = format!("{held}\n0.005 #3 response_headers 2 n=3 -> pause");
+    let held_body = format!("{LET_GO}\n0.004 #3 request_body 2 size=3 -> pause");
+    for (timelines, sentence) in [
+        (
+            vec![plugin("first", LET_GO)],
+            "first 放行了请求（#2），而在它后面没有任何已记录的插件得到它：现在它在 first 后面的环节手里，包括上游。",
+        ),
+        (
+            vec![plugin("later-on", NEVER_ENTERED), plugin("first", &ended)],
+            "first 放行了请求（#2），而 later-on 从未得到它：流结束时它在两者之间的环节手里。",
+        ),
+        (vec![plugin("first", &held)], "现在请求被 first 扣住（#2）。"),
+        (
+            vec![plugin("first", &held_body)],
+            "现在请求被 first 扣住（#3）；它的头部在此之前已经放行。",
+        ),
+        (vec![plugin("first", &response)], "现在响应被 first 扣住（#3）。"),
+    ] {
+        assert_eq!(said_in_chinese(&timelines).as_deref(), Some(sentence));
+    }
 }
