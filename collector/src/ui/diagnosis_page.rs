@@ -26,6 +26,22 @@ pub fn named(html: &mut Html, code: &str) {
     }
 }
 
+/// What is said of a diagnosis in a line.
+pub fn title(diagnosis: &Diagnosis, language: Language) -> &'static str {
+    language.choose(diagnosis.title, diagnosis.title_zh)
+}
+
+/// What is said of a diagnosis at length.
+pub fn explanation(diagnosis: &Diagnosis, language: Language) -> &'static str {
+    language.choose(diagnosis.explanation, diagnosis.explanation_zh)
+}
+
+/// What a finding of this code means: goes before its own sentence, which is English, where the page is not.
+pub fn meaning(code: &str, language: Language) -> Option<&'static str> {
+    let diagnosis = language.choose(None, registry::find(code))?;
+    Some(title(diagnosis, language))
+}
+
 /// The list of all that can be found.
 pub fn diagnoses_page(speech: &Speech) -> String {
     page(speech, said::DIAGNOSES.of(speech.language), None, |html| {
@@ -37,22 +53,15 @@ pub fn diagnoses_page(speech: &Speech) -> String {
         table::table(html, &said::DIAGNOSES, &columns, all, |html, diagnosis| {
             html.element("td", &[], |html| badge(html, Some(diagnosis.severity), false));
             html.element("td", &[], |html| named(html, diagnosis.code));
-            html.english("td", &[], diagnosis.title);
+            html.leaf("td", &[], title(diagnosis, html.speech().language));
             html.said("td", &[], words::kind(diagnosis.is_fact));
         });
     })
 }
 
-/// What is said of a diagnosis at length.
-pub fn explanation(diagnosis: &Diagnosis, language: Language) -> &'static str {
-    match language {
-        Language::English => diagnosis.explanation,
-        Language::Chinese => diagnosis.explanation_zh,
-    }
-}
-
 /// The page of a diagnosis. `cases`: timelines with this finding, latest first.
 pub fn diagnosis_page(speech: &Speech, diagnosis: &Diagnosis, cases: &[Row]) -> String {
+    let language = speech.language;
     page(speech, diagnosis.code, None, |html| {
         html.element("article", &[("class", "diagnosis")], |html| {
             html.element("div", &[("class", "heading")], |html| {
@@ -61,13 +70,13 @@ pub fn diagnosis_page(speech: &Speech, diagnosis: &Diagnosis, cases: &[Row]) -> 
                     html.leaf("code", &[], diagnosis.code);
                 });
             });
-            html.english("p", &[("class", "headline")], diagnosis.title);
+            html.leaf("p", &[("class", "headline")], title(diagnosis, language));
             let kind = html.words(if diagnosis.is_fact { &said::A_FACT } else { &said::A_CAUSE });
             let severity = html.words(severity(diagnosis.severity));
             let at_worst = html.filled(&said::AT_WORST, &[kind, severity]);
             html.leaf("p", &[("class", "faint")], &at_worst);
             html.line();
-            prose(html, "h2", explanation(diagnosis, speech.language));
+            prose(html, "h2", explanation(diagnosis, language));
             known_from(html, diagnosis);
             example(html, diagnosis);
             html.line();

@@ -29,6 +29,7 @@ pub fn findings(html: &mut Html, timeline: &Timeline) {
 }
 
 fn finding(html: &mut Html, finding: &Finding, number: usize, timeline: &Timeline) {
+    let language = html.speech().language;
     let id = format!("f{number}");
     let class = format!("finding {}", finding.severity.name());
     html.line();
@@ -41,7 +42,14 @@ fn finding(html: &mut Html, finding: &Finding, number: usize, timeline: &Timelin
             html.say(words::kind(finding.is_fact));
             html.text(&format!(" · {}", subject(html, finding.subject)));
         });
-        html.english("p", &[("class", "headline")], &sentence(&finding.headline));
+        let exactly = sentence(&finding.headline);
+        match diagnosis_page::meaning(&finding.code, language) {
+            Some(meaning) => {
+                html.leaf("p", &[("class", "headline")], meaning);
+                html.english("p", &[("class", "exactly")], &exactly);
+            }
+            None => html.english("p", &[("class", "headline")], &exactly),
+        }
         if !finding.details.is_empty() {
             html.english_element("ul", &[], |html| {
                 for detail in &finding.details {
@@ -63,9 +71,8 @@ fn finding(html: &mut Html, finding: &Finding, number: usize, timeline: &Timelin
         }
         if let Some(diagnosis) = registry::find(&finding.code) {
             html.element("details", &[], |html| {
-                html.english("summary", &[], diagnosis.title);
+                html.leaf("summary", &[], diagnosis_page::title(diagnosis, language));
                 html.element("div", &[("class", "explanation")], |html| {
-                    let language = html.speech().language;
                     prose(html, "h4", diagnosis_page::explanation(diagnosis, language));
                 });
             });
@@ -168,7 +175,7 @@ fn advice(html: &mut Html, advice: &[Advice], seen: Option<Host>) {
                 }
             };
             html.leaf("dt", &[], &host);
-            html.english("dd", &[], &one.text);
+            html.leaf("dd", &[], html.speech().language.choose(one.text, one.text_zh));
         }
     });
 }

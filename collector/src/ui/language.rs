@@ -22,9 +22,14 @@ impl Language {
 
     /// Its tag, for `lang=`.
     pub fn tag(self) -> &'static str {
+        self.choose("en", "zh-CN")
+    }
+
+    /// Of what is said in both, what is said in this one.
+    pub fn choose<T>(self, english: T, chinese: T) -> T {
         match self {
-            Language::English => "en",
-            Language::Chinese => "zh-CN",
+            Language::English => english,
+            Language::Chinese => chinese,
         }
     }
 
@@ -37,18 +42,12 @@ impl Language {
 
     /// The other one.
     pub fn other(self) -> Language {
-        match self {
-            Language::English => Language::Chinese,
-            Language::Chinese => Language::English,
-        }
+        self.choose(Language::Chinese, Language::English)
     }
 
     /// Its name in itself.
     pub fn name(self) -> &'static str {
-        match self {
-            Language::English => "English",
-            Language::Chinese => "中文",
-        }
+        self.choose("English", "中文")
     }
 
     /// Of a language tag with or without a region, e.g. `zh-CN`.

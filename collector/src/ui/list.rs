@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use ::timeline::finding::Severity;
 use ::timeline::ids::{Micros, TimelineId};
+use ::timeline::registry::DIAGNOSES;
 use ::timeline::{Reason, State, Timeline};
 
 use super::escape::{Attributes, Html, encoded};
@@ -12,7 +13,7 @@ use super::language::Speech;
 use super::page::{badge, page, severity, text_or_dash};
 use super::phrases::{self as said, Phrase};
 use super::troubles::{Trouble, troubles};
-use super::words;
+use super::{diagnosis_page, words};
 
 /// What the first page shows.
 #[derive(Clone, Debug, Default)]
@@ -269,8 +270,11 @@ fn words_of_script(html: &Html) -> String {
         ("reconnecting", &said::RECONNECTING),
     ];
     let all = severities.chain(reasons).chain(others);
-    let words: BTreeMap<&str, &str> =
+    let mut words: BTreeMap<&str, &str> =
         all.map(|(name, phrase)| (name, html.words(phrase))).collect();
+    let codes = DIAGNOSES.iter().map(|diagnosis| diagnosis.code);
+    let language = html.speech().language;
+    words.extend(codes.filter_map(|code| Some((code, diagnosis_page::meaning(code, language)?))));
     // Strings always become JSON.
     serde_json::to_string(&words).unwrap_or_default()
 }
@@ -326,6 +330,10 @@ fn row(html: &mut Html, row: &Row) {
             html.element("a", &[("href", &link)], |html| match &row.headline {
                 Some((code, headline)) => {
                     html.leaf("b", &[], code);
+                    let meaning = diagnosis_page::meaning(code, html.speech().language);
+                    if let Some(meaning) = meaning {
+                        html.leaf("span", &[], meaning);
+                    }
                     html.english("span", FEW, headline);
                 }
                 None if row.state == State::Open || row.pending > 0 => {

@@ -1,7 +1,7 @@
 //! The fixed words of the pages, in both languages: all of them, and nowhere else.
 //!
-//! What diagnoses say of a timeline is English (`Html::english`), names of callbacks and codes are the same in
-//! every language.
+//! What diagnoses say of every timeline stands in both with them; what they say of one is English
+//! (`Html::english`). Names of callbacks and codes are the same in every language.
 
 use super::language::Language;
 
@@ -16,10 +16,7 @@ pub struct Phrase {
 impl Phrase {
     /// As it is in a language.
     pub fn of(&self, language: Language) -> &'static str {
-        match language {
-            Language::English => self.english,
-            Language::Chinese => self.chinese,
-        }
+        language.choose(self.english, self.chinese)
     }
 
     /// With data in its places.

@@ -4,11 +4,11 @@ use ::timeline::Timeline;
 use ::timeline::request::Request;
 
 use super::escape::{Html, encoded};
-use super::language::Speech;
+use super::language::{Language, Speech};
 use super::list::{Row, table};
 use super::page::{badge, page};
 use super::phrases as said;
-use super::{svg, words};
+use super::{diagnosis_page, svg, words};
 
 /// Link to the page of a request.
 pub fn link(request_id: &str) -> String {
@@ -35,13 +35,21 @@ fn pass(html: &mut Html, request: &Request) {
             html.leaf("h2", &[("class", "path")], &head);
         }
         if let Some(whereabouts) = request.whereabouts() {
-            html.english("p", &[("class", "headline")], &whereabouts.sentence());
+            let sentence = match html.speech().language {
+                Language::English => whereabouts.sentence(),
+                Language::Chinese => whereabouts.sentence_zh(),
+            };
+            html.leaf("p", &[("class", "headline")], &sentence);
         }
         for (timeline, finding) in request.findings() {
             html.element("p", &[], |html| {
                 badge(html, Some(finding.severity), false);
                 html.leaf("code", &[], &finding.code);
                 html.text(&format!(" {}: ", timeline.root.plugin));
+                let meaning = diagnosis_page::meaning(&finding.code, html.speech().language);
+                if let Some(meaning) = meaning {
+                    html.text(&format!("{meaning}。"));
+                }
                 html.english("span", &[], &finding.headline);
             });
         }

@@ -33,7 +33,9 @@ await visit(async ({ open }) => {
     await follow(page, page.getByRole("navigation").getByRole("link", { name, exact: true }));
     assert.equal(await language(page), "zh-CN", name);
   }
-  // What is English on a Chinese page says so.
-  const headline = page.locator("#rows tr.lost .what span").first();
-  assert.equal(await headline.getAttribute("lang"), "en");
+  // What was found is said in Chinese first; what is English on a Chinese page says so.
+  const [meaning, exactly] = await page.locator("#rows tr.lost").first().locator(".what span").all();
+  assert.match(await meaning.innerText(), /\p{Script=Han}/u);
+  assert.equal(await meaning.getAttribute("lang"), null);
+  assert.equal(await exactly.getAttribute("lang"), "en");
 });

@@ -57,7 +57,8 @@ function found(timeline) {
   if (first) {
     const headline = element("span", "few", first.headline);
     headline.lang = "en";
-    link.append(element("b", "", first.code), headline);
+    const meaning = words[first.code] ? [element("span", "", words[first.code])] : [];
+    link.append(element("b", "", first.code), ...meaning, headline);
   } else {
     const nothing = timeline.state === "open" ? words.nothing_so_far : words.nothing_found;
     link.append(element("span", "", nothing));

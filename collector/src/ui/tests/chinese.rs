@@ -1,12 +1,16 @@
 //! Pages in Chinese: no fixed word of them is left in English, and what is English says so.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use ::timeline::Timeline;
 use ::timeline::delivery::{Root, StreamInfo};
 use ::timeline::ids::InstanceId;
 use ::timeline::request::Request;
+use ::timeline::{registry, script};
 
+use super::super::escape::Html;
 use super::super::*;
 use super::{fixture, hostile_instance};
 use crate::config::{Links, Settings};
@@ -14,7 +18,7 @@ use crate::decode::SourceTotals;
 use crate::pipeline::TrafficReport;
 
 /// In every language the same.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 18] = [
     "English",
     "Envoy",
     "Higress",
@@ -31,6 +35,8 @@ const NAMES: [&str; 16] = [
     "Grafana",
     "http",
     "Jaeger",
+    "panic",
+    "Continue",
 ];
 
 fn chinese() -> Speech {
@@ -93,6 +99,10 @@ fn told_in_russian(mut timeline: Timeline) -> Timeline {
     timeline.node = "слово".into();
     for call in &mut timeline.calls {
         call.cluster = word();
+    }
+    // Its names of the ABI and of settings are those of the English one: the tests of timeline see to it.
+    for advice in timeline.findings.iter_mut().flat_map(|finding| &mut finding.advice) {
+        advice.text_zh = "слово";
     }
     timeline.stream = StreamInfo {
         request_id: word(),
@@ -219,4 +229,60 @@ fn plugins_instances_diagnoses_and_problems_are_in_chinese() {
     check("diagnoses", &diagnoses_page(&chinese()));
     check("a problem", &problem_page(&chinese(), "nothing is at /x"));
     check("the form", &token_form(&chinese(), true));
+}
+
+fn element(name: &'static str, attributes: &[(&'static str, &str)], text: &str) -> String {
+    let mut html = Html::default();
+    html.leaf(name, attributes, text);
+    html.finish()
+}
+
+#[test]
+fn of_every_recorded_finding_meaning_and_advice_are_in_chinese() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../timeline/tests/recorded");
+    let mut met = BTreeSet::new();
+    for file in std::fs::read_dir(folder).expect("the folder of the recordings") {
+        let text = std::fs::read_to_string(file.expect("a recording").path()).expect("its text");
+        let timeline = script::parse(&text).unwrap_or_else(|e| panic!("{e} in {text}"));
+        let page = timeline_page(&chinese(), &Links::default(), &timeline, "");
+        for finding in &timeline.findings {
+            let code = &finding.code;
+            let meaning = registry::find(code).expect("a diagnosis").title_zh;
+            let meant = element("p", &[("class", "headline")], meaning);
+            let exactly = [("class", "exactly"), ("lang", "en")];
+            let both = meant + &element("p", &exactly, &finding.headline);
+            assert!(page.contains(&both), "{code}: {both} is not in {page}");
+            for advice in &finding.advice {
+                let [chinese, english] =
+                    [advice.text_zh, advice.text].map(|text| element("dd", &[], text));
+                assert!(page.contains(&chinese), "{code}: {chinese}");
+                assert!(!page.contains(english.trim_start_matches("<dd>")), "{code}: {english}");
+            }
+            met.insert(code.clone());
+        }
+        let Some(first) = timeline.headline() else { continue };
+        let meaning = registry::find(&first.code).expect("a diagnosis").title_zh;
+        let [code, meaning] = [("b", first.code.as_str()), ("span", meaning)]
+            .map(|(name, text)| element(name, &[], text));
+        let exactly = element("span", &[("class", "few"), ("lang", "en")], &first.headline);
+        let view = ListView { rows: vec![Row::of(&timeline)], ..ListView::default() };
+        let list = list_page(&chinese(), &view);
+        assert!(list.contains(&format!("{code}{meaning}{exactly}")), "{meaning} is not in {list}");
+    }
+    assert!(met.len() > 25, "only {met:?}");
+}
+
+#[test]
+fn live_rows_have_the_meaning_of_every_finding_and_english_ones_need_none() {
+    let words = |speech: &Speech| {
+        let page = list_page(speech, &ListView::default());
+        let (_, rest) = page.split_once("data-words=\"").expect("the words of the script");
+        let words = rest.split('"').next().unwrap_or_default().replace("&quot;", "\"");
+        serde_json::from_str::<serde_json::Value>(&words).expect("JSON")
+    };
+    let [chinese, english] = [chinese(), Speech::default()].map(|speech| words(&speech));
+    for diagnosis in registry::DIAGNOSES {
+        assert_eq!(chinese[diagnosis.code], diagnosis.title_zh);
+        assert!(english.get(diagnosis.code).is_none(), "{}", diagnosis.code);
+    }
 }
