@@ -8,6 +8,7 @@ mod late;
 mod memory;
 mod roots;
 mod trapped;
+mod vain;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -73,6 +74,8 @@ pub(crate) struct Correlator {
     ending_roots: Vec<(Micros, ContextId)>,
     /// Invocations that found no timeline after a gap: a late batch may name it.
     orphans: late::Orphans,
+    /// What roots decided for no stream.
+    vain: vain::Vain,
     /// Gaps have been filled: verdicts about them can change.
     is_refilled: bool,
 }
@@ -130,6 +133,7 @@ impl Correlator {
             ended_roots: Vec::new(),
             ending_roots: Vec::new(),
             orphans: late::Orphans::default(),
+            vain: vain::Vain::default(),
             is_refilled: false,
         }
     }
@@ -164,6 +168,7 @@ impl Correlator {
         for event in events {
             self.event(event);
         }
+        self.told_of_vain_again();
         self.remember(delivery.memory_pages, delivery.clock.monotonic);
         for stream in delivery.streams {
             self.stream(stream);
@@ -243,6 +248,7 @@ impl Correlator {
         {
             self.told_of_vain(event, &hostcalls);
         }
+        self.vain.came_late(invocation.as_ref());
         let Some(key) = home else { return };
         for event in &hostcalls {
             if event.is_dispatch() && event.result == 0 && event.call != CallId(0) {

@@ -1,15 +1,14 @@
 //! The timelines of roots: the life of each, and an errand for every other invocation that dispatches.
 
-use abi::{Callback, Direction};
+use abi::Callback;
 
 use super::closing::Ends;
-use super::{Correlator, Held, Key, insert};
+use super::{Correlator, Key, insert};
 use crate::calls::{self, FULL};
 use crate::diagnose::Instant;
 use crate::event::Event;
-use crate::hold::{self, decided_for_no_stream, decisions_on};
-use crate::ids::{ContextId, Entry, Micros};
-use crate::story::Story;
+use crate::hold::decisions_on;
+use crate::ids::{ContextId, Entry};
 use crate::timeline::{Timeline, errand};
 
 impl Correlator {
@@ -39,38 +38,6 @@ impl Correlator {
                 Some(self.life(root))
             }
             _ => is_errand(root, hostcalls).then(|| self.errand(root, event.entry)),
-        }
-    }
-
-    /// What a root decided for no stream may have been meant for any of its own that is held then: each
-    /// has it too, once, but not the time that it took. Those that made no call have only their root to wait
-    /// for, and go before the others.
-    pub(super) fn told_of_vain(&mut self, event: &Event, hostcalls: &[Event]) {
-        let root = event.context;
-        let vain: Vec<&Event> = decided_for_no_stream(root, hostcalls).collect();
-        if vain.is_empty() {
-            return;
-        }
-        let copy = Event { took: Micros(0), ..event.clone() };
-        let is_its = |held: &Held| {
-            let grows = held.is_stream && !held.deleted && !held.resting;
-            grows && self.root_id(held.kept.root_id()) == root
-        };
-        let waiting = |(key, held): (&Key, &Held)| {
-            let timeline = held.kept.read();
-            let waits = is_its(held) && waits_untold(&timeline, event, &vain);
-            let mut before = timeline.events.iter().filter(|e| e.entry < event.entry);
-            waits.then(|| (*key, !before.any(Event::is_dispatch)))
-        };
-        let mut waiting: Vec<_> = self.held.iter().filter_map(waiting).collect();
-        if waiting.iter().any(|(_, is_without_calls)| *is_without_calls) {
-            waiting.retain(|(_, is_without_calls)| *is_without_calls);
-        }
-        for (key, _) in waiting {
-            if let Some(held) = self.held.get_mut(&key) {
-                insert(held.kept.open(), std::iter::once(&copy).chain(vain.clone()).cloned());
-                self.touch(key);
-            }
         }
     }
 
@@ -167,24 +134,6 @@ fn was_open(timeline: &Timeline, deleted: bool, end: &Event) -> bool {
     before.events = timeline.events.iter().filter(|e| e.order() < end.order()).cloned().collect();
     before.calls = calls::of(&before);
     !before.events.is_empty() && Ends::of(deleted, &before).reason(Instant::at(end.at)).is_none()
-}
-
-/// Is something of a stream held at an event of its root that one of `vain` would have let go, and has it nothing
-/// of the kind since its own last event by then?
-fn waits_untold(timeline: &Timeline, event: &Event, vain: &[&Event]) -> bool {
-    let is_vain = |last: &Event| last.context == event.context && last.decides();
-    let by_then = timeline.events.partition_point(|e| e.entry <= event.entry);
-    if timeline.events[..by_then].last().is_some_and(is_vain) {
-        return false;
-    }
-    let steps = Story::of(timeline, Instant::at(event.at)).steps;
-    let then = steps.iter().rfind(|step| step.entry < event.entry).map(|step| step.after);
-    then.is_some_and(|then| {
-        [Direction::Request, Direction::Response].into_iter().any(|direction| {
-            then.of(direction).hold.is_held()
-                && vain.iter().any(|e| hold::may_release(e, direction))
-        })
-    })
 }
 
 /// Is an invocation of a root worth a timeline of its own: did it dispatch, or decide for the root what it

@@ -1,5 +1,6 @@
 //! What roots do is told as timelines of their own: the life of each, and its errands.
 
+use timeline::event::Marks;
 use timeline::ids::{CallId, ContextId, Entry, Micros, Sequence};
 use timeline::timeline::Timeline;
 use timeline::{Instance, Reason, State, Update, codec, script};
@@ -306,4 +307,33 @@ fn what_a_root_resumed_for_no_stream_is_told_of_those_that_wait_for_nothing_else
     );
     assert_eq!(told(3), ["header-pause-starves-body"], "a response, which nobody resumed");
     assert_eq!(told(4), ["wrong-context"], "it waits for its root alone");
+}
+
+#[test]
+fn what_a_root_resumed_for_no_stream_is_told_of_one_that_was_recorded_after_all() {
+    let text = r#"0.100000 #1 create 1
+0.200000 #2 create 2 root 1
+0.200100 #3 request_headers 2 n=3 end -> pause
+0.400000 #5 tick root 1
+0.400001 #4   continue_stream request -> ok
+3.000000 #6 log 2
+3.000100 #7 done 2
+3.000200 #8 delete 2
+4.000000 #9 tick root 1
+"#;
+    let mut events = record_whole(text);
+    // What had been kept aside of it comes after the tick, and was before it.
+    for event in events.iter_mut().filter(|e| e.context == ContextId(2) && !e.is_end()) {
+        event.marks = event.marks.with(Marks::PROMOTED);
+    }
+    events[1..5].rotate_left(2);
+    for (event, number) in events.iter_mut().zip(1..) {
+        event.sequence = Sequence(number);
+    }
+    for cuts in [vec![], vec![2], vec![3], vec![5], vec![3, 4, 5]] {
+        let seen = Seen::of(batches(&events, &cuts));
+        let of = |t: &&Timeline| t.context == ContextId(2);
+        let stream = seen.last.values().find(of).expect("the stream");
+        assert_eq!(codes(stream), ["wrong-context"], "cut after {cuts:?}");
+    }
 }
