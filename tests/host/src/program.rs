@@ -112,8 +112,6 @@ struct Shape<'a> {
     functions: u32,
     /// Globals, imported and its own.
     globals: u32,
-    /// Pages of its memory at its start.
-    pages: u64,
 }
 
 impl Shape<'_> {
@@ -131,11 +129,6 @@ impl Shape<'_> {
                     }
                 }
                 Payload::FunctionSection(section) => shape.functions = section.count(),
-                Payload::MemorySection(section) => {
-                    for memory in section {
-                        shape.pages += memory?.initial;
-                    }
-                }
                 Payload::GlobalSection(section) => shape.globals += section.count(),
                 Payload::CodeSectionStart { .. } => break,
                 _ => {}

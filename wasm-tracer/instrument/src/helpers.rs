@@ -34,11 +34,10 @@ pub(crate) struct Helpers {
 const PAGE_SHIFT: i32 = 16;
 
 /// Adds all helpers.
-/// `maximum`: what the plugin declares.
-pub(crate) fn add(joined: &mut Joined<'_, '_>, maximum: Option<u64>) -> Helpers {
+pub(crate) fn add(joined: &mut Joined<'_, '_>) -> Helpers {
     let within = within(joined);
     Helpers {
-        plugin_grow: plugin_grow(joined, maximum),
+        plugin_grow: plugin_grow(joined),
         recorder_grow: recorder_grow(joined),
         copy: bulk(joined, within, "memory.copy", [Side::Recorder, Side::Recorder]),
         fill: bulk(joined, within, "memory.fill", [Side::Recorder, Side::Value]),
@@ -54,7 +53,7 @@ pub(crate) fn add(joined: &mut Joined<'_, '_>, maximum: Option<u64>) -> Helpers 
 /// Grow, move the recorder's memory up, zero what it left (as much of it as is the plugin's now),
 /// raise the base. Fails as `memory.grow` does, and then nothing has changed. What lies beyond the maximum that
 /// the plugin declares is the recorder's.
-fn plugin_grow(joined: &mut Joined<'_, '_>, maximum: Option<u64>) -> u32 {
+fn plugin_grow(joined: &mut Joined<'_, '_>) -> u32 {
     let (base, pages) = (joined.globals.base, joined.globals.pages);
     let (delta, before, target) = (0, 1, 2);
     let mut code = function(2);
@@ -69,7 +68,7 @@ fn plugin_grow(joined: &mut Joined<'_, '_>, maximum: Option<u64>) -> u32 {
         .local_get(before)
         .return_()
         .end();
-    if let Some(maximum) = maximum {
+    if let Some(maximum) = joined.plugin.memories[0].maximum {
         code.instructions()
             .local_get(delta)
             .i32_const(maximum as i32)

@@ -122,7 +122,7 @@ impl<'m, 'a> Joined<'m, 'a> {
             added: Vec::new(),
             first_added: next,
         };
-        let helpers = helpers::add(&mut joined, plugin.memories[0].maximum);
+        let helpers = helpers::add(&mut joined);
         joined.graft_functions = adaptor::add(&mut joined, &helpers)?;
         joined.graft_functions.extend(graft_defined);
         Ok((joined, helpers))

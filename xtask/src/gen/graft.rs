@@ -18,7 +18,7 @@ const STACK_BYTES: u32 = 16 * 1024;
 /// Bytes of it that stay free in the deepest call chain: after lowering an overflow would not trap but
 /// run into the recorder's data, and then into the plugin's.
 const STACK_SPARE: u32 = 4 * 1024;
-/// Memory in all; a slab of 32 KiB for skeletons has to fit later.
+/// Memory in all, without the pages of skeletons.
 const MEMORY_PAGES: u64 = 4;
 
 /// Builds the graft of the workspace, checks it and answers its bytes.
