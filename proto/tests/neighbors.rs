@@ -1,37 +1,20 @@
 //! Neighbouring releases understand each other: what the schema of an older one reads of each golden
 //! batch, and a batch as a newer recorder may write it.
 
-use std::path::{Path, PathBuf};
+mod support;
+
+use std::path::Path;
 
 use prost::Message;
 use prost_reflect::{
     DescriptorPool, DynamicMessage, Kind, MessageDescriptor, ReflectMessage, Value,
 };
 use proto::v1;
+use support::{files, golden};
 
 /// What a newer recorder may write: made of the newest golden batch, with much that nobody knows.
 const NEWER: &str = "v1-newer";
 const NEWEST: &str = "v1-minor-1";
-
-fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
-}
-
-/// The golden files with this ending, by name.
-fn files(ending: &str) -> Vec<(String, Vec<u8>)> {
-    let mut files: Vec<_> = std::fs::read_dir(golden())
-        .expect("the folder of golden batches")
-        .map(|entry| entry.expect("a file").path())
-        .filter(|path| path.extension().is_some_and(|end| end == ending))
-        .map(|path| {
-            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-            (name, std::fs::read(&path).expect("readable"))
-        })
-        .collect();
-    files.sort();
-    assert!(!files.is_empty(), "no golden file ends in {ending}");
-    files
-}
 
 /// The schema's message of one batch.
 fn batch_of(file: &str, folder: &Path) -> MessageDescriptor {

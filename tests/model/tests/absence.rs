@@ -30,6 +30,17 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// At no step, nor when all has arrived.
+fn no_absence_is_false(mut world: World, steps: &[Step]) -> Result<(), TestCaseError> {
+    for step in steps {
+        world.take(step);
+        world.check()?;
+    }
+    world.settle();
+    world.check()?;
+    world.check_settled()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -37,19 +48,8 @@ proptest! {
     fn absence_is_never_found_where_the_callback_was_delivered(
         steps in prop::collection::vec(step(), 1..120)
     ) {
-        let mut world = World::start();
-        for step in &steps {
-            world.take(step);
-            world.check()?;
-        }
-        world.settle();
-        world.check()?;
-        world.check_settled()?;
+        no_absence_is_false(World::start(), &steps)?;
     }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// The same where only some streams are sampled, and others are promoted: their events get their numbers
     /// late, when more is known already than they are.
@@ -58,14 +58,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..120),
         rate in prop::sample::select(vec!["0", "0.5"])
     ) {
-        let mut world = World::sampling(rate);
-        for step in &steps {
-            world.take(step);
-            world.check()?;
-        }
-        world.settle();
-        world.check()?;
-        world.check_settled()?;
+        no_absence_is_false(World::sampling(rate), &steps)?;
     }
 }
 

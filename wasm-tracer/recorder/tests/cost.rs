@@ -13,18 +13,22 @@ fn asked(vm: &Vm) -> Asked {
     [host.clock_reads, host.header_reads, host.value_reads, host.property_reads]
 }
 
+/// What a request asks for when nothing else is left to do. Not so many that one is measured for the fuse.
+fn asked_by(request: impl FnOnce(&mut Vm), vm: &mut Vm) -> Asked {
+    vm.drain();
+    let before = asked(vm);
+    request(vm);
+    let after = asked(vm);
+    std::array::from_fn(|at| after[at] - before[at])
+}
+
 /// What one request asks for, after many like it.
 fn per_request(request: impl Fn(&mut Vm, u32)) -> Asked {
     let mut vm = Vm::start();
     for context in 2..300 {
         request(&mut vm, context);
     }
-    vm.drain();
-    let before = asked(&vm);
-    // Not so many that one is measured for the fuse.
-    request(&mut vm, 301);
-    let after = asked(&vm);
-    std::array::from_fn(|at| after[at] - before[at])
+    asked_by(|vm| request(vm, 301), &mut vm)
 }
 
 fn calls_in(phase: Callback, vm: &mut Vm, context: u32) {
@@ -94,12 +98,7 @@ fn what_is_only_counted_asks_for_nothing() {
 
 /// What a request asks for that was not chosen.
 fn not_chosen(request: impl Fn(&mut Vm)) -> Asked {
-    let mut vm = Vm::start_with(&[], "WASM_TRACER_RATE=0");
-    vm.drain();
-    let before = asked(&vm);
-    request(&mut vm);
-    let after = asked(&vm);
-    std::array::from_fn(|at| after[at] - before[at])
+    asked_by(request, &mut Vm::start_with(&[], "WASM_TRACER_RATE=0"))
 }
 
 #[test]
