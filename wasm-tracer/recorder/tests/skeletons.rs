@@ -4,7 +4,7 @@ mod support;
 
 use abi::{Callback, Hostcall};
 use proptest::prelude::*;
-use proto::v1::{Batch, LostReason, Mark};
+use proto::v1::{Batch, Counters, Lost, LostReason, Mark};
 use support::{ROOT, Read, Vm, events};
 
 const STREAM: u32 = 2;
@@ -59,6 +59,11 @@ fn is_answered(vm: &mut Vm, context: u32, call: u32, headers: u32) {
     });
 }
 
+/// What the last counters say.
+fn counters(vm: &Vm) -> Counters {
+    vm.batches().into_iter().rev().find_map(|batch| batch.counters).expect("counters")
+}
+
 const WAITED: [&str; 4] = ["create", "request_headers", "request_body", "http_call"];
 const ENDED: [&str; 3] = ["log", "done", "delete"];
 
@@ -73,7 +78,7 @@ fn what_goes_as_it_should_is_counted_and_forgotten() {
     assert_eq!(story(&of_streams(&mut vm)), [""; 0]);
     let root = vm.last_batch().roots[0].clone();
     assert_eq!((root.streams, root.streams_recorded, root.streams_refused), (2, 0, 0));
-    let counters = vm.batches().iter().rev().find_map(|b| b.counters.clone()).expect("counters");
+    let counters = counters(&vm);
     assert_eq!(counters.calls[0].count, 1);
     assert_eq!((counters.streams_not_watched, counters.skeleton_bytes), (0, 64 << 10));
 }
@@ -246,6 +251,57 @@ fn what_another_context_does_to_it_is_told_as_lost() {
 }
 
 #[test]
+fn what_an_invocation_kept_nowhere_does_to_a_recorded_stream_is_told_as_lost_of_it() {
+    let mut vm = vm();
+    calls_and_waits(&mut vm, STREAM, 900);
+    vm.pass_millis(2_200);
+    // Its skeleton would lie in a second page.
+    let unwatched = STREAM + 64;
+    vm.host.most_skeletons = 64;
+    begins(&mut vm, unwatched);
+    vm.call_doing(Callback::RequestHeaders, unwatched, [9, 0, 0, 0], 0, |vm| {
+        vm.hostcall(Hostcall::SetEffectiveContext, 0, &[STREAM]);
+        vm.hostcall(Hostcall::ContinueStream, 0, &[0]);
+    });
+    vm.end(STREAM);
+    let all = of_streams(&mut vm);
+    assert_eq!(story(&all), [&WAITED[..], &ENDED].concat());
+    let number = all[..4].iter().map(|e| e.sequence).max().expect("what was promoted") + 1;
+    assert_eq!(all[4].sequence, number + 1);
+    let lost = Lost {
+        from_sequence: number,
+        to_sequence: number,
+        reason: LostReason::Skeleton.into(),
+        contexts: vec![STREAM],
+    };
+    let mut told: Vec<_> = vm.batches().iter().flat_map(|b| b.lost.clone()).collect();
+    told.dedup();
+    assert_eq!(told, [lost]);
+    let counters = counters(&vm);
+    assert_eq!((counters.streams_not_watched, counters.events_lost), (1, 0));
+}
+
+#[test]
+fn what_skeletons_did_not_hold_counts_as_no_lost_event_and_blows_no_fuse() {
+    let mut vm = vm();
+    let streams = STREAM..STREAM + 20;
+    for (context, call) in streams.clone().zip((900..).step_by(4)) {
+        calls_and_waits(&mut vm, context, call);
+        for _ in 0..200 {
+            vm.call(Callback::RequestBody, context, [9, 0, 0, 0], 1);
+        }
+        vm.pass_millis(2_000);
+        vm.answer_all(200);
+    }
+    let mut lost: Vec<u32> =
+        vm.batches().iter().flat_map(|b| &b.lost).flat_map(|l| l.contexts.clone()).collect();
+    lost.dedup();
+    assert_eq!(lost, streams.collect::<Vec<_>>(), "a loss every two seconds");
+    let counters = counters(&vm);
+    assert_eq!((counters.events_lost, counters.fuse_trips), (0, 0));
+}
+
+#[test]
 fn without_memory_for_its_skeleton_a_stream_is_not_watched() {
     let mut vm = vm();
     vm.host.most_skeletons = 0;
@@ -253,7 +309,7 @@ fn without_memory_for_its_skeleton_a_stream_is_not_watched() {
     vm.pass_millis(2_200);
     vm.end(STREAM);
     assert_eq!(story(&of_streams(&mut vm)), [""; 0]);
-    let counters = vm.batches().iter().rev().find_map(|b| b.counters.clone()).expect("counters");
+    let counters = counters(&vm);
     assert_eq!((counters.streams_not_watched, counters.skeleton_bytes), (1, 0));
 }
 
