@@ -338,7 +338,10 @@ const LOST: [(v1::LostReason, &str); 11] = [
     (v1::LostReason::LogEnds, Lost::LOG_ENDS),
     (v1::LostReason::LogUnsure, Lost::LOG_UNSURE),
     (v1::LostReason::LogUnnumbered, Lost::LOG_UNNUMBERED),
-    (v1::LostReason::Skeleton, "the stream was not sampled, and not all of it was kept aside"),
+    (
+        v1::LostReason::Skeleton,
+        "not all that was done to the stream was kept: it or the invocation was not recorded at the time",
+    ),
 ];
 
 fn lost(lost: v1::Lost) -> Lost {

@@ -296,7 +296,7 @@ pub struct Counters {
     /// The plugin's memory, in pages of 64 KiB, now.
     #[prost(uint32, tag = "15")]
     pub memory_pages: u32,
-    /// The recorder's own time (measured at one entry in 64 and in its ticks, the rest estimated from
+    /// The recorder's own time (measured at one entry in 61 and in its ticks, the rest estimated from
     /// these; 0 of recorders that do not measure it) and the plugin's time since the start, as far as the times
     /// of entries were read.
     #[prost(uint64, tag = "16")]
@@ -629,9 +629,10 @@ pub enum LostReason {
     LogEnds = 7,
     LogUnsure = 8,
     LogUnnumbered = 9,
-    /// Of a stream promoted from a skeleton: one number stands for what the skeleton did not hold (it was
-    /// full, or another context's invocation did something to the stream). It happened after the events with
-    /// MARK_PROMOTED and before the others of that stream.
+    /// Something that was done to a stream was not kept; one number stands for it. Of a stream promoted from
+    /// a skeleton: what the skeleton did not hold (it was full, or another context's invocation did something
+    /// to the stream). It happened after the events with MARK_PROMOTED and before the others of that stream.
+    /// Of a stream that is recorded: what was done to it, from there on, by an invocation that is kept nowhere.
     Skeleton = 10,
 }
 impl LostReason {
