@@ -231,7 +231,7 @@ impl Host for WasmHost {
             if count == 0 {
                 start = pages * PAGE;
             }
-            count += PAGE / size_of::<Skeleton>();
+            count += Skeleton::IN_A_PAGE;
             // SAFETY: as above.
             unsafe { SKELETONS = (start, count) };
         }

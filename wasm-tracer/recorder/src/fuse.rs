@@ -21,7 +21,7 @@ use proto::fields::{counters, fuse_reason, lost_reason};
 
 use crate::Recorder;
 use crate::host::Host;
-use crate::skeleton;
+use crate::skeleton::Skeleton;
 use crate::wire::Writer;
 
 /// One entry in so many is measured. A prime, so that it meets all callbacks of a request in turn.
@@ -193,7 +193,7 @@ impl Recorder {
             fuse.growth = fuse.growth.max(pages.saturating_sub(fuse.pages));
         }
         fuse.pages = pages;
-        let taken = host.skeletons(0).len() / skeleton::IN_A_PAGE;
+        let taken = host.skeletons(0).len() / Skeleton::IN_A_PAGE;
         let own = host.pages().saturating_add(SKELETON_PAGES).saturating_sub(taken as u32);
         let next = pages.saturating_add(fuse.growth).saturating_add(own);
         // A memory that never grew needs no room to grow.

@@ -261,8 +261,7 @@ impl Recorder {
             Self::break_skeleton(slot, host);
         } else if is_recorded && !keeper.recorded && !self.promoted(keeper, host).recorded {
             // It is kept nowhere, so of the stream something is missing from here on.
-            let known_until = self.known_until().min(self.now.saturating_sub(1));
-            self.ring.skip_one(known_until, lost_reason::SKELETON, context);
+            self.ring.skip_one(self.known_until(), lost_reason::SKELETON, context);
         }
     }
 

@@ -7,6 +7,7 @@ use crate::forbidden::Reading;
 use crate::host::Host;
 use crate::invoke::Frame;
 use crate::pairs::Named;
+use crate::roots::Root;
 use crate::skeleton;
 use crate::streams::flag;
 use crate::wire::Writer;
@@ -63,16 +64,19 @@ impl Recorder {
         known_until: u64,
         host: &mut impl Host,
     ) {
-        let may_call_later = self.settings.dispatches
-            && (self.settings.exports(Callback::RequestBody)
-                || self.settings.exports(Callback::RequestTrailers));
-        let root = self.roots.look(frame.root);
-        let settled = root.is_some_and(|r| r.streams > ENOUGH_STREAMS && !r.dispatched_late);
-        let early =
-            frame.keeper.recorded && (self.settings.name_early || (may_call_later && !settled));
-        if action != 0 || frame.dispatched || early {
+        let early = || self.settings.name_early || self.may_call_later(frame.root);
+        if action != 0 || frame.dispatched || (frame.keeper.recorded && early()) {
             self.name(frame, false, known_until, host);
         }
+    }
+
+    /// Could a stream of this root call in a later phase, as far as is known?
+    fn may_call_later(&self, root: u32) -> bool {
+        let exports = |phase| self.settings.exports(phase);
+        let settled = |root: &Root| root.streams > ENOUGH_STREAMS && !root.dispatched_late;
+        self.settings.dispatches
+            && (exports(Callback::RequestBody) || exports(Callback::RequestTrailers))
+            && !self.roots.look(root).is_some_and(settled)
     }
 
     /// In on_log, where everything is complete.

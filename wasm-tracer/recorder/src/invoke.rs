@@ -140,9 +140,9 @@ impl Recorder {
         self.trapped &= self.depth > 0;
         let measured = frame.plugin_since != 0;
         let stops = callback.phase().is_some() && result != 0;
-        let timeless = !measured && !stops && self.is_quiet(context);
         // Nothing ran between the entry and the return of a callback that the plugin lacks.
-        let now = if absent || timeless { self.now } else { self.clock(host) };
+        let timeless = absent || (!measured && !stops && self.is_quiet(context));
+        let now = if timeless { self.now } else { self.clock(host) };
         if !frame.timed {
             frame.at = now;
         }
@@ -304,15 +304,16 @@ impl Recorder {
     /// A stream that was not chosen becomes worth having: it ends with calls out, or is answered while its
     /// request is held.
     fn promote_at_entry(&mut self, callback: Callback, context: u32, host: &mut impl Host) {
+        let is_log = callback == Callback::Log;
+        if !is_log && callback != Callback::ResponseHeaders {
+            return;
+        }
         let Some(stream) = self.streams.get(context) else { return };
-        let is_held = stream.is_held(abi::Direction::Request);
-        match callback {
-            Callback::Log if stream.calls_out > 0 => self.promote(context, host),
-            Callback::ResponseHeaders if is_held => {
-                stream.flags |= flag::SUSPICION;
-                self.promote(context, host);
-            }
-            _ => {}
+        if is_log && stream.calls_out > 0 {
+            self.promote(context, host);
+        } else if !is_log && stream.is_held(abi::Direction::Request) {
+            stream.flags |= flag::SUSPICION;
+            self.promote(context, host);
         }
     }
 
@@ -332,8 +333,7 @@ impl Recorder {
             frame.call = a1;
             frame.args = [a2, a3, a4, 0, 0];
             if let Some(call) = self.calls.get(a1).filter(|call| !call.recorded) {
-                let owner = self.streams.get(call.owner);
-                frame.keeper = owner.map_or(Keeper::NOBODY, |stream| stream.keeper());
+                frame.keeper = self.streams.keeper_of(call.owner);
             }
         }
         match callback {

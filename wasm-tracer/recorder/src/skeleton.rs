@@ -46,11 +46,12 @@ pub struct Skeleton {
 }
 
 const _: () = assert!(size_of::<Skeleton>() == 1024);
-/// So many lie in a page.
-pub const IN_A_PAGE: usize = (1 << 16) / size_of::<Skeleton>();
-const _: () = assert!(streams::PLACES == SKELETON_PAGES as usize * IN_A_PAGE);
+const _: () = assert!(streams::PLACES == SKELETON_PAGES as usize * Skeleton::IN_A_PAGE);
 
 impl Skeleton {
+    /// So many lie in a page.
+    pub const IN_A_PAGE: usize = (1 << 16) / size_of::<Skeleton>();
+
     /// An empty one.
     pub const EMPTY: Skeleton = Skeleton {
         first_entry: 0,
@@ -195,6 +196,7 @@ impl Recorder {
             return;
         }
         let Some(skeleton) = skeleton(slot, host) else { return };
+        // An invocation that promotes at its entry is not among the open ones yet: it begins now.
         let known_until = self.known_until().min(self.now.saturating_sub(1));
         self.ring.adopt(skeleton, context, known_until);
         if !skeleton.name().is_empty() {
@@ -223,12 +225,13 @@ impl Recorder {
             return keeper;
         }
         self.promote(keeper.owner, host);
-        self.streams.get(keeper.owner).map_or(Keeper::NOBODY, |stream| stream.keeper())
+        self.streams.keeper_of(keeper.owner)
     }
 
     /// Promotes what has been held for so many µs.
     pub(crate) fn promote_held(&mut self, micros: u64, host: &mut impl Host) {
-        for at in 0..streams::PLACES {
+        // A skeleton has the place of its stream.
+        for at in 0..host.skeletons(0).len() {
             if let Some(context) = self.streams.held_since(at, self.now.saturating_sub(micros)) {
                 self.promote(context, host);
             }

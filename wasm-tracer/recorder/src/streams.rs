@@ -186,6 +186,11 @@ impl Streams {
         self.set(context)?.iter_mut().find(|s| s.context == context)
     }
 
+    /// Who keeps a stream's events.
+    pub fn keeper_of(&mut self, context: u32) -> Keeper {
+        self.get(context).map_or(Keeper::NOBODY, |stream| stream.keeper())
+    }
+
     /// Forgets a stream that was deleted.
     pub fn delete(&mut self, context: u32) {
         if let Some(stream) = self.get(context) {

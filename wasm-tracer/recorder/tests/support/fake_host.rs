@@ -373,7 +373,7 @@ impl Host for FakeHost {
 
     fn skeletons(&mut self, wanted: usize) -> &mut [Skeleton] {
         while self.skeletons.len() < wanted && self.skeletons.len() < self.most_skeletons {
-            self.skeletons.extend((0..64).map(|_| Skeleton::EMPTY));
+            self.skeletons.extend((0..Skeleton::IN_A_PAGE).map(|_| Skeleton::EMPTY));
         }
         &mut self.skeletons
     }
