@@ -12,6 +12,10 @@ use crate::finding::{Finding, Severity};
 use crate::ids::{ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
 use crate::kept::Kept;
 
+/// What two readings of one clock, each with one of the wall's, may differ by: a thread can be kept waiting
+/// between the two.
+const READINGS_APART_NANOS: u128 = 10_000_000;
+
 /// Everything known of one context of one plugin.
 ///
 /// A stream has one. A root has one for its life (generation 0: create, vm_start, configure, done, delete,
@@ -309,6 +313,21 @@ impl Timeline {
         u64::try_from(nanos).ok()
     }
 
+    /// Are its times and another's of one clock? All VMs of a process read the same; node ids alone do not
+    /// tell it, but two machines whose clocks began at one moment there are none.
+    pub fn shares_clock(&self, other: &Timeline) -> bool {
+        let began =
+            |clock: &Clock| i128::from(clock.wall_nanos) - i128::from(clock.monotonic.0) * 1_000;
+        let (own, others) = (&self.clock, &other.clock);
+        self.instance == other.instance
+            || !self.node.is_empty()
+                && self.node == other.node
+                && own.wall_nanos != 0
+                && others.wall_nanos != 0
+                && own.wall_only == others.wall_only
+                && began(own).abs_diff(began(others)) <= READINGS_APART_NANOS
+    }
+
     /// Is it a root's: of its life, or of an errand?
     pub fn is_root(&self) -> bool {
         self.context == self.root.context
@@ -360,6 +379,34 @@ pub(crate) fn errand(entry: Entry) -> u32 {
 mod tests {
     use crate::ids::Micros;
     use crate::script;
+
+    #[test]
+    fn clocks_are_one_where_they_began_at_one_moment_on_one_node() {
+        let of = |instance: u8, node: &str, clock: &str| {
+            let lines = format!("instance {instance:032x}\nnode {node:?}\n{clock}\n");
+            script::parse(&lines).expect("a script")
+        };
+        let clock = "clock wall 1000000000000000000 at 5.000000";
+        let timeline = of(1, "gateway", clock);
+        for (shares, instance, node, clock) in [
+            (true, 1, "gateway", clock),
+            (true, 2, "gateway", clock),
+            (true, 2, "gateway", "clock wall 1000000002004000000 at 7.000000"),
+            (true, 2, "gateway", "clock wall 1000000001996000000 at 7.000000"),
+            (false, 2, "gateway", "clock wall 1000000002020000000 at 7.000000"),
+            (false, 2, "gateway", "clock wall 1000000000000000000 at 5.000000 wall_only"),
+            (false, 2, "gateway", ""),
+            (false, 2, "other", clock),
+            (false, 2, "", clock),
+        ] {
+            let other = of(instance, node, clock);
+            assert_eq!(timeline.shares_clock(&other), shares, "{instance} {node} {clock}");
+            assert_eq!(other.shares_clock(&timeline), shares, "{instance} {node} {clock}");
+        }
+        assert!(of(1, "gateway", "").shares_clock(&of(1, "gateway", "")));
+        assert!(!of(1, "gateway", "").shares_clock(&of(2, "gateway", "")));
+        assert!(!of(1, "", clock).shares_clock(&of(2, "", clock)));
+    }
 
     #[test]
     fn of_a_stream_recorded_after_all_it_is_not_told_how_long_its_callbacks_took() {

@@ -202,6 +202,8 @@ phrases! {
     // A request.
     REQUEST_OF: "Request {0}" = "请求 {0}",
     ON_NODE: "On {0}" = "节点 {0}",
+    ONE_AXIS: "On one time axis: what stands one above the other happened at the same moment." =
+        "同一时间轴：上下对齐之处发生在同一时刻。",
 
     // Diagnoses.
     DIAGNOSES: "Diagnoses" = "诊断",

@@ -1,5 +1,7 @@
 //! A request: the plugins that it passed, in chain order, and in whose hands it is.
 
+use std::sync::Arc;
+
 use ::timeline::Timeline;
 use ::timeline::request::Request;
 
@@ -55,14 +57,32 @@ fn pass(html: &mut Html, request: &Request) {
         }
         let rows: Vec<Row> = request.timelines.iter().map(|t| Row::of(t)).collect();
         table(html, &rows);
-        for timeline in &request.timelines {
-            lane(html, timeline);
+        for timelines in request.timelines.chunk_by(|a, b| a.shares_clock(b)) {
+            match timelines {
+                [timeline] => {
+                    name(html, timeline);
+                    svg::figure(html, timeline);
+                }
+                _ => side_by_side(html, timelines),
+            }
         }
     });
 }
 
-/// What one of its plugins did.
-fn lane(html: &mut Html, timeline: &Timeline) {
+/// What plugins did whose times are of one clock.
+fn side_by_side(html: &mut Html, timelines: &[Arc<Timeline>]) {
+    let axis = svg::axis(timelines.iter().map(|timeline| &**timeline));
+    html.element("figure", &[("class", "lanes scroll"), ("tabindex", "0")], |html| {
+        html.said("figcaption", &[("class", "faint")], &said::ONE_AXIS);
+        for timeline in timelines {
+            name(html, timeline);
+            svg::figure_on(html, timeline, &axis);
+        }
+    });
+}
+
+/// The plugin of a drawing.
+fn name(html: &mut Html, timeline: &Timeline) {
     let link = format!("/timelines/{}", timeline.id);
     html.element("h3", &[("class", "lane path")], |html| {
         html.element("a", &[("href", &link)], |html| match timeline.root.plugin.as_str() {
@@ -70,5 +90,4 @@ fn lane(html: &mut Html, timeline: &Timeline) {
             plugin => html.text(plugin),
         });
     });
-    svg::figure(html, timeline);
 }

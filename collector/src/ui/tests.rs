@@ -5,12 +5,13 @@ mod chinese;
 
 use ::timeline::delivery::{Module, OpenInvocation, Root};
 use ::timeline::ids::{CallId, ContextId, Entry, InstanceId, Micros};
+use ::timeline::request::Request;
 use ::timeline::{Timeline, script};
 
 use super::{CONTENT_SECURITY_POLICY, Filter, ListView, PluginLine, PluginView, Row, fixture};
 use super::{
     Language, Speech, asset, diagnoses_page, diagnosis_page, instance_page, instances_page,
-    list_page, timeline_page, token_form,
+    list_page, request_page, timeline_page, token_form,
 };
 use super::{plugin_page, plugins_page, traffic_page};
 use crate::config::Links;
@@ -331,6 +332,31 @@ fn what_was_kept_aside_and_recorded_after_all_pulls_no_time_of_a_plugin_down() {
     let alone = page(&[&promoted]);
     check_harmless(&alone);
     assert!(alone.contains(&format!("{}<td class=\"duration\"><span", cells(&["0"]))));
+}
+
+#[test]
+fn plugins_whose_times_are_of_one_clock_are_drawn_on_one_axis() {
+    let of = |instance: u8, timeline: Timeline| Timeline {
+        instance: InstanceId([instance; 16]),
+        node: "gateway-1".into(),
+        ..timeline
+    };
+    let (first, second) = (of(1, fixture::waiting()), of(2, fixture::seed_bug()));
+    let mut elsewhere = second.clone();
+    elsewhere.clock.wall_nanos += 1_000_000_000;
+    let page = |timelines: [&Timeline; 2]| {
+        let timelines = timelines.map(|timeline| timeline.clone().into()).to_vec();
+        let page = request_page(&english(), "6f1f-0a2c", &[Request { timelines }]);
+        check_harmless(&page);
+        assert_eq!(page.matches("<svg ").count(), 2);
+        page
+    };
+    let lanes = "<figure class=\"lanes scroll\" tabindex=\"0\"><figcaption";
+    let alone = "<figure class=\"drawing scroll\" tabindex=\"0\">";
+    let together = page([&first, &second]);
+    assert_eq!((together.matches(lanes).count(), together.matches(alone).count()), (1, 0));
+    let apart = page([&first, &elsewhere]);
+    assert_eq!((apart.matches(lanes).count(), apart.matches(alone).count()), (0, 2));
 }
 
 #[test]

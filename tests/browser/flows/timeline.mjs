@@ -63,6 +63,17 @@ await visit(async ({ open }) => {
   const lanes = page.getByRole("img", { name: /^Timeline of POST \/pay in/ });
   assert.equal(await lanes.count(), 2);
   assert.match(await lanes.first().innerHTML(), /in add-header/);
+  // Both are of one process: on one axis, the same moment at the same place.
+  assert.ok(await page.getByText("On one time axis").isVisible());
+  const scales = await lanes.evaluateAll((drawings) =>
+    drawings.map((drawing) => {
+      const texts = [...drawing.querySelectorAll("text.wt-faint")];
+      const scale = texts.filter((text) => /^0$|^[\d.]+ [µm]?s$/.test(text.textContent));
+      return scale.map((text) => [text.textContent, Math.round(text.getBoundingClientRect().x)]);
+    }),
+  );
+  assert.ok(scales[0].length > 2, JSON.stringify(scales));
+  assert.deepEqual(scales[0], scales[1]);
   await follow(page, page.getByRole("link", { name: "nothing found" }));
   assert.ok(await page.getByText("No diagnosis holds.").isVisible());
 

@@ -49,16 +49,19 @@ closed ended
 ",
 ];
 
-/// The two plugins of one request, as batches of two VMs; `number` tells its VMs and its request id from
-/// others.
+/// The two plugins of one request, as batches of two VMs of one process; `number` tells its VMs and its
+/// request id from others.
 ///
 /// # Errors
 /// When a script cannot be read.
 pub fn chain(number: u8) -> anyhow::Result<Vec<Delivery>> {
+    let now = now_nanos();
     let plugins = CHAIN.iter().enumerate().map(|(at, text)| {
         let mut timeline = script::parse(text).context("the chain's script")?;
         timeline.stream.request_id = format!("{number:02x}{}", timeline.stream.request_id);
-        Ok(batch(&timeline, [0xc0, number, at as u8]))
+        let mut delivery = batch(&timeline, [0xc0, number, at as u8]);
+        delivery.clock.wall_nanos = now;
+        Ok(delivery)
     });
     plugins.collect()
 }

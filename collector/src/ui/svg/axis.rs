@@ -20,6 +20,8 @@ pub struct Axis {
     points: Vec<(u64, f64)>,
     /// The compressed gaps.
     pub breaks: Vec<Break>,
+    /// The last of the times.
+    pub last: Micros,
     start: u64,
 }
 
@@ -51,6 +53,7 @@ impl Axis {
         times.sort_unstable();
         times.dedup();
         let start = times.first().copied().unwrap_or(0);
+        let last = Micros(times.last().copied().unwrap_or(0));
         if times.len() < 2 {
             times = vec![start, start.saturating_add(1_000)];
         }
@@ -63,7 +66,7 @@ impl Axis {
         let scale = (room - apart * linear as f64) / busy.max(1) as f64;
 
         let mut x = left;
-        let mut axis = Axis { points: vec![(times[0], x)], breaks: Vec::new(), start };
+        let mut axis = Axis { points: vec![(times[0], x)], breaks: Vec::new(), last, start };
         for (at, gap) in gaps.iter().enumerate() {
             let from = x;
             x += if broken.contains(&at) { BREAK } else { apart + *gap as f64 * scale };

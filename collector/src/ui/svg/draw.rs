@@ -4,6 +4,7 @@ use ::timeline::Timeline;
 use ::timeline::calls::{Call, Outcome};
 use ::timeline::ids::Micros;
 
+use super::axis::Axis;
 use super::label::{self, Look};
 use super::layout::{
     CALL, LEFT, LETTER, Lane, Layout, Placed, RIGHT, ROW, STRIP, TOP, WIDTH, width_of,
@@ -20,9 +21,9 @@ use crate::ui::words;
 /// Height of what stands below the lanes.
 const FOOT: f64 = 30.0;
 
-/// The whole drawing.
-pub fn drawing(timeline: &Timeline, language: Language) -> Html {
-    let layout = Layout::of(timeline);
+/// The whole drawing, on an axis of the timeline or of it and others.
+pub fn drawing(timeline: &Timeline, axis: &Axis, language: Language) -> Html {
+    let layout = Layout::of(timeline, axis);
     let height = layout.bottom + FOOT;
     let mut svg = Html::new(language);
     let view = format!("0 0 {} {}", n(WIDTH), n(height));
@@ -169,7 +170,7 @@ fn scale(svg: &mut Html, layout: &Layout) {
 fn holds(svg: &mut Html, lane: &Lane, layout: &Layout) {
     for hold in &lane.holds {
         let left = layout.axis.x(hold.from);
-        let right = hold.to.map_or(RIGHT + 10.0, |to| layout.axis.x(to));
+        let right = hold.to.map_or(layout.known + 10.0, |to| layout.axis.x(to));
         let (y, height) = (lane.y + 2.0, lane.height - 4.0);
         let name = svg.words(lane.name);
         let words = match hold.to {
@@ -252,7 +253,7 @@ fn draw_call(svg: &mut Html, call: &Call, y: f64, layout: &Layout) {
         call_words(svg, (x, y + 11.0), &words, special.as_deref(), look);
         match call.outcome {
             Outcome::Rejected(_) => cross(svg, x + 4.0, bar + 4.0),
-            Outcome::Pending => pending(svg, x, bar),
+            Outcome::Pending => pending(svg, (x, layout.known + 4.0), bar),
             Outcome::Cancelled(_) => {
                 let right = layout.end.map_or(x, |end| layout.axis.x(end).max(x));
                 stretch(svg, (x, right), bar, Look::Lost);
@@ -330,7 +331,7 @@ fn cross(svg: &mut Html, x: f64, y: f64) {
 }
 
 /// Open-ended and dashed: the callback may still come.
-fn pending(svg: &mut Html, x: f64, y: f64) {
+fn pending(svg: &mut Html, (x, right): (f64, f64), y: f64) {
     let looks: Attributes = &[
         ("class", "wt-pending"),
         ("fill", Look::Call.color()),
@@ -338,8 +339,8 @@ fn pending(svg: &mut Html, x: f64, y: f64) {
         ("stroke", Look::Call.color()),
         ("stroke-dasharray", "5 3"),
     ];
-    rectangle(svg, (x, y, RIGHT + 4.0 - x, 8.0), looks);
-    let (x, y) = (RIGHT + 4.0, y + 4.0);
+    rectangle(svg, (x, y, right - x, 8.0), looks);
+    let (x, y) = (right, y + 4.0);
     let points = format!("{},{} {},{} {},{}", n(x), n(y - 6.0), n(x + 9.0), n(y), n(x), n(y + 6.0));
     let looks: Attributes =
         &[("class", Look::Call.class()), ("points", &points), ("fill", Look::Call.color())];

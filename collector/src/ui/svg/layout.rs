@@ -47,7 +47,9 @@ pub fn width_of(text: &str) -> f64 {
 /// A drawing, all places known.
 pub struct Layout<'a> {
     /// Times to places.
-    pub axis: Axis,
+    pub axis: &'a Axis,
+    /// Up to where it is known that what is open is open.
+    pub known: f64,
     /// From top to bottom.
     pub lanes: Vec<Lane<'a>>,
     /// Below the last lane.
@@ -111,20 +113,26 @@ const LANES: [(Shows, &Phrase); 5] = [
     (Shows::Context, &said::LANE_CONTEXT),
 ];
 
+/// The axis on which all that is drawn of these timelines has room.
+pub fn axis<'a>(timelines: impl IntoIterator<Item = &'a Timeline>) -> Axis {
+    Axis::of(timelines.into_iter().flat_map(times), LEFT + 6.0, RIGHT)
+}
+
 impl<'a> Layout<'a> {
-    /// Lays a timeline out.
-    pub fn of(timeline: &'a Timeline) -> Layout<'a> {
+    /// Lays a timeline out, on an axis of it or of it and others.
+    pub fn of(timeline: &'a Timeline, axis: &'a Axis) -> Layout<'a> {
         let holds = holds::of(timeline);
         let end = end(timeline);
         let (events, left_out) = drawn(&timeline.events);
-        let axis = Axis::of(times(timeline, &events, &holds), LEFT + 6.0, RIGHT);
-        let gaps = gaps(timeline, &axis);
+        let gaps = gaps(timeline, axis);
+        let known = known(timeline);
+        let known = if known < axis.last { axis.x(known) } else { RIGHT };
         let mut lanes = Vec::new();
         let mut y = TOP;
         for (shows, name) in LANES {
             let calls: &[Call] = if shows == Shows::Calls { &timeline.calls } else { &[] };
             let of_lane = events.iter().copied().filter(|e| lane_of(e, timeline) == Some(shows));
-            let (marks, rows) = place(of_lane, &axis, (timeline.context, end), y + 5.0);
+            let (marks, rows) = place(of_lane, axis, (timeline.context, end), y + 5.0);
             let holds: Vec<Hold> =
                 holds.iter().filter(|h| shows == Shows::Phases(h.direction)).copied().collect();
             let is_phases = matches!(shows, Shows::Phases(_)) && !timeline.is_root();
@@ -141,7 +149,7 @@ impl<'a> Layout<'a> {
             lanes.push(Lane { name, y, height, marks, calls, more_calls, holds });
             y += height;
         }
-        Layout { axis, lanes, bottom: y, end, left_out, gaps }
+        Layout { axis, known, lanes, bottom: y, end, left_out, gaps }
     }
 }
 
@@ -164,14 +172,20 @@ fn drawn(events: &[Event]) -> (Vec<&Event>, usize) {
 }
 
 /// The times that must have a place.
-fn times(timeline: &Timeline, events: &[&Event], holds: &[Hold]) -> Vec<Micros> {
+fn times(timeline: &Timeline) -> Vec<Micros> {
+    let (events, _) = drawn(&timeline.events);
     let mut times: Vec<Micros> = events.iter().flat_map(|e| [e.at, e.at.after(e.took)]).collect();
-    let open_ended = holds.iter().any(|h| h.to.is_none())
+    let open_ended = holds::of(timeline).iter().any(|h| h.to.is_none())
         || timeline.calls.iter().any(|c| c.outcome == Outcome::Pending);
     if open_ended {
-        times.push(timeline.known_until.max(timeline.started().after(timeline.span())));
+        times.push(known(timeline));
     }
     times
+}
+
+/// Up to when what is open is known to be.
+fn known(timeline: &Timeline) -> Micros {
+    timeline.known_until.max(timeline.started().after(timeline.span()))
 }
 
 /// The lane of an event; None if a call's bar shows it.

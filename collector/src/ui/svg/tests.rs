@@ -1,14 +1,15 @@
 //! The drawing: what must be seen of a bug and of a good run, and that odd timelines draw too.
 
 use ::timeline::Timeline;
+use ::timeline::ids::Micros;
 
 use super::draw::drawing;
-use super::layout::{Layout, RIGHT, WIDTH, width_of};
+use super::layout::{Layout, RIGHT, WIDTH, axis, width_of};
 use crate::ui::fixture;
 use crate::ui::language::Language;
 
 fn draw(timeline: &Timeline) -> String {
-    drawing(timeline, Language::English).finish()
+    drawing(timeline, &axis([timeline]), Language::English).finish()
 }
 
 /// The parts of a drawing that a claim about it needs.
@@ -31,7 +32,12 @@ fn check_well_formed(svg: &str) {
 }
 
 fn check_places(timeline: &Timeline) {
-    let layout = Layout::of(timeline);
+    check_places_among(timeline, &[timeline]);
+}
+
+fn check_places_among(timeline: &Timeline, all: &[&Timeline]) {
+    let axis = axis(all.iter().copied());
+    let layout = Layout::of(timeline, &axis);
     for lane in &layout.lanes {
         let mut spans: Vec<(f64, f64, f64)> = Vec::new();
         for mark in lane.marks.iter().filter(|m| m.label_x.is_some()) {
@@ -115,7 +121,8 @@ fn labels_do_not_overlap() {
 #[test]
 fn the_late_callback_is_at_the_right_edge_and_the_busy_part_is_readable() {
     let timeline = fixture::seed_bug();
-    let layout = Layout::of(&timeline);
+    let axis = axis([&timeline]);
+    let layout = Layout::of(&timeline, &axis);
     let end = layout.axis.x(layout.end.expect("it ended"));
     assert!(end > WIDTH / 2.0, "six busy milliseconds have most of the room");
     assert!(layout.axis.x(timeline.calls[0].outcome.answer().expect("late").at) > RIGHT - 60.0);
@@ -141,11 +148,44 @@ fn a_panic_is_red_and_never_returns() {
 #[test]
 fn anothers_panic_is_drawn_beside_the_stream_not_as_its_phase() {
     let timeline = fixture::taken_with_a_panic();
-    let layout = Layout::of(&timeline);
+    let axis = axis([&timeline]);
+    let layout = Layout::of(&timeline, &axis);
     let lane = layout.lanes.iter().find(|lane| lane.marks.iter().any(|m| m.event.sequence.0 == 16));
     assert_eq!(lane.map(|lane| lane.name.of(Language::English)), Some("context"));
     assert_eq!(layout.end, None, "nothing ended");
     let svg = draw(&timeline);
     assert!(has(&svg, "request headers of context 3 → trapped: no such user (src/lib.rs:31:9)"));
     check_places(&timeline);
+}
+
+#[test]
+fn on_one_axis_a_moment_is_at_one_place_and_what_is_open_ends_where_it_is_known_to() {
+    let (first, second) = (fixture::waiting(), fixture::seed_bug());
+    let all = [&first, &second];
+    let axis = axis(all);
+    let places = |timeline| {
+        let layout = Layout::of(timeline, &axis);
+        let marks = layout.lanes.into_iter().flat_map(|lane| lane.marks);
+        marks.map(|mark| (mark.event.at, mark.x)).collect::<Vec<_>>()
+    };
+    let mut together = [places(&first), places(&second)].concat();
+    together.sort_by_key(|(at, _)| *at);
+    assert!(together.windows(2).all(|pair| {
+        let ((a, x), (b, y)) = (pair[0], pair[1]);
+        if a == b { x == y } else { x < y }
+    }));
+    for timeline in all {
+        check_places_among(timeline, &all);
+        check_well_formed(&drawing(timeline, &axis, Language::English).finish());
+    }
+    let known = first.known_until;
+    let known_at = |until| {
+        let mut longer = second.clone();
+        longer.events.last_mut().expect("it has events").at = until;
+        let axis = super::layout::axis([&first, &longer]);
+        (Layout::of(&first, &axis).known, axis.x(known))
+    };
+    let (open, place) = known_at(known.after(Micros(7_000_000)));
+    assert!(open == place && open < RIGHT - 50.0, "{open} {place}");
+    assert_eq!(known_at(known).0, RIGHT);
 }
