@@ -32,6 +32,9 @@ const BLACK_HOLE_BUDGET: f64 = 1.02;
 const SAMPLED_BUDGET: f64 = 1.03;
 const SAMPLED: f64 = 0.01;
 
+/// The same where recording is off.
+const OFF_BUDGET: f64 = 1.02;
+
 /// Envoy's CPU per request: instrumented ÷ original, and collector black-holed ÷ healthy
 #[derive(clap::Args)]
 pub struct Args {
@@ -57,6 +60,9 @@ pub struct Args {
     /// below the budget is that of sampling
     #[arg(long, default_value_t = 1.0)]
     rate: f64,
+    /// The instrumented one records nothing, as with WASM_TRACER_ENABLED=0
+    #[arg(long, conflicts_with_all = ["rate", "record_all_hostcalls"])]
+    off: bool,
     /// Keep every hostcall as an event
     #[arg(long)]
     record_all_hostcalls: bool,
@@ -151,6 +157,7 @@ impl Job {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let comparison = runtime.block_on(measure::compare(self.contenders(), &common, plan))?;
         let budget = match self.compare {
+            Compare::Budgets if args.off => self.plugin.budget.and(Some(OFF_BUDGET)),
             Compare::Budgets if args.rate <= SAMPLED => {
                 self.plugin.budget.and(Some(SAMPLED_BUDGET))
             }
@@ -159,7 +166,8 @@ impl Job {
             Compare::Same | Compare::SameInstrumented => None,
         };
         let (plugin, compare) = (self.plugin.name.clone(), self.compare);
-        Ok(Row { plugin, compare, rate: args.rate, budget, comparison })
+        let rate = (!args.off).then_some(args.rate);
+        Ok(Row { plugin, compare, rate, budget, comparison })
     }
 }
 
@@ -168,6 +176,7 @@ fn instrumented(args: &Args, original: &[u8]) -> anyhow::Result<Vec<u8>> {
         host: Some(abi::Host::Envoy),
         cluster: COLLECTOR_CLUSTER.into(),
         rate: Some(args.rate),
+        enabled: Some(!args.off),
         record_all_hostcalls: args.record_all_hostcalls,
         ..instrument::Options::default()
     };

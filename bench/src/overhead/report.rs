@@ -12,8 +12,8 @@ const LEAST_EVENTS_PER_SECOND: f64 = 1000.0;
 pub struct Row {
     pub plugin: String,
     pub compare: Compare,
-    /// Share of streams that are recorded.
-    pub rate: f64,
+    /// Share of streams that are recorded; none where recording is off.
+    pub rate: Option<f64>,
     pub budget: Option<f64>,
     pub comparison: Comparison,
 }
@@ -34,10 +34,11 @@ impl Row {
             Compare::SameInstrumented => "instrumented ÷ itself",
             Compare::BlackHole => "collector black-holed ÷ healthy",
         };
-        match self.recorded() {
-            Some(_) if self.rate < 1.0 => {
-                format!("{}, {compared}, at the rate {}", self.plugin, self.rate)
+        match (self.recorded(), self.rate) {
+            (Some(_), Some(rate)) if rate < 1.0 => {
+                format!("{}, {compared}, at the rate {rate}", self.plugin)
             }
+            (Some(_), None) => format!("{}, {compared}, off", self.plugin),
             _ => format!("{}, {compared}", self.plugin),
         }
     }
@@ -54,9 +55,9 @@ impl Row {
     fn verdict(&self) -> String {
         let received = self.recorded().map(|total| total.received);
         let seconds = self.comparison.elapsed.as_secs_f64();
-        let least = LEAST_EVENTS_PER_SECOND * self.rate;
+        let least = LEAST_EVENTS_PER_SECOND * self.rate.unwrap_or_default();
         match (received, self.budget) {
-            // Where no stream is chosen, a heartbeat comes each ten seconds.
+            // Where no stream is chosen, or all is off, a heartbeat comes each ten seconds.
             (Some(received), _) if received.batches == 0 => {
                 "void: the recorder sent nothing".into()
             }
@@ -118,7 +119,7 @@ mod tests {
     use super::*;
 
     /// Ten seconds of one that records at this rate, ratio 1.05.
-    fn row(rate: f64, batches: u64, events: u64) -> Row {
+    fn row(rate: impl Into<Option<f64>>, batches: u64, events: u64) -> Row {
         let received = Received { batches, events, bytes: 20 * events, ..Received::default() };
         let total = Total { requests: 1000, cpu: Duration::from_millis(50), received };
         let comparison = Comparison {
@@ -127,7 +128,7 @@ mod tests {
             elapsed: Duration::from_secs(10),
         };
         let plugin = "empty-rust".to_owned();
-        Row { plugin, compare: Compare::Budgets, rate, budget: Some(1.03), comparison }
+        Row { plugin, compare: Compare::Budgets, rate: rate.into(), budget: Some(1.03), comparison }
     }
 
     #[test]
@@ -138,6 +139,8 @@ mod tests {
         assert_eq!(row(0.01, 9, 100).verdict(), "budget 1.03: NOT met");
         assert_eq!(row(0.0, 9, 0).verdict(), "budget 1.03: NOT met");
         assert_eq!(row(0.0, 0, 0).verdict(), "void: the recorder sent nothing");
+        assert_eq!(row(None, 2, 0).verdict(), "budget 1.03: NOT met");
+        assert_eq!(row(None, 0, 0).verdict(), "void: the recorder sent nothing");
     }
 
     #[test]
@@ -147,6 +150,7 @@ mod tests {
         assert_eq!(title(&row(1.0, 9, 10_000)).as_deref(), Some(all));
         let sampled = format!("{all}, at the rate 0.01");
         assert_eq!(title(&row(0.01, 9, 100)), Some(sampled));
+        assert_eq!(title(&row(None, 9, 0)), Some(format!("{all}, off")));
         assert!(!row(0.0, 9, 0).to_string().contains("NaN"));
     }
 }
