@@ -10,6 +10,7 @@ use crate::assemble::Additions;
 use crate::graft::Graft;
 use crate::module::Module;
 use crate::plan::Plan;
+use crate::rewrite::SKELETON_PAGES;
 use crate::sdk::Sdk;
 use crate::{customs, differs};
 
@@ -158,12 +159,10 @@ impl Report {
         let (plugin, own) = (self.plugin_pages, self.recorder_pages);
         write!(f, "memory      {}, and {own} of the recorder", plural(plugin, "page"))?;
         match (self.plugin_maximum, self.maximum) {
-            (Some(of_plugin), Some(all)) if all < of_plugin + own => {
-                writeln!(
-                    f,
-                    "; at most {all} in all, so {} for the plugin, which declared {of_plugin}",
-                    all - own
-                )
+            (Some(of_plugin), Some(all)) if all < of_plugin + own + SKELETON_PAGES => {
+                writeln!(f, "; at most {all} in all, so {} for the plugin", all - own)?;
+                let sampling = format!("sampling, which takes {SKELETON_PAGES} at most");
+                writeln!(f, "            and for {sampling}; the plugin declared {of_plugin}")
             }
             (Some(of_plugin), Some(all)) => {
                 writeln!(f, "; the declared maximum of {of_plugin} is raised to {all}")

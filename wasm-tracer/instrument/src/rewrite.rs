@@ -24,7 +24,7 @@ use crate::{Instrumented, Options, Refusal, customs, names, own, validate};
 /// Pages of a 32-bit memory.
 const MOST_PAGES: u64 = abi::graft::config::MOST_PAGES as u64;
 /// Pages that it adds while it does not record everything, at most.
-const SKELETON_PAGES: u64 = abi::graft::config::SKELETON_PAGES as u64;
+pub(crate) const SKELETON_PAGES: u64 = abi::graft::config::SKELETON_PAGES as u64;
 
 /// See [`crate::instrument_with`].
 pub(crate) fn instrument(
