@@ -360,7 +360,7 @@ phrases! {
 
     // The drawing.
     LANE_CALLS: "calls" = "调用",
-    LANE_HOSTCALLS: "hostcalls" = "宿主函数",
+    LANE_HOSTCALLS: "hostcalls" = "宿主调用",
     LANE_CONTEXT: "context" = "上下文",
     HELD_FOR: "{0} held {1}" = "{0}被扣住 {1}",
     HELD_STILL: "{0} held, not released" = "{0}被扣住，未放行",

@@ -224,7 +224,7 @@ const ADVICE: &[Advice] = &[
          configuration for such a module; its Redis calls and the other hostcalls of Higress \
          alone are not there.",
         "在原版 Envoy 1.35 及以上，为这样的模块在插件配置中设置 allow_on_headers_stop_iteration: \
-         true；它的 Redis 调用和 Higress 独有的其他 hostcall 在那里不存在。",
+         true；它的 Redis 调用和 Higress 独有的其他宿主调用在那里不存在。",
     ),
 ];
 
