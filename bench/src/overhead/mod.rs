@@ -71,7 +71,8 @@ pub struct Args {
 /// What is divided by what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Compare {
-    /// Instrumented ÷ original of each plugin, then the black hole with the cheapest one
+    /// Instrumented ÷ original of each plugin, then the black hole with the cheapest one if all is
+    /// recorded
     Budgets,
     /// The original ÷ itself: the noise of this machine
     Same,
@@ -91,7 +92,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     let mut rows: Vec<(Compare, Plugin)> =
         plugins.iter().map(|plugin| (args.compare, plugin.clone())).collect();
-    if args.compare == Compare::Budgets && args.plugins.is_empty() {
+    // Its budget is that of a recorder which has something to ship.
+    let records_all = !args.off && args.rate >= 1.0;
+    if args.compare == Compare::Budgets && args.plugins.is_empty() && records_all {
         rows.extend(plugins.first().map(|plugin| (Compare::BlackHole, plugin.clone())));
     }
     let cores = Cores::pick()?;
