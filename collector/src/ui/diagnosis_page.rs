@@ -4,7 +4,7 @@
 use ::timeline::{Diagnosis, registry, script};
 
 use super::escape::{Html, encoded};
-use super::language::{Language, Speech};
+use super::language::Speech;
 use super::list::{self, Row};
 use super::page::{badge, page, severity};
 use super::phrases as said;
@@ -26,22 +26,6 @@ pub fn named(html: &mut Html, code: &str) {
     }
 }
 
-/// What is said of a diagnosis in a line.
-pub fn title(diagnosis: &Diagnosis, language: Language) -> &'static str {
-    language.choose(diagnosis.title, diagnosis.title_zh)
-}
-
-/// What is said of a diagnosis at length.
-pub fn explanation(diagnosis: &Diagnosis, language: Language) -> &'static str {
-    language.choose(diagnosis.explanation, diagnosis.explanation_zh)
-}
-
-/// What a finding of this code means: goes before its own sentence, which is English, where the page is not.
-pub fn meaning(code: &str, language: Language) -> Option<&'static str> {
-    let diagnosis = language.choose(None, registry::find(code))?;
-    Some(title(diagnosis, language))
-}
-
 /// The list of all that can be found.
 pub fn diagnoses_page(speech: &Speech) -> String {
     page(speech, said::DIAGNOSES.of(speech.language), None, |html| {
@@ -53,7 +37,7 @@ pub fn diagnoses_page(speech: &Speech) -> String {
         table::table(html, &said::DIAGNOSES, &columns, all, |html, diagnosis| {
             html.element("td", &[], |html| badge(html, Some(diagnosis.severity), false));
             html.element("td", &[], |html| named(html, diagnosis.code));
-            html.leaf("td", &[], title(diagnosis, html.speech().language));
+            html.leaf("td", &[], words::title(diagnosis, html.speech().language));
             html.said("td", &[], words::kind(diagnosis.is_fact));
         });
     })
@@ -70,13 +54,13 @@ pub fn diagnosis_page(speech: &Speech, diagnosis: &Diagnosis, cases: &[Row]) -> 
                     html.leaf("code", &[], diagnosis.code);
                 });
             });
-            html.leaf("p", &[("class", "headline")], title(diagnosis, language));
+            html.leaf("p", &[("class", "headline")], words::title(diagnosis, language));
             let kind = html.words(if diagnosis.is_fact { &said::A_FACT } else { &said::A_CAUSE });
             let severity = html.words(severity(diagnosis.severity));
             let at_worst = html.filled(&said::AT_WORST, &[kind, severity]);
             html.leaf("p", &[("class", "faint")], &at_worst);
             html.line();
-            prose(html, "h2", explanation(diagnosis, language));
+            prose(html, "h2", words::explanation(diagnosis, language));
             known_from(html, diagnosis);
             example(html, diagnosis);
             html.line();

@@ -43,7 +43,7 @@ fn finding(html: &mut Html, finding: &Finding, number: usize, timeline: &Timelin
             html.text(&format!(" · {}", subject(html, finding.subject)));
         });
         let exactly = sentence(&finding.headline);
-        match diagnosis_page::meaning(&finding.code, language) {
+        match words::meaning(&finding.code, language) {
             Some(meaning) => {
                 html.leaf("p", &[("class", "headline")], meaning);
                 html.english("p", &[("class", "exactly")], &exactly);
@@ -71,9 +71,9 @@ fn finding(html: &mut Html, finding: &Finding, number: usize, timeline: &Timelin
         }
         if let Some(diagnosis) = registry::find(&finding.code) {
             html.element("details", &[], |html| {
-                html.leaf("summary", &[], diagnosis_page::title(diagnosis, language));
+                html.leaf("summary", &[], words::title(diagnosis, language));
                 html.element("div", &[("class", "explanation")], |html| {
-                    prose(html, "h4", diagnosis_page::explanation(diagnosis, language));
+                    prose(html, "h4", words::explanation(diagnosis, language));
                 });
             });
         }

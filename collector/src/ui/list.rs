@@ -13,7 +13,7 @@ use super::language::Speech;
 use super::page::{badge, page, severity, text_or_dash};
 use super::phrases::{self as said, Phrase};
 use super::troubles::{Trouble, troubles};
-use super::{diagnosis_page, words};
+use super::words;
 
 /// What the first page shows.
 #[derive(Clone, Debug, Default)]
@@ -274,7 +274,7 @@ fn words_of_script(html: &Html) -> String {
         all.map(|(name, phrase)| (name, html.words(phrase))).collect();
     let codes = DIAGNOSES.iter().map(|diagnosis| diagnosis.code);
     let language = html.speech().language;
-    words.extend(codes.filter_map(|code| Some((code, diagnosis_page::meaning(code, language)?))));
+    words.extend(codes.filter_map(|code| Some((code, words::meaning(code, language)?))));
     // Strings always become JSON.
     serde_json::to_string(&words).unwrap_or_default()
 }
@@ -330,7 +330,7 @@ fn row(html: &mut Html, row: &Row) {
             html.element("a", &[("href", &link)], |html| match &row.headline {
                 Some((code, headline)) => {
                     html.leaf("b", &[], code);
-                    let meaning = diagnosis_page::meaning(code, html.speech().language);
+                    let meaning = words::meaning(code, html.speech().language);
                     if let Some(meaning) = meaning {
                         html.leaf("span", &[], meaning);
                     }

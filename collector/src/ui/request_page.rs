@@ -6,11 +6,11 @@ use ::timeline::Timeline;
 use ::timeline::request::Request;
 
 use super::escape::{Html, encoded};
-use super::language::{Language, Speech};
+use super::language::Speech;
 use super::list::{Row, table};
 use super::page::{badge, page};
 use super::phrases as said;
-use super::{diagnosis_page, svg, words};
+use super::{svg, words};
 
 /// Link to the page of a request.
 pub fn link(request_id: &str) -> String {
@@ -37,10 +37,8 @@ fn pass(html: &mut Html, request: &Request) {
             html.leaf("h2", &[("class", "path")], &head);
         }
         if let Some(whereabouts) = request.whereabouts() {
-            let sentence = match html.speech().language {
-                Language::English => whereabouts.sentence(),
-                Language::Chinese => whereabouts.sentence_zh(),
-            };
+            let language = html.speech().language;
+            let sentence = language.choose(whereabouts.sentence(), whereabouts.sentence_zh());
             html.leaf("p", &[("class", "headline")], &sentence);
         }
         for (timeline, finding) in request.findings() {
@@ -48,9 +46,10 @@ fn pass(html: &mut Html, request: &Request) {
                 badge(html, Some(finding.severity), false);
                 html.leaf("code", &[], &finding.code);
                 html.text(&format!(" {}: ", timeline.root.plugin));
-                let meaning = diagnosis_page::meaning(&finding.code, html.speech().language);
+                let meaning = words::meaning(&finding.code, html.speech().language);
                 if let Some(meaning) = meaning {
-                    html.text(&format!("{meaning}。"));
+                    html.leaf("span", &[], meaning);
+                    html.void("br", &[]);
                 }
                 html.english("span", &[], &finding.headline);
             });
@@ -71,7 +70,7 @@ fn pass(html: &mut Html, request: &Request) {
 
 /// What plugins did whose times are of one clock.
 fn side_by_side(html: &mut Html, timelines: &[Arc<Timeline>]) {
-    let axis = svg::axis(timelines.iter().map(|timeline| &**timeline));
+    let axis = svg::shared_axis(timelines.iter().map(|timeline| &**timeline));
     html.element("figure", &[("class", "lanes scroll"), ("tabindex", "0")], |html| {
         html.said("figcaption", &[("class", "faint")], &said::ONE_AXIS);
         for timeline in timelines {

@@ -1,10 +1,11 @@
-//! Times, spans and states as people read them.
+//! Times, spans, states and diagnoses as people read them.
 
 use ::timeline::ids::Micros;
-use ::timeline::{Reason, State};
+use ::timeline::{Diagnosis, Reason, State, registry};
 use abi::{Direction, Host};
 use jiff::Timestamp;
 
+use super::language::Language;
 use super::phrases::{self as said, Phrase};
 
 /// A span with three significant digits and its unit.
@@ -101,6 +102,22 @@ pub fn fuse(reason: &str) -> &'static Phrase {
 /// The word for a cause, or for a fact.
 pub fn kind(is_fact: bool) -> &'static Phrase {
     if is_fact { &said::FACT } else { &said::CAUSE }
+}
+
+/// What is said of a diagnosis in a line.
+pub fn title(diagnosis: &Diagnosis, language: Language) -> &'static str {
+    language.choose(diagnosis.title, diagnosis.title_zh)
+}
+
+/// What is said of a diagnosis at length.
+pub fn explanation(diagnosis: &Diagnosis, language: Language) -> &'static str {
+    language.choose(diagnosis.explanation, diagnosis.explanation_zh)
+}
+
+/// What a finding of this code means: goes before its own sentence, which is English, where the page is not.
+pub fn meaning(code: &str, language: Language) -> Option<&'static str> {
+    let diagnosis = language.choose(None, registry::find(code))?;
+    Some(title(diagnosis, language))
 }
 
 /// What a phase returned, in the words of the script notation.

@@ -5,18 +5,18 @@ use timeline::delivery::Delivery;
 
 /// What people see on a busy day.
 fn busy() -> Vec<Delivery> {
-    traffic(1)
+    recorded(1)
 }
 
 /// A part of it, with something of each kind.
 fn calm() -> Vec<Delivery> {
-    traffic(9)
+    recorded(9)
 }
 
 /// Each `step`th of what was recorded, and what was not: a gap, and a chain.
-fn traffic(step: usize) -> Vec<Delivery> {
-    let recorded = traffic::recorded().expect("recorded traffic");
-    let mut all: Vec<_> = recorded.into_iter().step_by(step).collect();
+fn recorded(step: usize) -> Vec<Delivery> {
+    let all = traffic::recorded().expect("recorded traffic");
+    let mut all: Vec<_> = all.into_iter().step_by(step).collect();
     all.extend(traffic::with_a_gap().expect("traffic with a gap"));
     all.extend(few());
     all

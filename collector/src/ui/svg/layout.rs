@@ -114,7 +114,7 @@ const LANES: [(Shows, &Phrase); 5] = [
 ];
 
 /// The axis on which all that is drawn of these timelines has room.
-pub fn axis<'a>(timelines: impl IntoIterator<Item = &'a Timeline>) -> Axis {
+pub fn shared_axis<'a>(timelines: impl IntoIterator<Item = &'a Timeline>) -> Axis {
     Axis::of(timelines.into_iter().flat_map(times), LEFT + 6.0, RIGHT)
 }
 

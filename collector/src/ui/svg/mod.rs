@@ -19,12 +19,12 @@ use ::timeline::Timeline;
 use crate::ui::escape::Html;
 
 pub(super) use axis::Axis;
-pub(super) use layout::axis;
+pub(super) use layout::shared_axis;
 
 /// Draws a timeline as a part of a page, which scrolls where it is too wide.
 pub(super) fn figure(html: &mut Html, timeline: &Timeline) {
     html.element("figure", &[("class", "drawing scroll"), ("tabindex", "0")], |html| {
-        html.append(draw::drawing(timeline, &axis([timeline]), html.speech().language));
+        html.append(draw::drawing(timeline, &shared_axis([timeline]), html.speech().language));
     });
 }
 

@@ -4,12 +4,12 @@ use ::timeline::Timeline;
 use ::timeline::ids::Micros;
 
 use super::draw::drawing;
-use super::layout::{Layout, RIGHT, WIDTH, axis, width_of};
+use super::layout::{Layout, RIGHT, WIDTH, shared_axis, width_of};
 use crate::ui::fixture;
 use crate::ui::language::Language;
 
 fn draw(timeline: &Timeline) -> String {
-    drawing(timeline, &axis([timeline]), Language::English).finish()
+    drawing(timeline, &shared_axis([timeline]), Language::English).finish()
 }
 
 /// The parts of a drawing that a claim about it needs.
@@ -36,7 +36,7 @@ fn check_places(timeline: &Timeline) {
 }
 
 fn check_places_among(timeline: &Timeline, all: &[&Timeline]) {
-    let axis = axis(all.iter().copied());
+    let axis = shared_axis(all.iter().copied());
     let layout = Layout::of(timeline, &axis);
     for lane in &layout.lanes {
         let mut spans: Vec<(f64, f64, f64)> = Vec::new();
@@ -121,7 +121,7 @@ fn labels_do_not_overlap() {
 #[test]
 fn the_late_callback_is_at_the_right_edge_and_the_busy_part_is_readable() {
     let timeline = fixture::seed_bug();
-    let axis = axis([&timeline]);
+    let axis = shared_axis([&timeline]);
     let layout = Layout::of(&timeline, &axis);
     let end = layout.axis.x(layout.end.expect("it ended"));
     assert!(end > WIDTH / 2.0, "six busy milliseconds have most of the room");
@@ -148,7 +148,7 @@ fn a_panic_is_red_and_never_returns() {
 #[test]
 fn anothers_panic_is_drawn_beside_the_stream_not_as_its_phase() {
     let timeline = fixture::taken_with_a_panic();
-    let axis = axis([&timeline]);
+    let axis = shared_axis([&timeline]);
     let layout = Layout::of(&timeline, &axis);
     let lane = layout.lanes.iter().find(|lane| lane.marks.iter().any(|m| m.event.sequence.0 == 16));
     assert_eq!(lane.map(|lane| lane.name.of(Language::English)), Some("context"));
@@ -162,7 +162,7 @@ fn anothers_panic_is_drawn_beside_the_stream_not_as_its_phase() {
 fn on_one_axis_a_moment_is_at_one_place_and_what_is_open_ends_where_it_is_known_to() {
     let (first, second) = (fixture::waiting(), fixture::seed_bug());
     let all = [&first, &second];
-    let axis = axis(all);
+    let axis = shared_axis(all);
     let places = |timeline| {
         let layout = Layout::of(timeline, &axis);
         let marks = layout.lanes.into_iter().flat_map(|lane| lane.marks);
@@ -182,7 +182,7 @@ fn on_one_axis_a_moment_is_at_one_place_and_what_is_open_ends_where_it_is_known_
     let known_at = |until| {
         let mut longer = second.clone();
         longer.events.last_mut().expect("it has events").at = until;
-        let axis = super::layout::axis([&first, &longer]);
+        let axis = shared_axis([&first, &longer]);
         (Layout::of(&first, &axis).known, axis.x(known))
     };
     let (open, place) = known_at(known.after(Micros(7_000_000)));

@@ -52,5 +52,5 @@ pub fn description(timeline: &Timeline, end: Option<Micros>, language: Language)
     if late > 0 {
         sentences.push(said::CAME_LATE.with(language, &[&late.to_string()]));
     }
-    sentences.join(if language == Language::Chinese { "" } else { " " })
+    sentences.join(language.choose(" ", ""))
 }
