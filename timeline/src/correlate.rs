@@ -248,8 +248,8 @@ impl Correlator {
         {
             self.told_of_vain(event, &hostcalls);
         }
-        self.vain.came_late(invocation.as_ref());
         let Some(key) = home else { return };
+        self.vain.came_late(key, invocation.as_ref());
         for event in &hostcalls {
             if event.is_dispatch() && event.result == 0 && event.call != CallId(0) {
                 self.owners.insert(event.call, key);

@@ -338,6 +338,13 @@ impl Timeline {
         self.is_root() && self.generation != 0
     }
 
+    /// Is it an invocation of its root, whose own timeline has it with the time that it took, and which a stream
+    /// is told of?
+    pub fn is_told_of(&self, event: &Event) -> bool {
+        let is_its_call = || self.calls.iter().any(|call| call.id == event.call);
+        !self.is_root() && event.context == self.root.context && !is_its_call()
+    }
+
     /// Does it have its beginning?
     pub fn begins(&self) -> bool {
         self.events.first().is_some_and(|e| match self.is_errand() {

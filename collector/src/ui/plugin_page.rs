@@ -275,10 +275,11 @@ fn actions(html: &mut Html, counted: &PluginReport) {
 fn phases(html: &mut Html, latest: &[Arc<Timeline>]) {
     html.said("h2", &[], &said::TIME_IN);
     let mut by_callback: BTreeMap<&str, Vec<Micros>> = BTreeMap::new();
-    for event in latest.iter().flat_map(|timeline| &timeline.events) {
-        if let Kind::Callback(callback) = event.kind
-            && event.is_timed()
-        {
+    let events = latest.iter().flat_map(|timeline| {
+        timeline.events.iter().filter(move |e| e.is_timed() && !timeline.is_told_of(e))
+    });
+    for event in events {
+        if let Kind::Callback(callback) = event.kind {
             by_callback.entry(callback.row().name).or_default().push(event.took);
         }
     }

@@ -305,10 +305,12 @@ fn the_page_of_a_plugin_counts_draws_and_keeps_attacks_as_text() {
 }
 
 #[test]
-fn what_was_kept_aside_and_recorded_after_all_pulls_no_time_of_a_plugin_down() {
+fn what_was_kept_aside_and_recorded_after_all_or_was_its_roots_pulls_no_time_of_a_plugin_down() {
     let events = "\
 0.000000 #11 create 2 root 1 +promoted
 0.000113 #12 request_headers 2 n=10 -> continue took=61us
+0.000500 #14 tick root 1
+0.000510 #13   continue_stream request -> ok
 ";
     let promoted = fixture::of(events, Vec::new());
     let page = |latest: &[&Timeline]| {
@@ -329,6 +331,7 @@ fn what_was_kept_aside_and_recorded_after_all_pulls_no_time_of_a_plugin_down() {
     ] {
         assert!(both.contains(&format!("{first}</td>{times}")), "{first} of {times} in {both}");
     }
+    assert!(!both.contains("<code>tick</code>"), "its root has it, with its time: {both}");
     let alone = page(&[&promoted]);
     check_harmless(&alone);
     assert!(alone.contains(&format!("{}<td class=\"duration\"><span", cells(&["0"]))));

@@ -1,6 +1,7 @@
 //! What a root decided for no stream is told of the streams that were held then.
 
-use timeline::ids::{ContextId, Micros};
+use timeline::event::{Event, Marks};
+use timeline::ids::{ContextId, Micros, Sequence};
 use timeline::{Instance, Timeline};
 
 use super::recording::*;
@@ -52,7 +53,7 @@ fn the_time_that_it_took_is_the_roots() {
         "{HELD}0.9 #9 tick root 1 took=80000us\n0.9 #8   continue_stream request -> ok\n"
     ));
     let took = |context| {
-        let tick = |e: &&timeline::event::Event| e.kind == abi::Kind::Callback(abi::Callback::Tick);
+        let tick = |e: &&Event| e.kind == abi::Kind::Callback(abi::Callback::Tick);
         of(&seen, context).events.iter().find(tick).map(|e| e.took)
     };
     assert_eq!(took(1), Some(Micros(80_000)));
@@ -114,4 +115,76 @@ fn one_that_comes_late_is_told_of_those_that_were_held_then() {
     let lengths = [2, 3, 4].map(|context| of(&whole, context).events.len());
     assert_eq!(lengths, [4, 6, 4]);
     assert_eq!(with_late(&text, 10..12).comparable(), whole.comparable());
+}
+
+/// One whose own call was answered and let nothing go, and one that made none.
+const CALLED_AND_NOT: &str = r#"0.100000 #1 create 1
+0.200000 #2 create 2 root 1
+0.200100 #4 request_headers 2 n=3 end -> pause
+0.200110 #3   dispatch http "auth" timeout=1s -> ok call 4
+0.230000 #5 create 3 root 1
+0.230100 #6 request_headers 3 n=3 end -> pause
+0.300000 #8 http_call_response root 1 call 4 headers=3 body=2 code=200
+0.300010 #7   set_effective_context context=2 -> ok
+0.350000 #9 create 4 root 1
+0.350100 #10 request_headers 4 n=3 end -> continue
+0.400000 #12 tick root 1
+0.400001 #11   continue_stream request -> ok
+"#;
+
+fn check_called_and_not(seen: &Seen) {
+    let told = |context| &*of(seen, context).findings[0].code;
+    assert_eq!((told(2), told(3)), ("callback-ran-no-resume", "wrong-context"));
+}
+
+#[test]
+fn those_that_made_no_call_go_before_the_others_each_time() {
+    let again = "0.500000 #14 tick root 1\n0.500001 #13   continue_stream request -> ok\n";
+    let seen = whole(&format!("{CALLED_AND_NOT}{again}4.000000 #15 tick root 1\n"));
+    check_called_and_not(&seen);
+    assert_eq!(of(&seen, 3).events.len(), 4, "the second tick tells it nothing that it has not");
+}
+
+/// The same, where these streams were recorded after all: what had been kept aside of the last of them comes
+/// after the tick, and was before it.
+fn recorded_after_all(text: &str, contexts: &[u32], comes: std::ops::Range<usize>) -> Vec<Event> {
+    let mut events = record_whole(text);
+    for event in events.iter_mut().filter(|e| contexts.contains(&e.context.0)) {
+        event.marks = event.marks.with(Marks::PROMOTED);
+    }
+    events[comes].rotate_left(2);
+    for (event, number) in events.iter_mut().zip(1..) {
+        event.sequence = Sequence(number);
+    }
+    events
+}
+
+#[test]
+fn whichever_is_recorded_after_all_those_that_made_no_call_go_before_the_others() {
+    let text = format!("{CALLED_AND_NOT}4.000000 #13 tick root 1\n");
+    // One that waits for nothing; then the one that made no call, which the other was told before.
+    for late in [recorded_after_all(&text, &[2, 4], 8..12), recorded_after_all(&text, &[3], 4..12)]
+    {
+        for cuts in [vec![], vec![8], vec![10], vec![11]] {
+            let seen = Seen::of(batches(&late, &cuts));
+            check_called_and_not(&seen);
+            assert_eq!((of(&seen, 2).events.len(), of(&seen, 3).events.len()), (5, 4));
+        }
+    }
+}
+
+#[test]
+fn one_that_was_recorded_after_all_and_had_ended_before_it_is_not_told() {
+    let text = format!("{HELD}0.9 #9 tick root 1\n0.9 #8   continue_stream request -> ok\n");
+    let end = "0.8 #10 log 4\n0.8 #11 done 4\n0.8 #12 delete 4\n";
+    let mut events = record_whole(&format!("{text}{end}4.0 #13 tick root 1\n"));
+    for event in events.iter_mut().filter(|e| e.context.0 == 4) {
+        event.marks = event.marks.with(Marks::PROMOTED);
+    }
+    events[5..12].rotate_left(5);
+    for (event, number) in events.iter_mut().zip(1..) {
+        event.sequence = Sequence(number);
+    }
+    let seen = Seen::of(batches(&events, &[7]));
+    assert_eq!([2, 3, 4].map(|context| of(&seen, context).events.len()), [4, 4, 5]);
 }
