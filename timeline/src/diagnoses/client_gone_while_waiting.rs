@@ -200,6 +200,21 @@ response code 0 flags 0x4000 details "downstream_remote_disconnect"
 "#,
     },
     NearMiss {
+        because: "the host's answer to the timeout of a route was held, and over HTTP/2 it is not told who ended that",
+        script: r#"
+request "6f1f-0a2c" method "GET" path "/pay" protocol "HTTP/2"
+response code 504 flags 0x4 details "response_timeout"
+0.000000 #11 create 2 root 1
+0.000113 #12 request_headers 2 n=10 end -> continue
+0.500020 #14 response_headers 2 n=3 -> pause
+0.500031 #13   dispatch http "page" timeout=5s -> ok call 4
+1.006020 #15 log 2
+1.006031 #16 done 2
+1.006040 #17 delete 2
+2.002377 #18 http_call_response root 1 call 4 headers=3 body=2 code=200
+"#,
+    },
+    NearMiss {
         because: "a body phase had let the request go: that is the cause",
         script: r#"
 module abi 0.2.100 host higress

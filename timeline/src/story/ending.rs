@@ -75,6 +75,8 @@ impl Ending {
             d if d.starts_with("upstream_reset_before_response_started") => Ending::UpstreamReset,
             d if d.starts_with("downstream_remote_disconnect") => Ending::ClientLeft,
             "http2.remote_reset" | "http3.remote_reset" => Ending::ClientLeft,
+            // The answer of the host itself, held: whoever ended that, this stays what the host says.
+            d if d.starts_with(ROUTE_TIMEOUT) && may_be_reset(story) => Ending::AnsweredByOthers,
             d if TIMEOUTS.iter().any(|t| d.starts_with(t)) => Ending::HostTimeout,
             "wasm_close_stream" => Ending::ClosedByPlugin,
             "internal_redirect" => Ending::Redirected,
@@ -164,21 +166,25 @@ fn is_stream_reset(story: &Story<'_>) -> bool {
 /// Did the stream end while the plugin held the upstream's response, of which the host names no reason? So does
 /// one that its client resets over HTTP/2; a connection that is closed, and every other end, is named.
 fn ends_while_held(story: &Story<'_>) -> bool {
-    let (Some(ended), Some(response)) = (story.ended(), story.first(Callback::ResponseHeaders))
-    else {
-        return false;
-    };
     // A plugin that keeps nothing of a body may send another one in its place, and end it so.
     let body = Kind::Callback(Callback::ResponseBody);
     let is_replaced = |e: &Event| e.kind == body && e.result == 3;
-    let is_held = story.step_of(ended.sequence).is_some_and(|s| s.before.response.hold.is_held());
-    // Of a client of HTTP/1 that goes the host always speaks.
-    let is_plain = story.timeline.stream.protocol.starts_with("HTTP/1");
+    let is_whole = || {
+        let headers = story.first(Callback::ResponseHeaders).zip(story.ended());
+        headers.is_some_and(|(from, to)| story.gap(from.sequence, Some(to.sequence)).is_none())
+    };
     story.timeline.stream.response_flags == Some(0)
-        && is_held
-        && !is_plain
+        && may_be_reset(story)
         && !story.timeline.events.iter().any(is_replaced)
-        && story.gap(response.sequence, Some(ended.sequence)).is_none()
+        && is_whole()
+}
+
+/// Did the stream end while the plugin held its response, and may a client have reset it? Of one of HTTP/1 that
+/// goes the host always speaks.
+fn may_be_reset(story: &Story<'_>) -> bool {
+    let end = story.ended().and_then(|ended| story.step_of(ended.sequence));
+    end.is_some_and(|step| step.before.response.hold.is_held())
+        && !story.timeline.stream.protocol.starts_with("HTTP/1")
 }
 
 /// Why the upstream did not answer, by the reason that Envoy puts in braces.

@@ -480,6 +480,7 @@ known_until 3.000000
     Mistake {
         what: "the timeout of the route strikes while the response is held for a call",
         script: r#"
+request "6f1f-0a2c" method "GET" path "/pay" protocol "HTTP/1.1"
 response code 504 flags 0x4 details "response_timeout"
 known_until 3.000000
 0.000000 #1 create 2 root 1
