@@ -14,8 +14,8 @@ use crate::story::Story;
 /// See the head of this file.
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "callback-failure-unhandled",
-    title: "A response callback relied on an answer that was not there",
-    title_zh: "响应回调依赖了并不存在的应答",
+    title: "The plugin relied on an answer, headers or a body that were not there",
+    title_zh: "插件依赖了当时并不存在的应答、头部或正文",
     severity: Severity::Lost,
     is_fact: false,
     explanation: EXPLANATION,

@@ -12,8 +12,8 @@ use crate::story::{Step, Story, span};
 /// See the head of this file.
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "duplicate-completion",
-    title: "The plugin resumed or answered a request that it had resumed or answered already",
-    title_zh: "插件对已经恢复或应答过的请求，又恢复或应答了一次",
+    title: "The plugin resumed or answered a stream that it had resumed or answered already",
+    title_zh: "插件对已经恢复或应答过的流，又恢复或应答了一次",
     severity: Severity::Failed,
     is_fact: false,
     explanation: EXPLANATION,

@@ -18,8 +18,8 @@ const NOTICE: Micros = Micros::SECOND;
 /// See the head of this file.
 pub const DIAGNOSIS: Diagnosis = Diagnosis {
     code: "waiting-on-call",
-    title: "A request is held and waits for a call",
-    title_zh: "请求被扣住，正在等待调用",
+    title: "A stream is held and waits for a call",
+    title_zh: "流被扣住，正在等待调用",
     severity: Severity::Hung,
     is_fact: false,
     explanation: EXPLANATION,
