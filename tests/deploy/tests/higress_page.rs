@@ -7,6 +7,9 @@ use std::process::Command;
 use deploy::{output, repository, text, tool, try_output};
 use serde_json::json;
 
+/// In the chart `higress` the gateway is a part of its dependency.
+const GATEWAYS_TOKEN: &str = "higress-core.gateway.env.WASM_TRACER_TOKEN=";
+
 /// The lines that are set as commands.
 fn commands(page: &str) -> Vec<String> {
     let text = text(page);
@@ -61,6 +64,12 @@ fn every_command_runs_or_names_what_exists() {
         let words: Vec<_> = command.split_whitespace().collect();
         match words[..] {
             ["wasm-tracer", ..] => printed += &run(&words, folder.path()),
+            ["docker", "exec", "-it", "wasm-tracer", "/wasm-tracer", ..] => {
+                run(&words[4..], folder.path());
+            }
+            ["docker", "exec", "wasm-tracer", "/wasm-tracer", ..] => {
+                run(&words[3..], folder.path());
+            }
             ["kubectl", "apply" | "delete", "-k", folder] => {
                 output(tool("KUSTOMIZE").args(["build", folder]));
             }
@@ -82,7 +91,13 @@ fn every_command_runs_or_names_what_exists() {
                 output(tool("HELM").arg("template").args(&words[2..]));
             }
             ["helm", "upgrade", ..] => {
-                exists(behind(&words, "--post-renderer").expect("a file"), &command);
+                // Higress itself stays as it is.
+                assert_eq!(behind(&words, "--version"), Some("INSTALLED"), "{command}");
+                assert!(words.contains(&"--reuse-values"), "{command}");
+                match behind(&words, "--set-string") {
+                    Some(value) => assert!(value.starts_with(GATEWAYS_TOKEN), "{command}"),
+                    None => exists(behind(&words, "--post-renderer").expect("a file"), &command),
+                }
             }
             ["docker", "build", "-f", file, "--target", target, ..] => {
                 let stage = format!(" AS {target}\n");
