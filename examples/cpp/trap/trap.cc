@@ -16,6 +16,10 @@
 //
 //	?chain=HOW   the path at the callee that the first call is for
 //
+// Or it asks when the stream has ended, and denies when that has been answered:
+//
+//	?end=HOW     the path at the callee that the call is for
+//
 // Or the headers phase returns a number that no SDK names for it, or that the host makes another thing of:
 //
 //	?answer=2    ContinueAndEndStream, which a stock Envoy takes for Continue
@@ -43,6 +47,8 @@ constexpr int32_t kStopIterationAndWatermark = 2;
 constexpr int32_t kRequestHeaders = 0;
 constexpr int32_t kRequest = 0;
 constexpr uint32_t kTimeoutMillis = 5000;
+constexpr uint32_t kForbidden = 403;
+constexpr int32_t kNotGrpc = -1;
 
 IMPORT("env", proxy_get_header_map_value)
 int32_t proxy_get_header_map_value(int32_t map, const char *key, size_t key_size, char **value,
@@ -56,6 +62,10 @@ int32_t proxy_http_call(const char *cluster, size_t cluster_size, const char *he
 IMPORT("env", proxy_set_effective_context) int32_t proxy_set_effective_context(int32_t context);
 
 IMPORT("env", proxy_continue_stream) int32_t proxy_continue_stream(int32_t stream);
+
+IMPORT("env", proxy_send_local_response)
+int32_t proxy_send_local_response(uint32_t status, const char *details, size_t details_size, const char *body,
+                                  size_t body_size, const char *headers, size_t headers_size, int32_t grpc_status);
 
 // The C library says that it does not return. A host may think otherwise.
 IMPORT("wasi_snapshot_preview1", proc_exit)
@@ -174,11 +184,14 @@ uint32_t call_callee(const char *path, size_t path_size) {
   return headers.call();
 }
 
-// Whose call it is, and whether it is the second one; by call.
+// What a plugin does when a call has been answered.
+enum class Then { kCallAgain, kResume, kDeny };
+
+// Whose call it is, and what comes of it; by call.
 struct Link {
   uint32_t call = 0;
   int32_t context = 0;
-  bool is_last = false;
+  Then then = Then::kResume;
 };
 constexpr size_t kLinks = 256;
 Link links[kLinks];
@@ -186,12 +199,27 @@ Link links[kLinks];
 // The host's numbers of calls to HTTP go up in steps of four.
 Link &link_of(uint32_t call) { return links[call / 4 % kLinks]; }
 
-// Makes a call of the chain. Where it is refused the request waits for nothing.
-void chain(int32_t context, const char *path, size_t path_size, bool is_last) {
+// Where the call is refused the request waits for nothing.
+void call_then(Then then, int32_t context, const char *path, size_t path_size) {
   const uint32_t call = call_callee(path, path_size);
   if (call != 0) {
-    link_of(call) = Link{call, context, is_last};
+    link_of(call) = Link{call, context, then};
   }
+}
+
+// Calls what a parameter names, if it is there.
+bool called(const Path &path, const char *parameter, Then then, int32_t context) {
+  size_t how_size = 0;
+  const char *how = path.value_of(parameter, &how_size);
+  if (how == nullptr) {
+    return false;
+  }
+  // With the slash that a path begins with.
+  char callee[64] = "/";
+  const size_t taken = how_size < sizeof(callee) - 1 ? how_size : sizeof(callee) - 1;
+  memcpy(callee + 1, how, taken);
+  call_then(then, context, callee, taken + 1);
+  return true;
 }
 
 int32_t gathers(const Path &path) {
@@ -218,13 +246,7 @@ int32_t proxy_on_request_headers(int32_t context, int32_t, int32_t) {
   check_user(path);
   read_far_away(path);
   leave(path);
-  size_t how_size = 0;
-  if (const char *how = path.value_of("chain=", &how_size)) {
-    // With the slash that a path begins with.
-    char callee[64] = "/";
-    const size_t taken = how_size < sizeof(callee) - 1 ? how_size : sizeof(callee) - 1;
-    memcpy(callee + 1, how, taken);
-    chain(context, callee, taken + 1, false);
+  if (called(path, "chain=", Then::kCallAgain, context)) {
     return kPause;
   }
   if (path.asks_for("answer=2")) {
@@ -244,14 +266,27 @@ void proxy_on_http_call_response(int32_t, uint32_t call, int32_t, int32_t, int32
   if (link.call != call) {
     return;
   }
-  if (!link.is_last) {
+  switch (link.then) {
+  case Then::kCallAgain:
     // The misuse: nobody looked whether the stream is still there.
-    chain(link.context, "/", 1, true);
-    return;
+    call_then(Then::kResume, link.context, "/", 1);
+    break;
+  case Then::kResume:
+    if (proxy_set_effective_context(link.context) == 0) {
+      proxy_continue_stream(kRequest);
+    }
+    break;
+  case Then::kDeny:
+    // The same.
+    (void)proxy_set_effective_context(link.context);
+    (void)proxy_send_local_response(kForbidden, nullptr, 0, nullptr, 0, nullptr, 0, kNotGrpc);
+    break;
   }
-  if (proxy_set_effective_context(link.context) == 0) {
-    proxy_continue_stream(kRequest);
-  }
+}
+
+EXPORT(proxy_on_log) void proxy_on_log(int32_t context) {
+  const Path path;
+  (void)called(path, "end=", Then::kDeny, context);
 }
 
 EXPORT(proxy_on_done) int32_t proxy_on_done(int32_t) { return 1; }

@@ -136,6 +136,9 @@ pub(super) const ROWS: &[Row] = &[
     row("upstream-is-silent", &MISUSE, || post("/silent?misuse=nothing"), NOTHING),
     row("upstream-closes", &MISUSE, || post("/close?misuse=nothing"), NOTHING),
     row("upstream-closes-after-the-call", &MISUSE, || get("/close?misuse=both-answers"), NOTHING),
+    // A call when the stream has ended, which is to decide something, or only tells.
+    row("denies-at-end", &CPP, || get("/patient?end=after-50"),
+        &[("dispatch-at-end", "lost"), ("late-callback", "lost")]),
     row("calls-at-end", &MISUSE, || get("/patient?misuse=call-at-end"), NOTHING),
     // A plugin that holds its worker.
     row("computes", &MISUSE, || get("/patient?misuse=compute"), &[("slow-callback", "note")]),
