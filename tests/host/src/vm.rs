@@ -95,6 +95,12 @@ impl Vm {
         self.state().after_call.clear();
     }
 
+    /// Calls the plugin where no host should, as a host at fault does.
+    pub fn call_out_of_turn(&mut self, callback: Callback, args: &[u32]) {
+        self.enter(callback, args, false);
+        self.after_call();
+    }
+
     /// Enters a callback and returns what it returned: `None` if the module lacks it, or the VM is
     /// dead or dies. What hostcalls deferred stays queued: see [`Vm::after_call`].
     pub(crate) fn enter(&mut self, callback: Callback, args: &[u32], own: bool) -> Option<u32> {

@@ -35,6 +35,7 @@ const BROKEN: Expected = &[("call-connect-failure", "failed")];
 const STARVES: Expected = &[("header-pause-starves-body", "hung")];
 const ANSWERS_AGAIN: Expected =
     &[("own-local-reply-paused", "hung"), ("duplicate-completion", "failed")];
+const IMPOSSIBLE: Expected = &[("impossible-sequence", "failed")];
 const PANIC: Expected = &[("recovered-panic-continue", "failed")];
 
 fn redis(server: &str) -> Step {
@@ -230,6 +231,30 @@ fn a_second_answer_in_a_response_phase_stops_the_first() {
     // Both in one phase: the second is dropped before there is a response that it could stop.
     let both = Script::default().at(Callback::RequestHeaders, 0, [denies(), denies()].concat());
     finds(both, get, &[("duplicate-completion", "failed")]);
+}
+
+#[test]
+fn what_no_host_should_do_is_named() {
+    fn asks_again(times: usize) -> impl Fn(&mut Vm) {
+        move |vm| {
+            vm.upstream(Upstream::Silent);
+            let stream = vm.post("/", "body");
+            for _ in 0..times {
+                vm.call_out_of_turn(Callback::RequestBody, &[stream, 4, 1]);
+            }
+            vm.leave(stream);
+        }
+    }
+    fn headers_again(vm: &mut Vm) {
+        vm.upstream(Upstream::Silent);
+        let stream = vm.get("/");
+        vm.call_out_of_turn(Callback::RequestHeaders, &[stream, 3, 1]);
+        vm.leave(stream);
+    }
+    finds(Script::default(), headers_again, IMPOSSIBLE);
+    finds(Script::default(), asks_again(8), IMPOSSIBLE);
+    // Another filter may drive a body once more.
+    finds(Script::default(), asks_again(2), NOTHING);
 }
 
 /// Gives the host the redis servers of these scenarios.
