@@ -13,7 +13,7 @@ mod vain;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use abi::{Callback, Dialect, Hostcall, Kind};
+use abi::{Callback, Dialect, Kind};
 
 use crate::calibrate::{self, Calibrations, Watch};
 use crate::delivery::{Clock, Delivery, Module, Root, StreamInfo};
@@ -426,7 +426,7 @@ impl Correlator {
 }
 
 fn is_switch(event: &Event) -> bool {
-    event.kind == Kind::Hostcall(Hostcall::SetEffectiveContext) && event.result == 0
+    event.is_switch() && event.result == 0
 }
 
 /// Keeps the order; nearly always the new ones come last.

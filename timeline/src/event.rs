@@ -86,6 +86,11 @@ impl Event {
         !self.marks.has(Marks::PROMOTED)
     }
 
+    /// Does it name a context for the hostcalls after it? Whether there is one, its result says.
+    pub fn is_switch(&self) -> bool {
+        self.kind == Kind::Hostcall(Hostcall::SetEffectiveContext)
+    }
+
     /// Does it start a call?
     pub fn is_dispatch(&self) -> bool {
         matches!(self.kind, Kind::Hostcall(hostcall) if hostcall.is_dispatch())

@@ -226,7 +226,7 @@ pub fn releases(direction: Direction) -> &'static [Kind] {
 pub fn hostcalls_on(context: ContextId, hostcalls: &[Event]) -> impl Iterator<Item = &Event> {
     let mut effective = None;
     hostcalls.iter().filter(move |event| {
-        if event.kind == Kind::Hostcall(Hostcall::SetEffectiveContext) && event.result == 0 {
+        if event.is_switch() && event.result == 0 {
             effective = Some(ContextId(event.arg(0)));
         }
         effective.unwrap_or(event.context) == context
@@ -242,8 +242,7 @@ pub fn decisions_on(context: ContextId, hostcalls: &[Event]) -> impl Iterator<It
 /// The same of an invocation of a root that named no stream. One that was named and is gone is another matter,
 /// and so is one that was decided about as well.
 pub fn decided_for_no_stream(root: ContextId, hostcalls: &[Event]) -> impl Iterator<Item = &Event> {
-    let is_switch = |e: &Event| e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext);
-    let names_none = !hostcalls.iter().any(|e| is_switch(e) && e.arg(0) != root.0);
+    let names_none = !hostcalls.iter().any(|e| e.is_switch() && e.arg(0) != root.0);
     decisions_on(root, hostcalls).filter(move |_| names_none)
 }
 

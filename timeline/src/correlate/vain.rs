@@ -26,8 +26,10 @@ pub(super) struct Vain {
 
 /// An invocation of a root that decided for no stream.
 struct Decided {
+    /// As streams are told of it: the time that it took is the root's.
     event: Event,
-    hostcalls: Vec<Event>,
+    /// What it decided.
+    vain: Vec<Event>,
     /// Did a stream wait for it that had made no call?
     is_awaited: bool,
 }
@@ -54,11 +56,12 @@ impl Correlator {
     /// has it too, once, but not the time that it took. Those that made no call have only their root to wait
     /// for, and go before the others.
     pub(super) fn told_of_vain(&mut self, event: &Event, hostcalls: &[Event]) {
-        if decided_for_no_stream(event.context, hostcalls).next().is_none() {
+        let vain: Vec<Event> = decided_for_no_stream(event.context, hostcalls).cloned().collect();
+        if vain.is_empty() {
             return;
         }
-        let hostcalls = hostcalls.to_vec();
-        let mut decided = Decided { event: event.clone(), hostcalls, is_awaited: false };
+        let event = Event { took: Micros(0), ..event.clone() };
+        let mut decided = Decided { event, vain, is_awaited: false };
         let is_there = |(key, held): (&Key, &Held)| (!held.deleted).then_some(*key);
         self.tell(&mut decided, self.held.iter().filter_map(is_there).collect());
         if self.vain.last.len() == MOST {
@@ -88,29 +91,24 @@ impl Correlator {
     }
 
     fn tell(&mut self, decided: &mut Decided, keys: Vec<Key>) {
-        let event = &decided.event;
-        let vain: Vec<&Event> = decided.vain().collect();
         // Whose they are is asked first: to read a timeline costs more.
-        let its = keys.into_iter().filter_map(|key| self.stream_of(event.context, key));
-        let waiting = its.filter_map(|(key, held)| waiting(key, &held.kept.read(), event, &vain));
+        let its = keys.into_iter().filter_map(|key| self.stream_of(decided.event.context, key));
+        let waiting = its.filter_map(|(key, held)| waiting(key, &held.kept.read(), decided));
         let mut waiting: Vec<Waiting> = waiting.collect();
-        let is_awaited = decided.is_awaited || waiting.iter().any(|stream| !stream.has_called);
-        waiting.retain(|stream| !(stream.is_told || is_awaited && stream.has_called));
-        let copy = Event { took: Micros(0), ..event.clone() };
+        decided.is_awaited |= waiting.iter().any(|stream| !stream.has_called);
+        waiting.retain(|stream| !(stream.is_told || decided.is_awaited && stream.has_called));
         for Waiting { key, .. } in waiting {
             if let Some(held) = self.held.get_mut(&key) {
-                insert(held.kept.open(), std::iter::once(&copy).chain(vain.clone()).cloned());
+                insert(held.kept.open(), decided.told().cloned());
                 self.touch(key);
             }
         }
-        decided.is_awaited = is_awaited;
     }
 
     /// It was for another: those that made a call have it no longer.
     fn take_back(&mut self, decided: &Decided) {
         let event = &decided.event;
-        let told: Vec<Sequence> =
-            std::iter::once(event).chain(decided.vain()).map(|e| e.sequence).collect();
+        let told: Vec<Sequence> = decided.told().map(|e| e.sequence).collect();
         let its = self.held.keys().filter_map(|key| self.stream_of(event.context, *key));
         let has_it = its.filter(|(_, held)| {
             let timeline = held.kept.read();
@@ -133,8 +131,9 @@ impl Correlator {
 }
 
 impl Decided {
-    fn vain(&self) -> impl Iterator<Item = &Event> {
-        decided_for_no_stream(self.event.context, &self.hostcalls)
+    /// What a stream is told.
+    fn told(&self) -> impl Iterator<Item = &Event> {
+        std::iter::once(&self.event).chain(&self.vain)
     }
 }
 
@@ -143,9 +142,13 @@ fn has_called(events: &[Event], event: &Event) -> bool {
     events.iter().any(|e| e.entry < event.entry && e.is_dispatch())
 }
 
-/// A stream, if something of it is held at an event of its root that one of `vain` would have let go. What was
-/// told of one like it since the last event of its own is held still.
-fn waiting(key: Key, timeline: &Timeline, event: &Event, vain: &[&Event]) -> Option<Waiting> {
+/// A stream, if something of it is held at an event of its root that would have let it go. What was told of one
+/// like it since the last event of its own is held still.
+fn waiting(
+    key: Key,
+    timeline: &Timeline,
+    Decided { event, vain, .. }: &Decided,
+) -> Option<Waiting> {
     let is_vain = |last: &Event| last.context == event.context && last.decides();
     let by_then = &timeline.events[..timeline.events.partition_point(|e| e.entry <= event.entry)];
     let is_told = by_then.last().is_some_and(is_vain);

@@ -339,7 +339,7 @@ pub fn touch<'a>(story: &Story<'a>, callback: &Event) -> Option<&'a Event> {
         return decided.or_else(|| hostcalls_on(own, hostcalls).find(|e| is_refused_change(e)));
     }
     let is_unknown = |e: &&Event| {
-        e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext)
+        e.is_switch()
             // The host knows no such context any more.
             && Status::from_number(e.result) == Status::BadArgument
             && e.arg(0) == own.0

@@ -1,6 +1,6 @@
 //! A resume or an answer went to the root context and not to the stream.
 
-use abi::{Callback, Host, Hostcall, Kind};
+use abi::{Callback, Host, Kind};
 
 use super::phrases;
 use super::stuck::{self, Stuck, Told};
@@ -81,7 +81,7 @@ fn of_step(story: &Story<'_>, step: &Step) -> Option<Verdict> {
     }
     // Of several the last one before it holds: SDKs name the stream first.
     let before = hostcalls.iter().take_while(|e| e.sequence != missed.sequence);
-    let switch = before.filter(|e| e.kind == Kind::Hostcall(Hostcall::SetEffectiveContext)).last();
+    let switch = before.filter(|e| e.is_switch()).last();
     let headline = format!(
         "In the response callback of {} the plugin called {} for root context {}, not for the stream: \
          {} stays held.",
