@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time;
 
-use timeline::delivery::{Clock, Delivery, Module, Root, StreamInfo};
+use timeline::delivery::{Clock, Delivery, Root, StreamInfo};
 use timeline::event::Event;
 use timeline::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence};
 use timeline::timeline::Update;
@@ -127,19 +127,13 @@ impl Traffic {
         let known_until = events.iter().map(|e| e.at).max().unwrap_or(self.at);
         Delivery {
             instance: INSTANCE,
-            module: Module::default(),
-            node: String::new(),
             clock: Clock { wall_nanos: 1, monotonic: known_until, wall_only: false },
             first_sequence: Sequence(first),
             events,
             roots: vec![Root { context: ContextId(1), ..Root::default() }],
             streams,
-            memory_pages: 0,
-            lost: Vec::new(),
-            open: Vec::new(),
             known_until,
-            is_final: false,
-            newer: false,
+            ..Delivery::default()
         }
     }
 }

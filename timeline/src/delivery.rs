@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence};
 
 /// One decoded batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
     /// Whose events these are.
     pub instance: InstanceId,

@@ -61,7 +61,7 @@ impl Micros {
 }
 
 /// One VM and its recorder: 16 random bytes, written as 32 hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstanceId(pub [u8; 16]);
 
 /// A timeline: 128-bit hash of instance, context and generation, the same after a replay.

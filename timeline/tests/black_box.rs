@@ -1,7 +1,7 @@
 //! What an instance leaves that traps: with a black box, and without.
 
 use abi::Callback;
-use timeline::delivery::{Clock, Delivery, Module, OpenInvocation, Root};
+use timeline::delivery::{Clock, Delivery, OpenInvocation, Root};
 use timeline::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence};
 use timeline::{Instance, Reason, State, Timeline, script};
 
@@ -45,19 +45,13 @@ impl Vm {
         self.next = first.0 + events.len() as u64;
         let batch = Delivery {
             instance: self.instance.id(),
-            module: Module::default(),
-            node: String::new(),
             clock: Clock { monotonic: Micros(known_until), ..Clock::default() },
             first_sequence: first,
             events,
             roots: vec![Root { context: ContextId(1), ..Root::default() }],
-            streams: Vec::new(),
-            memory_pages: 0,
-            lost: Vec::new(),
             open,
             known_until: Micros(known_until),
-            is_final: false,
-            newer: false,
+            ..Delivery::default()
         };
         let updates = self.instance.deliver(batch, Micros(AHEAD + known_until));
         self.take(updates);

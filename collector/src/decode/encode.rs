@@ -368,18 +368,9 @@ mod tests {
         let mut delivery = Delivery {
             instance: InstanceId([1; 16]),
             module: Module { tracer_version: Module::OF_A_LOG.to_owned(), ..Module::default() },
-            node: String::new(),
             clock,
             first_sequence: Sequence(1),
-            events: Vec::new(),
-            roots: Vec::new(),
-            streams: Vec::new(),
-            memory_pages: 0,
-            lost: Vec::new(),
-            open: Vec::new(),
-            known_until: Micros(0),
-            is_final: false,
-            newer: false,
+            ..Delivery::default()
         };
         assert!(decode(&encode(&delivery), &LIMITS, NOW).is_ok());
         delivery.module.tracer_version = "0.1.0".to_owned();

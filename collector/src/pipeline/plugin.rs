@@ -90,7 +90,7 @@ impl PluginReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use timeline::delivery::{Clock, Delivery, Module, Root};
+    use timeline::delivery::{Delivery, Root};
     use timeline::ids::{ContextId, Micros, Sequence};
 
     #[test]
@@ -106,19 +106,9 @@ mod tests {
         vm.plugins.extend((1..=3).map(|context| (context, "auth".to_owned())));
         let delivery = Delivery {
             instance: InstanceId([1; 16]),
-            module: Module::default(),
-            node: String::new(),
-            clock: Clock::default(),
             first_sequence: Sequence(1),
-            events: Vec::new(),
             roots: vec![root(1, 7, true), root(2, 8, true), root(3, 8, false)],
-            streams: Vec::new(),
-            memory_pages: 0,
-            lost: Vec::new(),
-            open: Vec::new(),
-            known_until: Micros(0),
-            is_final: false,
-            newer: false,
+            ..Delivery::default()
         };
         vm.instance.receive(delivery, Micros(0));
         let mut report = PluginReport::default();

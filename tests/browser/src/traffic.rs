@@ -196,11 +196,8 @@ fn batch(timeline: &Timeline, vm: [u8; 3]) -> Delivery {
             ..timeline.stream.clone()
         }],
         memory_pages: 40,
-        lost: Vec::new(),
-        open: Vec::new(),
         known_until,
-        is_final: false,
-        newer: false,
+        ..Delivery::default()
     }
 }
 

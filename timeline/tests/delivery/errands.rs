@@ -1,6 +1,6 @@
 //! What roots do is told as timelines of their own: the life of each, and its errands.
 
-use timeline::event::Marks;
+use timeline::event::Event;
 use timeline::ids::{CallId, ContextId, Entry, Micros, Sequence};
 use timeline::timeline::Timeline;
 use timeline::{Instance, Reason, State, Update, codec, script};
@@ -321,15 +321,8 @@ fn what_a_root_resumed_for_no_stream_is_told_of_one_that_was_recorded_after_all(
 3.000200 #8 delete 2
 4.000000 #9 tick root 1
 "#;
-    let mut events = record_whole(text);
-    // What had been kept aside of it comes after the tick, and was before it.
-    for event in events.iter_mut().filter(|e| e.context == ContextId(2) && !e.is_end()) {
-        event.marks = event.marks.with(Marks::PROMOTED);
-    }
-    events[1..5].rotate_left(2);
-    for (event, number) in events.iter_mut().zip(1..) {
-        event.sequence = Sequence(number);
-    }
+    let is_kept_aside = |e: &Event| e.context == ContextId(2) && !e.is_end();
+    let events = recorded_after_all(text, is_kept_aside, 1..3, 5);
     for cuts in [vec![], vec![2], vec![3], vec![5], vec![3, 4, 5]] {
         let seen = Seen::of(batches(&events, &cuts));
         let of = |t: &&Timeline| t.context == ContextId(2);

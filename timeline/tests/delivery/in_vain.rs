@@ -1,7 +1,7 @@
 //! What a root decided for no stream is told of the streams that were held then.
 
-use timeline::event::{Event, Marks};
-use timeline::ids::{ContextId, Micros, Sequence};
+use timeline::event::Event;
+use timeline::ids::{ContextId, Micros};
 use timeline::{Instance, Timeline};
 
 use super::recording::*;
@@ -145,26 +145,13 @@ fn those_that_made_no_call_go_before_the_others_each_time() {
     assert_eq!(of(&seen, 3).events.len(), 4, "the second tick tells it nothing that it has not");
 }
 
-/// The same, where these streams were recorded after all: what had been kept aside of the last of them comes
-/// after the tick, and was before it.
-fn recorded_after_all(text: &str, contexts: &[u32], comes: std::ops::Range<usize>) -> Vec<Event> {
-    let mut events = record_whole(text);
-    for event in events.iter_mut().filter(|e| contexts.contains(&e.context.0)) {
-        event.marks = event.marks.with(Marks::PROMOTED);
-    }
-    events[comes].rotate_left(2);
-    for (event, number) in events.iter_mut().zip(1..) {
-        event.sequence = Sequence(number);
-    }
-    events
-}
-
 #[test]
 fn whichever_is_recorded_after_all_those_that_made_no_call_go_before_the_others() {
     let text = format!("{CALLED_AND_NOT}4.000000 #13 tick root 1\n");
+    let kept_aside = |contexts: &'static [u32]| move |e: &Event| contexts.contains(&e.context.0);
     // One that waits for nothing; then the one that made no call, which the other was told before.
-    for late in [recorded_after_all(&text, &[2, 4], 8..12), recorded_after_all(&text, &[3], 4..12)]
-    {
+    let unconcerned = recorded_after_all(&text, kept_aside(&[2, 4]), 8..10, 12);
+    for late in [unconcerned, recorded_after_all(&text, kept_aside(&[3]), 4..6, 12)] {
         for cuts in [vec![], vec![8], vec![10], vec![11]] {
             let seen = Seen::of(batches(&late, &cuts));
             check_called_and_not(&seen);
@@ -177,14 +164,8 @@ fn whichever_is_recorded_after_all_those_that_made_no_call_go_before_the_others(
 fn one_that_was_recorded_after_all_and_had_ended_before_it_is_not_told() {
     let text = format!("{HELD}0.9 #9 tick root 1\n0.9 #8   continue_stream request -> ok\n");
     let end = "0.8 #10 log 4\n0.8 #11 done 4\n0.8 #12 delete 4\n";
-    let mut events = record_whole(&format!("{text}{end}4.0 #13 tick root 1\n"));
-    for event in events.iter_mut().filter(|e| e.context.0 == 4) {
-        event.marks = event.marks.with(Marks::PROMOTED);
-    }
-    events[5..12].rotate_left(5);
-    for (event, number) in events.iter_mut().zip(1..) {
-        event.sequence = Sequence(number);
-    }
+    let text = format!("{text}{end}4.0 #13 tick root 1\n");
+    let events = recorded_after_all(&text, |e| e.context.0 == 4, 5..10, 12);
     let seen = Seen::of(batches(&events, &[7]));
     assert_eq!([2, 3, 4].map(|context| of(&seen, context).events.len()), [4, 4, 5]);
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use abi::{Callback, Kind};
-use timeline::delivery::{Clock, Delivery, Module, Root, StreamInfo};
-use timeline::event::Event;
+use timeline::delivery::{Clock, Delivery, Root, StreamInfo};
+use timeline::event::{Event, Marks};
 use timeline::finding::Finding;
 use timeline::ids::{CallId, ContextId, Entry, InstanceId, Micros, Sequence, TimelineId};
 use timeline::{Instance, Timeline, Update, script};
@@ -40,7 +40,7 @@ pub fn record(scripts: &[(&str, u64)]) -> Vec<Event> {
                     if e.context == own {
                         e.context = moved;
                     }
-                    if e.kind == Kind::Hostcall(abi::Hostcall::SetEffectiveContext) {
+                    if e.is_switch() {
                         e.args[0] = moved.0;
                     }
                     if e.call != CallId(0) {
@@ -77,6 +77,25 @@ fn numbered(mut entries: Vec<(Micros, Vec<Event>)>) -> Vec<Event> {
     events
 }
 
+/// The same, where these streams were recorded after all: of what had been kept aside comes `late`, which was
+/// before them, after the events up to `until`.
+pub fn recorded_after_all(
+    text: &str,
+    is_kept_aside: impl Fn(&Event) -> bool,
+    late: std::ops::Range<usize>,
+    until: usize,
+) -> Vec<Event> {
+    let mut events = record_whole(text);
+    for event in events.iter_mut().filter(|e| is_kept_aside(e)) {
+        event.marks = event.marks.with(Marks::PROMOTED);
+    }
+    events[late.start..until].rotate_left(late.len());
+    for (event, number) in events.iter_mut().zip(1..) {
+        event.sequence = Sequence(number);
+    }
+    events
+}
+
 pub fn batch(events: &[Event], first: u64, known_until: Micros) -> Delivery {
     let streams = events
         .iter()
@@ -90,7 +109,6 @@ pub fn batch(events: &[Event], first: u64, known_until: Micros) -> Delivery {
         .collect();
     Delivery {
         instance: INSTANCE,
-        module: Module::default(),
         node: "node".to_owned(),
         clock: Clock { monotonic: known_until, ..Clock::default() },
         first_sequence: Sequence(first),
@@ -101,12 +119,8 @@ pub fn batch(events: &[Event], first: u64, known_until: Micros) -> Delivery {
             ..Root::default()
         }],
         streams,
-        memory_pages: 0,
-        lost: Vec::new(),
-        open: Vec::new(),
         known_until,
-        is_final: false,
-        newer: false,
+        ..Delivery::default()
     }
 }
 
